@@ -1,0 +1,69 @@
+"""Writes src/wire.ts, the TypeScript mirror of layerscope.wire; with --check, fails if it is out of date."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from pathlib import Path
+
+from layerscope import wire
+
+TARGET = Path(__file__).parent / "src" / "wire.ts"
+# read() results and arrays stay in Python; these are the messages that reach the browser.
+MESSAGES = (
+    wire.Node,
+    wire.Edge,
+    wire.ModelGraph,
+    wire.Statistic,
+    *wire.METADATA.values(),
+    wire.Unit,
+    wire.MaximizationStep,
+    wire.RunListing,
+    wire.TagEntry,
+    wire.TagListing,
+)
+SCALARS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+
+
+def typescript(hint: typing.Any) -> str:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in SCALARS:
+        return SCALARS[hint]
+    if origin is tuple:
+        item = typescript(arguments[0])
+        return f"({item})[]" if "|" in item else f"{item}[]"
+    if origin is dict:
+        return f"Record<string, {typescript(arguments[1])}>"
+    if origin in (types.UnionType, typing.Union):
+        return " | ".join(typescript(argument) for argument in arguments)
+    return hint.__name__
+
+
+def interface(message: type) -> str:
+    hints = typing.get_type_hints(message)
+    literal = {kind: f'"{kind}"' for kind, metadata in wire.METADATA.items() if metadata is message}
+    fields = [
+        f"  {f.name}: {next(iter(literal.values())) if f.name == 'kind' and literal else typescript(hints[f.name])};"
+        for f in dataclasses.fields(message)
+    ]
+    return "\n".join([f"export interface {message.__name__} {{", *fields, "}"])
+
+
+def generate() -> str:
+    union = " | ".join(metadata.__name__ for metadata in wire.METADATA.values())
+    parts = [
+        "// Generated from plugin/layerscope/wire.py by frontend/generate_wire.py (make wire). Do not edit.",
+        f"export const VERSION = {wire.VERSION};",
+        *map(interface, MESSAGES),
+        f"export type Metadata = {union};",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv:
+        TARGET.write_text(generate(), encoding="utf-8")
+    elif TARGET.read_text(encoding="utf-8") != generate():
+        sys.exit(f"{TARGET.name} is out of date with wire.py: run `make wire` and commit the result.")

@@ -1,0 +1,119 @@
+// Generated from plugin/layerscope/wire.py by frontend/generate_wire.py (make wire). Do not edit.
+
+export const VERSION = 1;
+
+export interface Node {
+  id: string;
+  kind: string;
+  module: string;
+  call: number;
+  parent: string | null;
+  class_name: string;
+  op: string;
+  input_shapes: number[][];
+  input_dtypes: string[];
+  output_shapes: number[][];
+  output_dtypes: string[];
+  own_parameters: number;
+  total_parameters: number;
+  trainable: boolean | null;
+}
+
+export interface Edge {
+  source: string;
+  target: string;
+  shape: number[] | null;
+}
+
+export interface ModelGraph {
+  nodes: Record<string, Node>;
+  edges: Edge[];
+  inputs: string[];
+  outputs: string[];
+  class_name: string;
+  warnings: string[];
+}
+
+export interface Statistic {
+  name: string;
+  scale: string;
+  help: string;
+}
+
+export interface GraphMetadata {
+  kind: "graph";
+  name: string;
+  version: number;
+}
+
+export interface SeriesMetadata {
+  kind: "series";
+  name: string;
+  layers: string[];
+  owners: string[];
+  statistics: Statistic[];
+  version: number;
+}
+
+export interface HistogramsMetadata {
+  kind: "histograms";
+  name: string;
+  layers: string[];
+  owners: string[];
+  edges: number[];
+  version: number;
+}
+
+export interface SamplesMetadata {
+  kind: "samples";
+  name: string;
+  version: number;
+}
+
+export interface AttributionMetadata {
+  kind: "attribution";
+  name: string;
+  method: string;
+  samples: string;
+  signed: boolean;
+  layers: string[];
+  version: number;
+}
+
+export interface MaximizationMetadata {
+  kind: "maximization";
+  name: string;
+  units: Unit[];
+  version: number;
+}
+
+export interface Unit {
+  layer: string;
+  channel: number;
+}
+
+export interface MaximizationStep {
+  objectives: number[];
+}
+
+export interface RunListing {
+  runs: string[];
+  version: number;
+}
+
+export interface TagEntry {
+  tag: string;
+  kind: string;
+  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | null;
+  steps: number[];
+  problem: string;
+}
+
+export interface TagListing {
+  run: string;
+  tags: TagEntry[];
+  scalars: string[];
+  version: number;
+}
+
+export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata;

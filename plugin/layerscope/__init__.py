@@ -1,0 +1,87 @@
+"""Layerscope: what happens inside a PyTorch model while it trains, on a tab of TensorBoard.
+
+The data's way is the directory listing::
+
+    tracing/     model -> ModelGraph                     [torch, torchview]
+    probing/     model + batch -> numbers per layer      [torch]
+    writing/     messages -> event file                  [no torch]
+    viewing/     event file -> HTTP                      [no torch]
+
+``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing. What passes between
+the rooms is defined in ``wire.py``; ``naming.py`` makes the layer keys that they all share.
+
+Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from layerscope.probing.activations import activations
+    from layerscope.probing.attributions import Attribution, attribute
+    from layerscope.probing.gradients import gradients
+    from layerscope.probing.maximizing import Maximization, maximize
+    from layerscope.scope import Scope
+    from layerscope.tracing import trace
+    from layerscope.viewing.reader import read
+    from layerscope.wire import Edge, ModelGraph, Node, Run, Series, Statistics
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it. Torch is imported when a name that needs it is first used.
+_HOMES = {
+    "Attribution": "layerscope.probing.attributions",
+    "Edge": "layerscope.wire",
+    "Maximization": "layerscope.probing.maximizing",
+    "ModelGraph": "layerscope.wire",
+    "Node": "layerscope.wire",
+    "Run": "layerscope.wire",
+    "Scope": "layerscope.scope",
+    "Series": "layerscope.wire",
+    "Statistics": "layerscope.wire",
+    "activations": "layerscope.probing.activations",
+    "attribute": "layerscope.probing.attributions",
+    "gradients": "layerscope.probing.gradients",
+    "maximize": "layerscope.probing.maximizing",
+    "read": "layerscope.viewing.reader",
+    "trace": "layerscope.tracing",
+}
+
+__all__ = [
+    "Attribution",
+    "Edge",
+    "Maximization",
+    "ModelGraph",
+    "Node",
+    "Run",
+    "Scope",
+    "Series",
+    "Statistics",
+    "activations",
+    "attribute",
+    "gradients",
+    "maximize",
+    "read",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name in ("torch", "torchview"):
+            raise MissingExtraError(f"layerscope.{name}", "torch", error.name) from error
+        raise
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

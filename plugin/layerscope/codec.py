@@ -1,0 +1,157 @@
+"""Messages of ``wire`` to bytes and back, with limits on every size before anything is allocated.
+
+JSON is decoded by msgspec straight into the frozen dataclasses, which checks every type; arrays travel as
+safetensors, in files and over HTTP alike. A newer version is refused in words. Nothing here executes what it reads.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from layerscope import wire
+from layerscope.errors import MalformedError, NewerVersionError
+
+MAX_METADATA_BYTES = 16 << 20
+MAX_JSON_BYTES = 256 << 20
+MAX_ARRAYS_BYTES = 256 << 20
+MAX_IMAGE_BYTES = 32 << 20
+
+T = TypeVar("T")
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+
+
+class _Header(msgspec.Struct):
+    """The fields that every metadata has, read first, to know how to read the rest."""
+
+    kind: str
+    version: int
+
+
+def to_json(message: Any) -> bytes:
+    """Return a message of ``wire`` as UTF-8 JSON (non-finite floats become null)."""
+    return msgspec.json.encode(asdict(message))
+
+
+def from_json(message_type: type[T], data: bytes, *, what: str, limit: int = MAX_JSON_BYTES) -> T:
+    """Decode UTF-8 JSON into a message of ``wire``; unknown fields are ignored.
+
+    Raises:
+        MalformedError: not JSON, larger than ``limit`` bytes, or a field has the wrong type.
+    """
+    if len(data) > limit:
+        raise MalformedError(f"{what} has {len(data)} bytes, but at most {limit} are read.")
+    try:
+        return msgspec.json.decode(data, type=message_type)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError(f"{what} is not a valid {message_type.__name__}: {error}") from error
+
+
+def encode_metadata(metadata: wire.Metadata) -> bytes:
+    """Return the metadata of a tag as the bytes of ``SummaryMetadata.plugin_data.content``."""
+    return to_json(metadata)
+
+
+def decode_metadata(content: bytes, *, what: str = "the tag's metadata") -> wire.Metadata:
+    """Decode the metadata of a tag.
+
+    Raises:
+        NewerVersionError: written by a newer version of Layerscope.
+        MalformedError: not the metadata of a known kind.
+    """
+    header = from_json(_Header, content, what=what, limit=MAX_METADATA_BYTES)
+    if header.version > wire.VERSION:
+        raise NewerVersionError(what, header.version, wire.VERSION)
+    if header.kind not in wire.METADATA:
+        raise MalformedError(f"{what} is of kind {header.kind!r}, but the kinds are {', '.join(wire.KINDS)}.")
+    metadata: wire.Metadata = from_json(wire.METADATA[header.kind], content, what=what, limit=MAX_METADATA_BYTES)
+    if isinstance(metadata, (wire.SeriesMetadata, wire.HistogramsMetadata)) and len(metadata.owners) != len(
+        metadata.layers
+    ):
+        raise MalformedError(f"{what} has {len(metadata.layers)} layers but {len(metadata.owners)} owners.")
+    return metadata
+
+
+def encode_graph(graph: wire.ModelGraph) -> bytes:
+    """Return a graph as gzipped JSON; equal graphs give equal bytes."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return compressor.compress(to_json(graph)) + compressor.flush()
+
+
+def decode_graph(data: bytes, *, what: str = "the graph") -> wire.ModelGraph:
+    """Decode a graph from gzipped JSON.
+
+    Raises:
+        MalformedError: not gzip, larger than ``MAX_JSON_BYTES`` when unpacked, or an edge names an unknown node.
+    """
+    graph = from_json(wire.ModelGraph, _gunzip(data, what), what=what)
+    ends = {end for edge in graph.edges for end in (edge.source, edge.target)}
+    parents = {node.parent for node in graph.nodes.values() if node.parent is not None}
+    unknown = (ends | parents | {*graph.inputs, *graph.outputs}) - graph.nodes.keys()
+    if unknown:
+        raise MalformedError(f"{what} refers to {len(unknown)} nodes that it does not hold, e.g. {min(unknown)!r}.")
+    return graph
+
+
+def _gunzip(data: bytes, what: str) -> bytes:
+    decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        out = decompressor.decompress(data, MAX_JSON_BYTES)
+    except zlib.error as error:
+        raise MalformedError(f"{what} is not valid gzip: {error}") from error
+    if decompressor.unconsumed_tail:
+        raise MalformedError(f"{what} unpacks to more than {MAX_JSON_BYTES} bytes, the most that is read.")
+    if not decompressor.eof:
+        raise MalformedError(f"{what} is truncated: its gzip stream does not end.")
+    return out
+
+
+def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return named arrays in the safetensors format."""
+    return safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def decode_arrays(data: bytes, *, what: str = "the arrays") -> dict[str, NDArray[Any]]:
+    """Decode named arrays from the safetensors format.
+
+    Raises:
+        MalformedError: not safetensors, or larger than ``MAX_ARRAYS_BYTES``.
+    """
+    if len(data) > MAX_ARRAYS_BYTES:
+        raise MalformedError(f"{what} have {len(data)} bytes, but at most {MAX_ARRAYS_BYTES} are read.")
+    try:
+        return safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise MalformedError(f"{what} are not valid safetensors: {error}") from error
+
+
+def encode_png(image: NDArray[Any]) -> bytes:
+    """Return an image [height, width, 1 or 3 colours] with values 0 to 1 as PNG."""
+    from PIL import Image  # a dependency of TensorBoard; only writers need it
+
+    levels = np.round(np.clip(np.nan_to_num(image), 0.0, 1.0) * 255.0).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels).save(out, format="PNG")
+    return out.getvalue()
+
+
+def check_png(data: bytes, *, what: str = "the image") -> bytes:
+    """Return ``data`` if it begins as a PNG file does and is not too large, so that it may be served as one.
+
+    Raises:
+        MalformedError: not a PNG, or larger than ``MAX_IMAGE_BYTES``.
+    """
+    if len(data) > MAX_IMAGE_BYTES:
+        raise MalformedError(f"{what} has {len(data)} bytes, but at most {MAX_IMAGE_BYTES} are read.")
+    if not data.startswith(_PNG_MAGIC):
+        raise MalformedError(f"{what} is not a PNG file.")
+    return data

@@ -1,0 +1,366 @@
+"""Every message that crosses a file or HTTP: what it is called, what it holds, which version it has.
+
+The rooms of the package meet here and nowhere else. Only the standard library is imported, so each side of the wire
+(exporter with torch, viewer without) can load it. ``frontend/src/wire.ts`` is generated from this module
+(``make wire``); ``codec.py`` turns each message into bytes and back.
+
+A log directory holds *tags*, one per (kind, name), never one per layer. What is constant for a tag is its metadata,
+small JSON in ``SummaryMetadata.plugin_data.content``; what changes with the step is the tag's value at that step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VERSION = 1
+"""Version of this wire format. A reader shows what it can of a newer one and says so in words."""
+
+PLUGIN = "layerscope"
+"""Plugin name of small data (series, graph, samples), of which every step is kept; also the name in the URL."""
+
+PLUGIN_BLOBS = "layerscope_blobs"
+"""Plugin name of heavy data (attribution maps, images), of which TensorBoard keeps a bounded number of steps."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of summary: under which plugin name and as which TensorBoard data class it is stored."""
+
+    name: str
+    plugin_name: str
+    tensor: bool
+    """True: one float32 array a step (``DATA_CLASS_TENSOR``). False: byte strings (``DATA_CLASS_BLOB_SEQUENCE``)."""
+
+
+KINDS: dict[str, Kind] = {
+    "graph": Kind("graph", PLUGIN, tensor=False),
+    "series": Kind("series", PLUGIN, tensor=True),
+    "histograms": Kind("histograms", PLUGIN, tensor=True),
+    "samples": Kind("samples", PLUGIN, tensor=False),
+    "attribution": Kind("attribution", PLUGIN_BLOBS, tensor=False),
+    "maximization": Kind("maximization", PLUGIN_BLOBS, tensor=False),
+}
+
+
+# --- The structure -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Node:
+    """One box of the structure: a module call, a function between modules, an input, an output or a parameter."""
+
+    id: str
+    """Unique in the graph. For a module it is the layer key: the qualified name, with ``#k`` from its 2nd call on."""
+    kind: str
+    """``input``, ``output``, ``module``, ``function`` or ``parameter``."""
+    module: str = ""
+    """Qualified name of the module as ``named_modules()`` gives it, or ""."""
+    call: int = 0
+    """0 for the first call of the module, 1 for the second, and so on."""
+    parent: str | None = None
+    """Id of the module node that encloses this one; None at the top (the model itself is no node)."""
+    class_name: str = ""
+    """Class of the module, e.g. ``Conv2d``; "" for other kinds."""
+    op: str = ""
+    """Name of the function, e.g. ``add``; "" for other kinds."""
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    input_dtypes: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+    output_dtypes: tuple[str, ...] = ()
+    own_parameters: int = 0
+    """Number of parameter elements that the module itself holds."""
+    total_parameters: int = 0
+    """Number of parameter elements of the module and all modules in it, each counted once."""
+    trainable: bool | None = None
+    """True if any of its parameters requires a gradient, False if all are frozen, None if it has none."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A tensor that flows from one node to another; both have no children."""
+
+    source: str
+    target: str
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ModelGraph:
+    """The structure of a model as one forward pass executed it."""
+
+    nodes: dict[str, Node]
+    """Node id -> node, in order of execution; a module stands before what it encloses."""
+    edges: tuple[Edge, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    class_name: str = ""
+    """Class of the traced model."""
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before trusting the picture, in words; empty if nothing."""
+
+    def to_dot(self) -> str:
+        """Return the whole structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys."""
+        from layerscope.dot import to_dot  # the graphviz package is not needed to read or write messages
+
+        return to_dot(self)
+
+
+# --- Numbers per layer -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One number that is kept per layer and step, and how to show it."""
+
+    name: str
+    scale: str
+    """``log``: >= 0, spans magnitudes. ``signed``: diverges around 0. ``fraction``: 0 to 1. ``count``: 0, 1, 2, ..."""
+    help: str
+    """One sentence for people: what the number is."""
+
+
+STATISTICS: dict[str, Statistic] = {
+    s.name: s
+    for s in (
+        Statistic("norm", "log", "Euclidean norm: the square root of the sum of squares."),
+        Statistic("mean", "signed", "Arithmetic mean of all elements."),
+        Statistic("std", "log", "Standard deviation of all elements (population, no Bessel correction)."),
+        Statistic("min", "signed", "Smallest element."),
+        Statistic("max", "signed", "Largest element."),
+        Statistic("zero_fraction", "fraction", "Share of the elements that are exactly zero."),
+        Statistic("nan_count", "count", "Number of elements that are not a number."),
+        Statistic("inf_count", "count", "Number of elements that are infinite."),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of many layers at one moment: a row per layer, a column per statistic."""
+
+    layers: tuple[str, ...]
+    """Row names: layer keys, and, where parameters are measured, qualified parameter names (``conv1.weight``)."""
+    owners: tuple[str, ...]
+    """The layer key that each row belongs to: its own name for a layer, the module's key for a parameter."""
+    statistics: tuple[str, ...]
+    """Column names, keys of ``STATISTICS``."""
+    values: NDArray[np.float32]
+    """[layers, statistics]; NaN where there was nothing to measure (a parameter without a gradient)."""
+    histogram: NDArray[np.float32] | None = None
+    """[layers, bins]: how many elements lie in each bin; None if histograms were not asked for."""
+    edges: tuple[float, ...] = ()
+    """bins + 1 edges of the bins, ascending."""
+
+
+# --- Metadata of a tag (constant for the tag) ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GraphMetadata:
+    """Metadata of kind ``graph``. Values: [gzipped JSON of a ModelGraph, DOT as UTF-8]."""
+
+    kind: str
+    name: str
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class SeriesMetadata:
+    """Metadata of kind ``series``. Values: float32 [layers, statistics]."""
+
+    kind: str
+    name: str
+    layers: tuple[str, ...]
+    owners: tuple[str, ...]
+    statistics: tuple[Statistic, ...]
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class HistogramsMetadata:
+    """Metadata of kind ``histograms``. Values: float32 [layers, bins], the number of elements in each bin."""
+
+    kind: str
+    name: str
+    layers: tuple[str, ...]
+    owners: tuple[str, ...]
+    edges: tuple[float, ...]
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class SamplesMetadata:
+    """Metadata of kind ``samples``: the probe inputs. Values: [safetensors], tensors ``0``, ``1``, ... batch first.
+
+    Written once for each probe set and again only when its content changes.
+    """
+
+    kind: str
+    name: str
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class AttributionMetadata:
+    """Metadata of kind ``attribution``; its name is ``<samples>/<method>``.
+
+    Values: [safetensors]. Tensor ``layer:<key>`` is float16 [samples, ...] at the layer's own resolution with the
+    channels summed away; tensors ``targets`` int64 [samples], ``probabilities`` float32 [samples] (softmax of the
+    target) and, where the method defines it, ``delta`` float32 [samples] (completeness gap).
+    """
+
+    kind: str
+    name: str
+    method: str
+    samples: str
+    """Name of the tag of kind ``samples`` that holds the inputs."""
+    signed: bool
+    """True: red supports, blue opposes, neutral at 0. False: magnitudes."""
+    layers: tuple[str, ...]
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One channel of one layer."""
+
+    layer: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class MaximizationMetadata:
+    """Metadata of kind ``maximization``. Values: [JSON of a MaximizationStep, then one PNG for each unit]."""
+
+    kind: str
+    name: str
+    units: tuple[Unit, ...]
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class MaximizationStep:
+    """What changes with the step beside the images: the objective that each image reached."""
+
+    objectives: tuple[float, ...]
+
+
+Metadata = (
+    GraphMetadata
+    | SeriesMetadata
+    | HistogramsMetadata
+    | SamplesMetadata
+    | AttributionMetadata
+    | MaximizationMetadata
+)
+
+METADATA: dict[str, Any] = {
+    "graph": GraphMetadata,
+    "series": SeriesMetadata,
+    "histograms": HistogramsMetadata,
+    "samples": SamplesMetadata,
+    "attribution": AttributionMetadata,
+    "maximization": MaximizationMetadata,
+}
+
+
+# --- HTTP answers (see viewing/http_api.md) ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunListing:
+    """Answer of ``/runs``: the names of the runs that hold anything of ours, sorted."""
+
+    runs: tuple[str, ...]
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class TagEntry:
+    """One tag of a run: what it is and, for blobs, at which steps it can be read."""
+
+    tag: str
+    kind: str
+    metadata: Metadata | None
+    """None if it cannot be read; then ``problem`` says why."""
+    steps: tuple[int, ...] = ()
+    """Steps that are there, ascending; empty for kinds that are arrays (their steps come with the array)."""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class TagListing:
+    """Answer of ``/tags``: everything one run holds."""
+
+    run: str
+    tags: tuple[TagEntry, ...]
+    scalars: tuple[str, ...]
+    """Tags of the user's own scalars in this run (loss, accuracy, ...)."""
+    version: int = VERSION
+
+
+HTTP_MESSAGES = (RunListing, TagListing)
+
+# --- What layerscope.read() returns --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as it was recorded: one array per step, stacked."""
+
+    steps: NDArray[np.int64]
+    layers: tuple[str, ...]
+    statistics: tuple[str, ...]
+    values: NDArray[np.float32]
+    """[steps, layers, statistics]."""
+    histogram: NDArray[np.float32] | None = None
+    """[histogram_steps, layers, bins], or None."""
+    histogram_steps: NDArray[np.int64] | None = None
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttributionMaps:
+    """Attribution maps of one method at one step."""
+
+    method: str
+    signed: bool
+    layers: dict[str, NDArray[np.float16]]
+    """Layer key -> [samples, ...] at the layer's own resolution, channels summed away."""
+    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    delta: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class MaximizationImages:
+    """Activation-maximization images at one step."""
+
+    units: tuple[Unit, ...]
+    images: tuple[bytes, ...]
+    """PNG files, one for each unit."""
+    objectives: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one run of a log directory holds of ours, and the user's scalars."""
+
+    name: str
+    graph: ModelGraph | None = None
+    series: dict[str, Series] = field(default_factory=dict)
+    samples: dict[str, tuple[NDArray[Any], ...]] = field(default_factory=dict)
+    """Probe set -> its inputs, batch first."""
+    attributions: dict[str, dict[int, AttributionMaps]] = field(default_factory=dict)
+    """Method -> step -> maps."""
+    maximizations: dict[int, MaximizationImages] = field(default_factory=dict)
+    """Step -> images."""
+    scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
+    """Tag -> (steps, values)."""
+    problems: tuple[str, ...] = ()
+    """What could not be read, in words."""
