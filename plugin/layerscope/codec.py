@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
@@ -39,7 +38,7 @@ class _Header(msgspec.Struct):
 
 def to_json(message: Any) -> bytes:
     """Return a message of ``wire`` as UTF-8 JSON (non-finite floats become null)."""
-    return msgspec.json.encode(asdict(message))
+    return msgspec.json.encode(message)
 
 
 def from_json(message_type: type[T], data: bytes, *, what: str, limit: int = MAX_JSON_BYTES) -> T:

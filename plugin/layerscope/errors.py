@@ -5,6 +5,7 @@
     LayerscopeError
     ├── MissingExtraError (ImportError)   a feature needs an extra that is not installed
     ├── LayerNotFoundError (KeyError)     no layer of that name; the nearest names are in the message
+    ├── NotFoundError (LookupError)       a run, tag, step or file is not in the log directory
     ├── TraceError                        the model's forward could not be traced
     ├── CaptureError                      a layer's activation or gradient could not be captured
     ├── InvalidArgumentError (ValueError) an argument breaks a rule; the message states the rule
@@ -48,6 +49,15 @@ class LayerNotFoundError(LayerscopeError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the repr, with the quotes doubled
+
+
+class NotFoundError(LayerscopeError, LookupError):
+    """A log directory does not hold what was asked for; the message lists what it holds."""
+
+    def __init__(self, what: str, asked: object, known: Iterable[object], *, where: str = "this log directory") -> None:
+        known = [str(item) for item in known]
+        listed = ", ".join(known[:8]) + (f", ... ({len(known)} in all)" if len(known) > 8 else "")
+        super().__init__(f"{where} has no {what} {str(asked)!r}; it has: {listed or 'none'}.")
 
 
 class TraceError(LayerscopeError):

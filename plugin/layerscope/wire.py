@@ -207,7 +207,7 @@ class SamplesMetadata:
 
 @dataclass(frozen=True)
 class AttributionMetadata:
-    """Metadata of kind ``attribution``; its name is ``<samples>/<method>``.
+    """Metadata of kind ``attribution``; its name is the method, after ``<samples>/`` unless samples is ``probe``.
 
     Values: [safetensors]. Tensor ``layer:<key>`` is float16 [samples, ...] at the layer's own resolution with the
     channels summed away; tensors ``targets`` int64 [samples], ``probabilities`` float32 [samples] (softmax of the
@@ -251,12 +251,7 @@ class MaximizationStep:
 
 
 Metadata = (
-    GraphMetadata
-    | SeriesMetadata
-    | HistogramsMetadata
-    | SamplesMetadata
-    | AttributionMetadata
-    | MaximizationMetadata
+    GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata
 )
 
 METADATA: dict[str, Any] = {
@@ -357,7 +352,7 @@ class Run:
     samples: dict[str, tuple[NDArray[Any], ...]] = field(default_factory=dict)
     """Probe set -> its inputs, batch first."""
     attributions: dict[str, dict[int, AttributionMaps]] = field(default_factory=dict)
-    """Method -> step -> maps."""
+    """Method (after ``<samples>/`` for a probe set that is not called ``probe``) -> step -> maps."""
     maximizations: dict[int, MaximizationImages] = field(default_factory=dict)
     """Step -> images."""
     scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)

@@ -1,0 +1,207 @@
+"""``Scope``, the object that users hold: joins tracing and probing to writing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike, fspath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from layerscope import wire
+from layerscope.probing.activations import activations
+from layerscope.probing.attributions import attribute_all
+from layerscope.probing.gradients import gradients
+from layerscope.probing.maximizing import maximize
+from layerscope.tracing import trace
+from layerscope.writing import MessageWriter
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class LayerscopeWarning(UserWarning):
+    """Something could not be recorded; training goes on."""
+
+
+class Scope:
+    """Records what happens inside a model into the log directory of its training.
+
+    Nothing stays on the model and nothing of it changes: training with and without a scope gives the same bits. A
+    failure inside is warned about once, with its cause, and training goes on. Also a context manager, which closes it.
+
+    Args:
+        model: the model; a compiled one is looked at through its original.
+        writer: the SummaryWriter of the training, into whose event file everything goes, or a log directory, for
+            which a SummaryWriter is opened.
+        strict: raise what goes wrong instead of warning.
+    """
+
+    def __init__(self, model: nn.Module, writer: SummaryWriter | str | PathLike[str], *, strict: bool = False) -> None:
+        self._model: nn.Module = getattr(model, "_orig_mod", model)
+        self._strict = strict
+        self._failed: set[str] = set()
+        self._own_writer: SummaryWriter | None = None
+        self._image_options: dict[str, Any] = {}
+        if isinstance(writer, (str, PathLike)):
+            from torch.utils.tensorboard import SummaryWriter
+
+            writer = self._own_writer = SummaryWriter(fspath(writer))
+        self._summary_writer = writer
+        self._writer = MessageWriter(writer)
+
+    def graph(self, *args: Any, **kwargs: Any) -> wire.ModelGraph | None:
+        """Trace the structure, called exactly as ``model(*args, **kwargs)`` is, and write it.
+
+        Returns:
+            The structure, or None if it could not be traced.
+        """
+        with self._guarded("graph"):
+            self._remember((*args, *kwargs.values()))
+            graph = trace(self._model, *args, **kwargs)
+            self._writer.graph(graph)
+            return graph
+        return None
+
+    def gradients(self, step: int, *, histogram: bool = True) -> None:
+        """Write statistics of the gradients that are there now: after ``backward()``, before ``zero_grad()``.
+
+        Args:
+            step: training step.
+            histogram: write the histogram of every layer and parameter too.
+        """
+        with self._guarded("gradients"):
+            self._writer.series("gradients", gradients(self._model, histogram=histogram), step=step)
+
+    def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
+        """Write statistics of every layer's output on a probe batch.
+
+        Args:
+            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
+            step: training step.
+            layers: ``"all"`` or layer keys.
+        """
+        with self._guarded("activations"):
+            self._remember(_tensors(inputs))
+            self._writer.series("activations", activations(self._model, inputs, layers=layers), step=step)
+
+    def attributions(
+        self,
+        inputs: Any,
+        target: Any = None,
+        *,
+        step: int,
+        methods: Sequence[str] = ("grad_cam", "gradient_x_activation"),
+        layers: str | Sequence[str] = "all",
+        samples: str = "probe",
+    ) -> None:
+        """Write attribution maps of every layer, by each method, for a probe batch.
+
+        Args:
+            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
+            target: what is explained, as in ``layerscope.attribute``; None is the predicted class.
+            step: training step.
+            methods: names in ``layerscope.probing.attributions.METHODS``; they share one forward and backward.
+            layers: ``"all"`` or layer keys.
+            samples: name of this probe set. Its inputs are written once, and again when they change.
+        """
+        with self._guarded("attributions"):
+            self._remember(_tensors(inputs))
+            results = attribute_all(self._model, inputs, target, methods=methods, layers=layers)
+            self._writer.samples(samples, [_array(tensor) for tensor in _tensors(inputs)], step=step)
+            for method, result in results.items():
+                maps = wire.AttributionMaps(
+                    method=method,
+                    signed=result.signed,
+                    layers=result.maps(),
+                    targets=_array(result.targets).astype(np.int64),
+                    probabilities=_array(result.probabilities).astype(np.float32),
+                    delta=None if result.delta is None else _array(result.delta).astype(np.float32),
+                )
+                self._writer.attribution(maps, samples=samples, step=step)
+
+    def maximize(self, *, step: int, layers: Sequence[str] | None = None, channels: int = 6, **options: Any) -> None:
+        """Write activation-maximization images of the first channels of some layers.
+
+        Args:
+            step: training step.
+            layers: names of modules; None takes the first, the middle and the last convolution and the last linear
+                layer.
+            channels: how many channels of each layer.
+            options: as in ``layerscope.maximize``. Size and range of the images are those of the inputs that the
+                scope has seen in ``graph``, ``activations`` or ``attributions``, if it has seen images.
+        """
+        with self._guarded("maximize"):
+            images: dict[wire.Unit, tuple[Any, float]] = {}
+            for layer in self._telling_layers() if layers is None else layers:
+                result = maximize(self._model, layer=layer, channels=channels, **(self._image_options | options))
+                for i, channel in enumerate(result.channels):
+                    images[wire.Unit(layer, channel)] = (result.images[i], float(result.objective[i][-1]))
+            self._writer.maximization(images, step=step)
+
+    def close(self) -> None:
+        """Flush what was written; close the SummaryWriter if the scope opened it."""
+        self._summary_writer.flush()
+        if self._own_writer is not None:
+            self._own_writer.close()
+
+    def __enter__(self) -> Scope:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        """Warn once about a failure of ``what``, with its cause, instead of raising it."""
+        try:
+            yield
+        except Exception as error:
+            if self._strict:
+                raise
+            if what not in self._failed:
+                self._failed.add(what)
+                warnings.warn(
+                    f"Layerscope could not record {what}: {type(error).__name__}: {error} Training goes on; this is "
+                    "said once. Scope(..., strict=True) raises it instead.",
+                    LayerscopeWarning,
+                    stacklevel=4,  # the caller of the method that is guarded
+                )
+
+    def _remember(self, inputs: Sequence[Any]) -> None:
+        """Note size and range of the first image batch that is seen, for activation maximization."""
+        images = [t for t in inputs if isinstance(t, torch.Tensor) and t.ndim == 4 and t.is_floating_point()]
+        if images and not self._image_options:
+            low, high = float(images[0].min()), float(images[0].max())
+            self._image_options = {
+                "input_shape": tuple(images[0].shape[1:]),
+                "value_range": (low, high if high > low else low + 1.0),
+            }
+
+    def _telling_layers(self) -> list[str]:
+        named = [(name, module) for name, module in self._model.named_modules() if name]
+        convolutions = [name for name, m in named if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
+        linears = [name for name, m in named if isinstance(m, nn.Linear)]
+        chosen = [convolutions[i] for i in (0, len(convolutions) // 2, -1)] if convolutions else []
+        return list(dict.fromkeys([*chosen, *linears[-1:]]))
+
+
+def _tensors(inputs: Any) -> list[torch.Tensor]:
+    values: Any = inputs
+    if isinstance(inputs, dict):
+        values = inputs.values()
+    elif not isinstance(inputs, (tuple, list)):
+        values = [inputs]
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

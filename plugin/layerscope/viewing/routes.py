@@ -1,0 +1,175 @@
+"""Answers requests with what ``Store`` reads. Few routes, by verb; http_api.md lists them.
+
+A new kind of summary needs no new route, but its blobs need a row in ``_BLOBS``.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import werkzeug.utils
+from tensorboard import errors as tensorboard_errors
+from tensorboard import plugin_util
+from tensorboard.backend import http_util
+from tensorboard.data.provider import DataProvider
+from werkzeug.wrappers import Request, Response
+
+from layerscope import codec, wire
+from layerscope.errors import InvalidArgumentError, LayerNotFoundError, LayerscopeError, NotFoundError
+from layerscope.viewing.store import Arrays, Store
+
+STATIC = Path(__file__).parent / "static"
+_YEAR = 365 * 24 * 3600
+# Spelled out: on some machines the system's table of MIME types is wrong.
+_MIME = {".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm", ".svg": "image/svg+xml"}
+
+Answer = tuple[bytes, str]
+"""Body and MIME type."""
+
+
+def _graph_blob(blob: bytes, index: int) -> Answer:
+    if index == 0:
+        return codec.to_json(codec.decode_graph(blob)), "application/json"
+    return blob, "text/plain"
+
+
+def _arrays_blob(blob: bytes, index: int) -> Answer:
+    codec.decode_arrays(blob)
+    return blob, "application/octet-stream"
+
+
+def _maximization_blob(blob: bytes, index: int) -> Answer:
+    if index == 0:
+        return codec.to_json(codec.from_json(wire.MaximizationStep, blob, what="the step")), "application/json"
+    return codec.check_png(blob), "image/png"
+
+
+# Kind -> what checks one of its blobs and says how it is served. The type never comes from the request or the log.
+_BLOBS: dict[str, Callable[[bytes, int], Answer]] = {
+    "graph": _graph_blob,
+    "samples": _arrays_blob,
+    "attribution": _arrays_blob,
+    "maximization": _maximization_blob,
+}
+
+
+class Routes:
+    """The WSGI applications of the plugin, by path."""
+
+    def __init__(self, provider: DataProvider) -> None:
+        self._provider = provider
+
+    def apps(self) -> dict[str, Callable[..., Any]]:
+        """Return route -> WSGI application, as TensorBoard wants them."""
+        return {
+            "/runs": self._answering(_runs),
+            "/tags": self._answering(_tags),
+            "/array": self._answering(_array),
+            "/blob": self._answering(_blob),
+            "/static/*": self._application(_static),
+        }
+
+    def _answering(self, answer: Callable[[Store, Request], Answer]) -> Callable[..., Any]:
+        def respond(request: Request) -> Response:
+            store = Store(
+                self._provider,
+                plugin_util.context(request.environ),
+                plugin_util.experiment_id(request.environ),
+            )
+            body, mime = answer(store, request)
+            return http_util.Respond(request, body, mime)
+
+        return self._application(respond)
+
+    def _application(self, respond: Callable[[Request], Response]) -> Callable[..., Any]:
+        @Request.application
+        def application(request: Request) -> Response:
+            if request.method not in ("GET", "HEAD"):
+                return _refuse(request, 405, f"{request.method} was sent; all routes of Layerscope are GET.")
+            try:
+                return respond(request)
+            except (NotFoundError, LayerNotFoundError, tensorboard_errors.NotFoundError) as error:
+                return _refuse(request, 404, str(error))
+            except LayerscopeError as error:
+                return _refuse(request, 400, str(error))
+
+        return application
+
+
+def _refuse(request: Request, code: int, words: str) -> Response:
+    return http_util.Respond(request, words, "text/plain", code=code)
+
+
+def _argument(request: Request, name: str) -> str:
+    value = request.args.get(name)
+    if value is None:
+        raise InvalidArgumentError(f"{request.path} needs the query argument {name!r}; given: {list(request.args)}.")
+    return value
+
+
+def _integer(request: Request, name: str, default: str | None = None) -> int:
+    text = request.args.get(name, default) if default is not None else _argument(request, name)
+    try:
+        return int(str(text))
+    except ValueError:
+        raise InvalidArgumentError(f"query argument {name!r} must be an integer, but is {text!r}.") from None
+
+
+def _runs(store: Store, request: Request) -> Answer:
+    return codec.to_json(wire.RunListing(tuple(store.runs()))), "application/json"
+
+
+def _tags(store: Store, request: Request) -> Answer:
+    return codec.to_json(store.tags(_argument(request, "run"))), "application/json"
+
+
+def _array(store: Store, request: Request) -> Answer:
+    run = _argument(request, "run")
+    if ("tag" in request.args) == ("scalar" in request.args):
+        raise InvalidArgumentError(f"{request.path} needs either 'tag' or 'scalar'; given: {list(request.args)}.")
+    if "scalar" in request.args:
+        arrays = store.scalar(run, request.args["scalar"])
+    else:
+        arrays = store.array(run, request.args["tag"])
+        _keep_layers(arrays, store.metadata(run, request.args["tag"]), request.args.getlist("layer"))
+    body = codec.encode_arrays(
+        {
+            "steps": arrays.steps.astype(np.float64),  # JavaScript numbers: exact up to 2**53
+            "wall_times": arrays.wall_times,
+            "values": arrays.values,
+        }
+    )
+    return body, "application/octet-stream"
+
+
+def _keep_layers(arrays: Arrays, metadata: wire.Metadata, wanted: list[str]) -> None:
+    if not wanted:
+        return
+    assert isinstance(metadata, (wire.SeriesMetadata, wire.HistogramsMetadata))  # Store.array refused other kinds
+    unknown = [layer for layer in wanted if layer not in metadata.layers]
+    if unknown:
+        raise LayerNotFoundError(unknown[0], metadata.layers)
+    arrays.values = arrays.values[:, [row for row, layer in enumerate(metadata.layers) if layer in wanted]]
+
+
+def _blob(store: Store, request: Request) -> Answer:
+    run, tag = _argument(request, "run"), _argument(request, "tag")
+    step, index = _integer(request, "step"), _integer(request, "index", "0")
+    metadata = store.metadata(run, tag)
+    blob = store.blob(run, tag, step, index)
+    return _BLOBS[metadata.kind](blob, index)
+
+
+def _static(request: Request) -> Response:
+    name = request.path.partition("/static/")[2]
+    path = werkzeug.utils.safe_join(str(STATIC), name)
+    if path is None or not Path(path).is_file():
+        raise NotFoundError("file", name, [], where="the front end of Layerscope")
+    suffix = Path(path).suffix
+    mime = _MIME.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    # Only index.js keeps its name from build to build; every other file carries a hash of its content.
+    return http_util.Respond(request, Path(path).read_bytes(), mime, expires=0 if name == "index.js" else _YEAR)

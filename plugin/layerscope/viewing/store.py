@@ -1,0 +1,203 @@
+"""Reads the messages of a log directory through a TensorBoard data provider, and through nothing else.
+
+Going through the provider makes both of TensorBoard's loaders, remote log directories and hosted experiments work.
+Every call is filtered by run and tag: one answer of the Rust loader over 256 MiB fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import DataProvider, RunTagFilter
+
+from layerscope import codec, wire
+from layerscope.errors import MalformedError, NotFoundError, WireError
+
+_ALL_STEPS = 10**9
+"""How many steps to ask a provider for: as many as TensorBoard kept."""
+
+
+class Arrays:
+    """The numbers of one tag: steps ascending, each once."""
+
+    def __init__(self, data: Iterable[tuple[int, float, NDArray[Any]]]) -> None:
+        """Order by step; where a restarted run wrote a step again, the value with the last wall time counts."""
+        latest: dict[int, tuple[float, NDArray[Any]]] = {}
+        for step, wall_time, value in data:
+            if step not in latest or wall_time >= latest[step][0]:
+                latest[step] = (wall_time, value)
+        steps = sorted(latest)
+        self.steps = np.array(steps, dtype=np.int64)
+        self.wall_times = np.array([latest[step][0] for step in steps], dtype=np.float64)
+        self.values = np.stack([latest[step][1] for step in steps]).astype(np.float32)
+
+
+class Store:
+    """What one experiment holds, as messages of ``wire``.
+
+    Args:
+        provider: TensorBoard's data provider.
+        context: of the request that is being answered.
+        experiment_id: "" unless TensorBoard hosts several experiments.
+    """
+
+    def __init__(self, provider: DataProvider, context: RequestContext, experiment_id: str = "") -> None:
+        self._provider = provider
+        self._context = context
+        self._experiment_id = experiment_id
+
+    def runs(self) -> list[str]:
+        """Return the names of the runs that hold anything of ours, sorted."""
+        return sorted({run for _, by_run in self._contents() for run in by_run})
+
+    def tags(self, run: str) -> wire.TagListing:
+        """Return everything that ``run`` holds.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        entries = [
+            self._entry(run, tag, kind_is_tensor, plugin_name, content)
+            for (plugin_name, kind_is_tensor), by_run in self._contents(run)
+            for tag, content in by_run.get(run, {}).items()
+        ]
+        if not entries:
+            raise NotFoundError("run", run, self.runs())
+        scalars = self._call(self._provider.list_scalars, "scalars", run).get(run, {})
+        return wire.TagListing(run, tuple(sorted(entries, key=lambda entry: entry.tag)), tuple(sorted(scalars)))
+
+    def metadata(self, run: str, tag: str) -> wire.Metadata:
+        """Return the metadata of a tag.
+
+        Raises:
+            NotFoundError: there is no such run or tag.
+            WireError: the metadata is malformed or of a newer version.
+        """
+        for _, by_run in self._contents(run, tag):
+            if tag in by_run.get(run, {}):
+                return codec.decode_metadata(by_run[run][tag], what=f"the metadata of tag {tag!r}")
+        raise NotFoundError("tag", tag, [entry.tag for entry in self.tags(run).tags], where=f"run {run!r}")
+
+    def array(self, run: str, tag: str) -> Arrays:
+        """Return the numbers of a tag of kind ``series`` or ``histograms``: values [steps, layers, columns].
+
+        Raises:
+            NotFoundError: there is no such run or tag.
+            WireError: metadata or a value is malformed.
+        """
+        metadata = self.metadata(run, tag)
+        if isinstance(metadata, wire.SeriesMetadata):
+            columns = len(metadata.statistics)
+        elif isinstance(metadata, wire.HistogramsMetadata):
+            columns = len(metadata.edges) - 1
+        else:
+            raise MalformedError(f"tag {tag!r} is of kind {metadata.kind!r}: it holds blobs, not an array.")
+        shape = (len(metadata.layers), columns)
+        data = self._read(self._provider.read_tensors, wire.KINDS[metadata.kind].plugin_name, run, tag)
+        for datum in data:
+            if datum.numpy.shape != shape or datum.numpy.dtype.kind != "f":
+                raise MalformedError(
+                    f"tag {tag!r} at step {datum.step} is {datum.numpy.dtype}{list(datum.numpy.shape)}, "
+                    f"but its metadata says float32{list(shape)}."
+                )
+        return Arrays((datum.step, datum.wall_time, datum.numpy) for datum in data)
+
+    def scalar(self, run: str, tag: str) -> Arrays:
+        """Return one scalar tag of the user: values [steps, 1, 1].
+
+        Raises:
+            NotFoundError: there is no such run or scalar.
+        """
+        known = self._call(self._provider.list_scalars, "scalars", run).get(run, {})
+        if tag not in known:
+            raise NotFoundError("scalar", tag, known, where=f"run {run!r}")
+        data = self._read(self._provider.read_scalars, "scalars", run, tag)
+        return Arrays((datum.step, datum.wall_time, np.full((1, 1), datum.value)) for datum in data)
+
+    def steps(self, run: str, tag: str) -> list[int]:
+        """Return the steps of a tag of blobs, ascending."""
+        return sorted(self._blobs(run, tag, self.metadata(run, tag)))
+
+    def blob(self, run: str, tag: str, step: int, index: int = 0) -> bytes:
+        """Return one blob of a tag that is no array.
+
+        Raises:
+            NotFoundError: there is no such run, tag, step or index.
+            WireError: the metadata is malformed, or the tag is an array.
+        """
+        blobs = self._blobs(run, tag, self.metadata(run, tag))
+        if step not in blobs:
+            raise NotFoundError("step", step, sorted(blobs), where=f"tag {tag!r}")
+        if not 0 <= index < len(blobs[step]):
+            raise NotFoundError("index", index, range(len(blobs[step])), where=f"tag {tag!r} at step {step}")
+        blob = self._provider.read_blob(self._context, blob_key=blobs[step][index].blob_key)
+        if not isinstance(blob, bytes):
+            raise MalformedError(f"tag {tag!r} at step {step} holds {type(blob).__name__}, not bytes.")
+        return blob
+
+    def _entry(self, run: str, tag: str, is_tensor: bool, plugin_name: str, content: bytes) -> wire.TagEntry:
+        try:
+            metadata = codec.decode_metadata(content, what=f"the metadata of tag {tag!r}")
+            kind = wire.KINDS[metadata.kind]
+            if (kind.tensor, kind.plugin_name) != (is_tensor, plugin_name):
+                raise MalformedError(f"tag {tag!r} of kind {kind.name!r} is stored as another kind of data.")
+            steps = () if is_tensor else tuple(sorted(self._blobs(run, tag, metadata)))
+            return wire.TagEntry(tag, metadata.kind, metadata, steps)
+        except WireError as error:
+            return wire.TagEntry(tag, "", None, problem=str(error))
+
+    def _blobs(self, run: str, tag: str, metadata: wire.Metadata) -> dict[int, Sequence[Any]]:
+        kind = wire.KINDS[metadata.kind]
+        if kind.tensor:
+            raise MalformedError(f"tag {tag!r} is of kind {kind.name!r}: it holds an array, not blobs.")
+        data = self._read(self._provider.read_blob_sequences, kind.plugin_name, run, tag)
+        return {datum.step: datum.values for datum in data}
+
+    def _contents(
+        self, run: str | None = None, tag: str | None = None
+    ) -> list[tuple[tuple[str, bool], dict[str, dict[str, bytes]]]]:
+        """Return ((plugin name, is tensor), run -> tag -> metadata as bytes) for each way we store data."""
+        ways = sorted({(kind.plugin_name, kind.tensor) for kind in wire.KINDS.values()})
+        return [
+            (
+                (plugin_name, is_tensor),
+                {
+                    name: {tag: series.plugin_content for tag, series in by_tag.items()}
+                    for name, by_tag in self._call(
+                        self._provider.list_tensors if is_tensor else self._provider.list_blob_sequences,
+                        plugin_name,
+                        run,
+                        tag,
+                    ).items()
+                },
+            )
+            for plugin_name, is_tensor in ways
+        ]
+
+    def _read(self, method: Callable[..., Any], plugin_name: str, run: str, tag: str) -> Sequence[Any]:
+        try:
+            result = self._call(method, plugin_name, run, tag, downsample=_ALL_STEPS)
+        except (ValueError, TypeError, IndexError, KeyError) as error:  # what providers raise on a malformed tensor
+            raise MalformedError(f"tag {tag!r} of run {run!r} holds a value that cannot be read: {error}") from error
+        data = result.get(run, {}).get(tag, [])
+        if not data:
+            raise NotFoundError("tag", tag, [], where=f"run {run!r}")
+        return data
+
+    def _call(
+        self, method: Callable[..., Any], plugin_name: str, run: str | None, tag: str | None = None, **options: Any
+    ) -> dict[str, dict[str, Any]]:
+        return method(
+            self._context,
+            experiment_id=self._experiment_id,
+            plugin_name=plugin_name,
+            run_tag_filter=RunTagFilter(
+                runs=None if run is None else [run],
+                tags=None if tag is None else [tag],
+            ),
+            **options,
+        )

@@ -1,0 +1,126 @@
+"""Messages survive the way to bytes and back; what breaks the format is refused in words, before it costs memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import serving
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerscope import codec, wire
+from layerscope.errors import MalformedError, NewerVersionError
+
+METADATA: tuple[wire.Metadata, ...] = (
+    wire.GraphMetadata("graph", "model"),
+    wire.SeriesMetadata("series", "gradients", ("a",), ("a",), (wire.STATISTICS["norm"],)),
+    wire.HistogramsMetadata("histograms", "gradients", ("a", "b"), ("a", "b"), (-1.0, 0.5, 2.0)),
+    wire.SamplesMetadata("samples", "probe"),
+    wire.AttributionMetadata("attribution", "grad_cam", "grad_cam", "probe", signed=True, layers=("a", "a#1")),
+    wire.MaximizationMetadata("maximization", "units", (wire.Unit("a", 3),)),
+)
+
+
+@pytest.mark.parametrize("metadata", METADATA, ids=lambda metadata: metadata.kind)
+def test_metadata_round_trip(metadata: wire.Metadata) -> None:
+    assert codec.decode_metadata(codec.encode_metadata(metadata)) == metadata
+
+
+def test_every_kind_has_metadata_and_a_round_trip() -> None:
+    assert list(wire.METADATA) == list(wire.KINDS) == [metadata.kind for metadata in METADATA]
+
+
+def test_unknown_fields_of_a_later_release_are_ignored() -> None:
+    content = json.dumps({"kind": "graph", "name": "model", "version": 1, "colour": "blue"}).encode()
+    assert codec.decode_metadata(content) == wire.GraphMetadata("graph", "model")
+
+
+def test_newer_version_is_refused_in_words() -> None:
+    content = json.dumps({"kind": "graph", "name": "model", "version": 2}).encode()
+    with pytest.raises(NewerVersionError, match="was written in version 2 of the Layerscope format, but this viewer"):
+        codec.decode_metadata(content)
+
+
+def test_every_row_needs_an_owner() -> None:
+    metadata = wire.SeriesMetadata("series", "x", ("a", "b"), ("a",), ())
+    with pytest.raises(MalformedError, match="has 2 layers but 1 owners"):
+        codec.decode_metadata(codec.encode_metadata(metadata))
+
+
+def test_graph_round_trip_and_equal_bytes() -> None:
+    graph = serving.graph()
+    assert codec.decode_graph(codec.encode_graph(graph)) == graph
+    assert codec.encode_graph(graph) == codec.encode_graph(graph)
+    assert gzip.decompress(codec.encode_graph(graph)) == codec.to_json(graph)
+
+
+def test_a_truncated_graph_is_refused() -> None:
+    with pytest.raises(MalformedError, match="is truncated"):
+        codec.decode_graph(codec.encode_graph(serving.graph())[:-12])
+
+
+def test_a_gzip_bomb_is_refused_before_it_unpacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_JSON_BYTES", 1000)
+    with pytest.raises(MalformedError, match="unpacks to more than 1000 bytes"):
+        codec.decode_graph(gzip.compress(b" " * 10_000_000))
+
+
+@pytest.mark.parametrize(
+    "change", [{"inputs": ["ghost"]}, {"edges": [{"source": "a", "target": "ghost", "shape": None}]}]
+)
+def test_a_graph_must_hold_what_it_refers_to(change: dict[str, object]) -> None:
+    data = json.loads(codec.to_json(serving.graph())) | change
+    with pytest.raises(MalformedError, match="refers to 1 nodes that it does not hold, e.g. 'ghost'"):
+        codec.decode_graph(gzip.compress(json.dumps(data).encode()))
+
+
+def test_deeply_nested_json_is_refused() -> None:
+    with pytest.raises(MalformedError):
+        codec.decode_metadata(b'{"kind":"graph","version":1,"name":"x","more":' + b"[" * 200_000)
+
+
+@given(st.dictionaries(st.text(), st.sampled_from(["f4", "f2", "i8", "u1"]), max_size=4))
+def test_arrays_round_trip_under_any_name(dtypes: dict[str, str]) -> None:
+    arrays = {name: np.arange(6, dtype=dtype).reshape(2, 3) for name, dtype in dtypes.items() if name != "__metadata__"}
+    decoded = codec.decode_arrays(codec.encode_arrays(arrays))
+    assert decoded.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert decoded[name].dtype == array.dtype
+        np.testing.assert_array_equal(decoded[name], array)
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_malformed_and_nothing_worse(noise: bytes) -> None:
+    for decode in (codec.decode_metadata, codec.decode_arrays, codec.decode_graph):
+        with pytest.raises(MalformedError):
+            decode(noise)
+    with pytest.raises(MalformedError):
+        codec.decode_graph(zlib.compress(noise))
+
+
+def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("MAX_METADATA_BYTES", "MAX_ARRAYS_BYTES", "MAX_IMAGE_BYTES"):
+        monkeypatch.setattr(codec, limit, 10)
+    for decode in (codec.decode_metadata, codec.decode_arrays, codec.check_png):
+        with pytest.raises(MalformedError, match="has 11 bytes|have 11 bytes"):
+            decode(b"x" * 11)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG", b"<svg onload='alert(1)'/>", b"GIF89a" + b"\x89PNG\r\n\x1a\n"])
+def test_only_a_png_may_be_served_as_one(data: bytes) -> None:
+    with pytest.raises(MalformedError, match="is not a PNG file"):
+        codec.check_png(data)
+
+
+def test_png_holds_the_pixels(tmp_path: Path) -> None:
+    from PIL import Image
+
+    image = np.array([[[0.0, 0.5, 1.0], [2.0, -1.0, np.nan]]])
+    (tmp_path / "image.png").write_bytes(codec.check_png(codec.encode_png(image)))
+    with Image.open(tmp_path / "image.png") as read:
+        np.testing.assert_array_equal(np.asarray(read), [[[0, 128, 255], [255, 0, 0]]])

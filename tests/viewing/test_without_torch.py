@@ -1,0 +1,68 @@
+"""With torch unimportable the plugin loads and serves every route; a meta-test shows that this test can fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import sys
+for name in ("torch", "torchview", "captum"):
+    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+
+import argparse, json
+import tensorboard.plugins.base_plugin as base_plugin
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from werkzeug.test import Client
+from layerscope.loader import Loader
+
+logdir = sys.argv[1]
+loader, flags = Loader(), argparse.ArgumentParser()
+loader.define_flags(flags)
+flags = flags.parse_args([])
+loader.fix_flags(flags)
+multiplexer = EventMultiplexer(tensor_size_guidance=flags.samples_per_plugin)
+multiplexer.AddRunsFromDirectory(logdir)
+multiplexer.Reload()
+provider = MultiplexerDataProvider(multiplexer, logdir)
+apps = loader.load(base_plugin.TBContext(data_provider=provider, logdir=logdir)).get_plugin_apps()
+
+def get(route, **query):
+    answer = Client(apps["/" + route]).get("/" + route, query_string=query)
+    assert answer.status_code == 200, (route, query, answer.data)
+    return answer.data
+
+served = {"runs"}
+assert "full" in json.loads(get("runs"))["runs"]
+entries = json.loads(get("tags", run="full"))["tags"]
+served.add("tags")
+get("array", run="full", scalar="loss")
+for entry in entries:
+    if entry["kind"] in ("series", "histograms"):
+        get("array", run="full", tag=entry["tag"])
+        served.add("array")
+    else:
+        get("blob", run="full", tag=entry["tag"], step=entry["steps"][-1])
+        served.add("blob")
+served.add("static")
+assert Client(apps["/static/*"]).get("/static/missing.js").status_code == 404
+assert served == {route.strip("/*") for route in apps}, set(apps) - served
+assert {entry["kind"] for entry in entries} == set(__import__("layerscope.wire").wire.KINDS)
+"""
+
+
+def _run(script: str, logdir: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", script, str(logdir)], capture_output=True, text=True, timeout=120)
+
+
+def test_every_route_is_served_without_torch(logdir: Path) -> None:
+    result = _run(SCRIPT, logdir)
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_import_of_torch_would_be_noticed(logdir: Path) -> None:
+    result = _run(SCRIPT + "\nimport layerscope; layerscope.Scope", logdir)
+    assert result.returncode != 0
+    assert 'pip install "layerscope[torch]"' in result.stderr
