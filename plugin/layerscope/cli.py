@@ -47,7 +47,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         from layerscope import demo
     except ModuleNotFoundError as error:
         if error.name in ("torch", "torchview"):
-            raise MissingExtraError("layerscope demo", "torch", error.name) from error
+            raise MissingExtraError("layerscope demo", "demo", error.name) from error
         raise
     run = _fresh(arguments.logdir / "digits")
     print(f"Training a residual CNN on handwritten digits; recording into {run}")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import serving
 from numpy.typing import NDArray
-from tensorboard.compat.proto import summary_pb2
+from tensorboard.compat.proto import summary_pb2, tensor_pb2
 from tensorboard.compat.tensorflow_stub import dtypes
 from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
@@ -71,17 +71,26 @@ def _write_broken(run: Path) -> None:
             ),
         ):
             _write_raw(user, tag, content, value)
+        short = tensor_util.make_tensor_proto(np.zeros((1, 1), np.float32))
+        short.tensor_content = b"\0"
+        short.ClearField("float_val")
+        _write_raw(user, "short-tensor", json.dumps(series).encode(), short)
+        _write_raw(user, "text-tensor", json.dumps(series).encode(), tensor_util.make_tensor_proto("words"))
 
 
-def _write_raw(user: SummaryWriter, tag: str, content: bytes, value: NDArray[np.float32] | list[bytes]) -> None:
+def _write_raw(
+    user: SummaryWriter, tag: str, content: bytes, value: NDArray[np.float32] | list[bytes] | tensor_pb2.TensorProto
+) -> None:
     images = tag == "bad-images"
     data = summary_pb2.SummaryMetadata.PluginData(
         plugin_name=wire.PLUGIN_BLOBS if images else wire.PLUGIN, content=content
     )
-    is_tensor = isinstance(value, np.ndarray)
+    is_tensor = not isinstance(value, list)
     data_class = summary_pb2.DATA_CLASS_TENSOR if is_tensor else summary_pb2.DATA_CLASS_BLOB_SEQUENCE
     metadata = summary_pb2.SummaryMetadata(plugin_data=data, data_class=data_class)
-    tensor = tensor_util.make_tensor_proto(value, dtype=None if is_tensor else dtypes.string)
+    tensor = value
+    if not isinstance(value, tensor_pb2.TensorProto):
+        tensor = tensor_util.make_tensor_proto(value, dtype=None if is_tensor else dtypes.string)
     summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=metadata)])
     user._get_file_writer().add_summary(summary, 0)
 

@@ -30,6 +30,8 @@ def test_bad_metadata_is_listed_with_the_reason(tensorboard: TensorBoard, tag: s
     ("route", "tag", "index", "words"),
     [
         ("array", "wrong-shape", 0, "at step 0 is float32[2, 2], but its metadata says float32[1, 0]"),
+        ("array", "short-tensor", 0, "tag 'short-tensor'"),
+        ("array", "text-tensor", 0, "tag 'text-tensor'"),
         ("blob", "bad-graph", 0, "is not valid gzip"),
         ("blob", "bad-graph", 1, "has no index '1'"),
         ("blob", "bad-samples", 0, "are not valid safetensors"),

@@ -1,0 +1,65 @@
+"""``layerscope demo``: the network learns real digits, and everything is recorded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import layerscope
+from layerscope import cli, demo
+
+
+@pytest.fixture(scope="module")
+def run(demo_logdir: Path) -> layerscope.Run:
+    return layerscope.read(demo_logdir)["digits"]
+
+
+def test_the_network_learns(run: layerscope.Run) -> None:
+    steps, accuracy = run.scalars["accuracy/test"]
+    assert list(steps) == list(range(0, demo.STEPS + 1, demo.RECORD_PROBES_EVERY))
+    assert accuracy[0] < 0.5
+    assert accuracy[-1] > 0.95
+
+
+def test_everything_is_recorded(run: layerscope.Run) -> None:
+    probes = list(range(0, demo.STEPS + 1, demo.RECORD_PROBES_EVERY))
+    assert run.problems == ()
+    assert run.graph is not None
+    assert run.graph.warnings == ()
+    np.testing.assert_array_equal(run.scalars["loss"][0], range(demo.STEPS + 1))
+    np.testing.assert_array_equal(run.series["gradients"].steps, range(0, demo.STEPS + 1, 10))
+    np.testing.assert_array_equal(run.series["activations"].steps, probes)
+    assert {method: list(maps) for method, maps in run.attributions.items()} == {
+        "grad_cam": probes,
+        "gradient_x_activation": probes,
+    }
+    assert list(run.maximizations) == probes
+    assert run.samples["probe"][0].shape == (10, 1, 8, 8)
+    np.testing.assert_array_equal(run.attributions["grad_cam"][0].targets, range(10))
+
+
+def test_the_split_is_stratified_and_complete() -> None:
+    train_images, train_labels, test_images, test_labels = demo.load_digits()
+    assert (len(train_images), len(test_images)) == (1437, 360)
+    assert train_images.min() == -1
+    assert train_images.max() == 1
+    for digit in range(10):
+        assert 0.15 < (test_labels == digit).sum() / (train_labels == digit).sum() < 0.35
+
+
+def test_the_parameter_count_that_the_docstring_names() -> None:
+    count = sum(parameter.numel() for parameter in demo.DigitsNet().parameters())
+    assert f"{count:,} parameters" in str(demo.DigitsNet.__doc__)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(demo.train, "__kwdefaults__", {"steps": 2, "quiet": False})
+    assert cli.main(["demo", "--no-serve", "--logdir", str(tmp_path)]) == 0
+    assert cli.main(["demo", "--no-serve", "--logdir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"test accuracy \d+\.\d%", out)
+    assert f"tensorboard --logdir {tmp_path}" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "digits-2"]  # nothing was overwritten
