@@ -44,7 +44,7 @@ class BuildFrontend(Command):
     """Makes plugin/layerscope/viewing/static/ from frontend/, unless it was made from the same sources."""
 
     description = "build the front end's bundle"
-    user_options: ClassVar[list[tuple[str, str | None, str | None]]] = []
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
 
     def initialize_options(self) -> None:
         """Do nothing: there are no options."""
