@@ -10,6 +10,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2022",
+    chunkSizeWarningLimit: 1000, // kB; Graphviz in WebAssembly is one chunk of 815
     license: { fileName: "licenses.md" }, // of every bundled package; the wheel carries it
     rolldownOptions: {
       input: "src/index.ts",
