@@ -35,6 +35,8 @@ class LayerNames:
 
     def __init__(self, model: Any) -> None:
         self._names: dict[int, str] = {id(module): name for name, module in model.named_modules()}
+        self.registered: frozenset[str] = frozenset(self._names.values())
+        """Every qualified name."""
 
     def qualified(self, module: Any) -> str:
         """Return the qualified name of ``module``, or "" for the model itself and for unregistered modules."""
@@ -46,15 +48,21 @@ class LayerNames:
 
 
 class CallCounter:
-    """Numbers the calls of modules during one forward pass."""
+    """Numbers the calls of modules during one forward pass; no two calls get the same key."""
 
     def __init__(self, names: LayerNames) -> None:
         self._names = names
         self._calls: Counter[str] = Counter()
+        self._issued: set[str] = set()
 
     def next(self, module: Any) -> ModuleCall:
         """Count one more call of ``module`` and return it with its layer key."""
         name = self._names.name(module)
         call = self._calls[name]
         self._calls[name] += 1
-        return ModuleCall(name, call, layer_key(name, call))
+        key, marks = layer_key(name, call), "#"
+        while call and (key in self._names.registered or key in self._issued):  # somebody named a module "conv#1"
+            marks += "#"
+            key = f"{name}{marks}{call}"
+        self._issued.add(key)
+        return ModuleCall(name, call, key)

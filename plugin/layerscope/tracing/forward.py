@@ -1,0 +1,92 @@
+"""One forward pass as an observer runs it: own inputs, calm surroundings, errors that say where."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.containment import contained
+from layerscope.naming import LayerNames
+from layerscope.tracing.recording import Value, spec
+from layerscope.tracing.values import replaced, tensors
+
+
+@contextmanager
+def surroundings(model: nn.Module) -> Iterator[None]:
+    """Contain ``model`` for the block, in evaluation mode, without gradients and with nothing compiled."""
+    with ExitStack() as stack:
+        stack.enter_context(contained(model))
+        # Compiled functions inside a forward, too; nothing can be compiled until the compiler, slow to load, is there.
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(torch.no_grad())
+        yield
+
+
+class Arguments:
+    """The arguments of one forward pass with every tensor copied, so that nothing in place reaches the caller's.
+
+    Args:
+        model: its ``forward`` names the inputs.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        prepare: makes the tensor that the model gets from the copy.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        prepare: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
+    ) -> None:
+        named: dict[int, tuple[Value, torch.Tensor]] = {}
+
+        def exchanged(tensor: torch.Tensor) -> torch.Tensor:
+            return named[id(tensor)][1] if id(tensor) in named else tensor
+
+        # A tensor that is passed twice stays one tensor and is one input, under its first name.
+        for name, tensor in tensors(_by_parameter(model, args, kwargs)):
+            if id(tensor) not in named:
+                named[id(tensor)] = Value(name, spec(tensor)), prepare(tensor.detach().clone())
+        self.inputs: list[tuple[Value, torch.Tensor]] = list(named.values())
+        self.args: tuple[Any, ...] = tuple(replaced(arg, exchanged) for arg in args)
+        self.kwargs: dict[str, Any] = {name: replaced(arg, exchanged) for name, arg in kwargs.items()}
+
+
+def _by_parameter(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments under the names that ``forward`` gives them, in the order of its signature."""
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # no signature, or one that does not fit: the forward itself will say so
+        return {**{str(index): arg for index, arg in enumerate(args)}, **kwargs}
+    by_name: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        if bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            by_name.update(value)
+        else:
+            by_name[name] = value
+    return by_name
+
+
+def stopped_in(error: BaseException, model: nn.Module) -> nn.Module:
+    """Return the innermost module in whose method ``error`` was raised; ``model`` if there is none."""
+    module, traceback = model, error.__traceback__
+    registered = {id(submodule): submodule for submodule in model.modules()}
+    while traceback is not None:
+        module = registered.get(id(traceback.tb_frame.f_locals.get("self")), module)
+        traceback = traceback.tb_next
+    return module
+
+
+def described(module: nn.Module, model: nn.Module) -> str:
+    """Return how an error calls ``module``: its layer key and class."""
+    if module is model:
+        return f"the model itself ({type(model).__name__})"
+    return f"layer {LayerNames(model).name(module)!r} ({type(module).__name__})"
