@@ -3,67 +3,162 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from operator import is_
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from layerscope.errors import InvalidArgumentError
+
+
+def original(model: nn.Module) -> nn.Module:
+    """Return ``model`` itself, or what ``torch.compile`` wrapped: hooks set after compilation would not fire."""
+    return cast(nn.Module, getattr(model, "_orig_mod", model))
 
 
 @contextmanager
 def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False) -> Iterator[None]:
     """Run a block over ``model`` and put everything back afterwards, also when the block raises.
 
-    Restored: the training flag of every module (one by one, so a frozen BatchNorm stays frozen), every buffer,
-    ``requires_grad`` of every parameter, the references in ``.grad``, and the random states of torch (CPU and the
-    CUDA devices of the model), numpy and Python. Gradients are enabled inside and autocast is off, so that a caller
-    under ``no_grad`` or autocast gets the same numbers.
+    Restored: what ``preserved`` restores, and the random states of torch (CPU and the CUDA devices of the model),
+    numpy and Python. Gradients are enabled inside, inference mode and autocast are off, so that a caller under any of
+    them gets the same numbers; compiled modules run uncompiled and attention takes no fused path, so that every
+    submodule is called; and recurrent layers run without cuDNN, which refuses their backward in evaluation mode.
+
+    Not restored: values that the model's own forward writes in place into its parameters or into tensors that are
+    neither parameters nor buffers, and the states of random generators of its own.
 
     Args:
         model: the user's model.
         evaluating: put every module into evaluation mode for the block.
         frozen: switch ``requires_grad`` of every parameter off for the block, so that a backward pass computes no
             gradients of parameters.
+
+    Raises:
+        InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
     """
-    training = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, None if buffer is None else (buffer.detach().clone(), buffer._version))
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-    ]
-    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     numpy_state, python_state = np.random.get_state(), random.getstate()
     try:
-        with (
-            torch.random.fork_rng(devices=_cuda_devices(model)),
-            torch.enable_grad(),
-            torch.autocast("cpu", enabled=False),
-            torch.autocast("cuda", enabled=False),
-        ):
-            if evaluating:
-                for module, _ in training:
-                    module.training = False
-            if frozen:
-                for parameter, _, _ in parameters:
-                    parameter.requires_grad_(False)
+        with ExitStack() as stack:
+            stack.enter_context(preserved(model, evaluating=evaluating, frozen=frozen))
+            stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.autocast("cpu", enabled=False))
+            stack.enter_context(torch.autocast("cuda", enabled=False))
+            stack.enter_context(_every_submodule_called(model))
+            if evaluating and _has_cuda_rnn(model):
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             yield
     finally:
-        for module, flag in training:
-            module.training = flag
-        for module, name, buffer, saved in buffers:
-            module._buffers[name] = buffer
-            # Written back only if it changed: a write bumps the version that a pending backward pass checks.
-            if buffer is not None and saved is not None and buffer._version != saved[1]:
-                with torch.no_grad():
-                    buffer.copy_(saved[0])
-        for parameter, requires_grad, grad in parameters:
-            parameter.requires_grad_(requires_grad)
-            parameter.grad = grad
         np.random.set_state(numpy_state)
         random.setstate(python_state)
+
+
+@contextmanager
+def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False) -> Iterator[None]:
+    """Run a block and put the state of ``model`` back afterwards; ``contained`` without the state of the process.
+
+    Restored, of every module: its training flag (one by one, so a frozen BatchNorm stays frozen), the values of its
+    buffers, and its attributes, with the contents of those that are plain dicts, lists or sets (hooks are such). Of
+    every parameter: ``requires_grad``, the reference in ``.grad``, and its storage if ``.data`` was replaced.
+
+    Raises:
+        InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
+    """
+    modules = list(model.modules())
+    parameters = [(p, p.requires_grad) for p in model.parameters()]
+    buffers = list(model.buffers())
+    _refuse_lazy([*(p for p, _ in parameters), *buffers])
+    attributes = [_attributes(module) for module in modules]
+    training = [module.training for module in modules]
+    values = [buffer.detach().clone() for buffer in buffers]
+    with torch.inference_mode(False):
+        storages = [parameter.data for parameter, _ in parameters]  # aliases, no copies
+    grads = [parameter.grad for parameter, _ in parameters]
+    try:
+        # A forward of the user's may be waiting for its backward, which checks the versions of what it saved.
+        with torch.autograd._unsafe_preserve_version_counter(tuple(b for b in buffers if not b.is_inference())):
+            for module in modules if evaluating else ():
+                module.training = False
+            for parameter, _ in parameters if frozen else ():
+                parameter.requires_grad_(False)
+            yield
+    finally:
+        for module, saved, flag in zip(modules, attributes, training, strict=True):
+            _restore_attributes(module, saved)
+            module.training = flag
+        for buffer, value in zip(buffers, values, strict=True):
+            # Compared by value: BatchNorm writes its running statistics without raising their version.
+            if not torch.equal(buffer, value):
+                buffer.data.copy_(value)
+        for (parameter, requires_grad), storage, grad in zip(parameters, storages, grads, strict=True):
+            if not torch._C._is_alias_of(parameter, storage):
+                parameter.data = storage
+            if parameter.requires_grad != requires_grad:
+                parameter.requires_grad_(requires_grad)
+            if parameter.grad is not grad:
+                parameter.grad = grad
+
+
+def _refuse_lazy(tensors: list[Tensor]) -> None:
+    lazy = sum(map(is_lazy, tensors))
+    if lazy:
+        raise InvalidArgumentError(
+            "a model can be observed once all its parameters have shapes, but this one has "
+            f"{lazy} lazy ones without. Run it once on a batch first: observing it would draw their initial values."
+        )
+
+
+_PLAIN = (dict, OrderedDict, list, set)
+
+
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Return name -> (value, copy of its contents or None) of every attribute of ``module``."""
+    return {name: (value, value.copy() if type(value) in _PLAIN else None) for name, value in vars(module).items()}
+
+
+def _restore_attributes(module: nn.Module, saved: dict[str, tuple[Any, Any]]) -> None:
+    attributes = vars(module)
+    for name in attributes.keys() - saved.keys():
+        del attributes[name]
+    for name, (value, contents) in saved.items():
+        attributes[name] = value
+        if contents is not None and not _same(value, contents):
+            value.clear()
+            value.extend(contents) if isinstance(value, list) else value.update(contents)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two containers of one type hold the same objects; ``==`` would compare tensors by element."""
+    if len(one) != len(other):
+        return False
+    return all(map(is_, one, other)) and (not isinstance(one, dict) or all(map(is_, one.values(), other.values())))
+
+
+@contextmanager
+def _every_submodule_called(model: nn.Module) -> Iterator[None]:
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with ExitStack() as stack:
+            if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def _cuda_devices(model: nn.Module) -> list[int]:
     tensors = [*model.parameters(), *model.buffers()]
     return sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
+
+
+def _has_cuda_rnn(model: nn.Module) -> bool:
+    return any(isinstance(m, nn.RNNBase) and any(p.is_cuda for p in m.parameters()) for m in model.modules())

@@ -1,0 +1,43 @@
+"""Grad-CAM: where a layer found what speaks for the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from layerscope.probing.capture import Layer
+
+
+@dataclass(frozen=True)
+class GradCam:
+    """Channels weighted by their mean gradient and added up (Selvaraju et al. 2017, "Grad-CAM", eqs. 1 and 2).
+
+    The mean is over all positions, the sum over the channels, whose dimension stays with size 1: [batch, 1, height,
+    width] for a convolution, [batch, tokens, 1] for a transformer (which dimension that is, ``layout.py`` says). An
+    output without positions, [batch, features], gives the sum of gradient x output, [batch, 1]; one of [batch] alone
+    the product. It defines nothing for the inputs. Equals Captum's ``LayerGradCam`` where channels are dimension 1.
+
+    Args:
+        relu: keep only what supports the target, as eq. 2 of the paper has it. By default, as in Captum, what opposes
+            it stays, as negative values.
+    """
+
+    relu: bool = False
+    needs_gradient: ClassVar[bool] = True
+
+    @property
+    def signed(self) -> bool:
+        return not self.relu
+
+    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+        assert gradient is not None
+        positions = [dim for dim in range(1, output.ndim) if dim != layer.channels]
+        weights = gradient.mean(positions, keepdim=True) if positions else gradient
+        weighted = weights * output
+        cam = weighted if layer.channels is None else weighted.sum(layer.channels, keepdim=True)
+        return cam.relu() if self.relu else cam
+
+    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
+        return None

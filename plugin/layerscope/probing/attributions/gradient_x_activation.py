@@ -1,0 +1,30 @@
+"""Gradient x activation: how much each element of a layer's output contributes, to first order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from layerscope.probing.capture import Layer
+
+
+@dataclass(frozen=True)
+class GradientXActivation:
+    """Output times gradient of the target with respect to it, in the full shape of the output.
+
+    The first-order Taylor estimate of what the target loses if the element becomes zero. For the inputs it is
+    gradient x input (Shrikumar et al. 2016, "Not Just a Black Box: Learning Important Features Through Propagating
+    Activation Differences", section 2). Equals Captum's ``LayerGradientXActivation`` and ``InputXGradient``.
+    """
+
+    needs_gradient: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
+
+    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+        assert gradient is not None
+        return output * gradient
+
+    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
+        return value * gradient

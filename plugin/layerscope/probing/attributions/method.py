@@ -1,0 +1,34 @@
+"""What an attribution method is: a small dataclass, whose fields are its options."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from layerscope.probing.capture import Layer
+
+
+class Method(Protocol):
+    """A method that needs, of each layer, its output and perhaps the gradient of the target: one pass serves all."""
+
+    needs_gradient: ClassVar[bool]
+
+    @property
+    def signed(self) -> bool:
+        """True: positive values support the target and negative ones oppose it. False: magnitudes."""
+        ...
+
+    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+        """Return the attribution of a layer, batch first; a tensor of its own.
+
+        Args:
+            layer: the layer, which says which dimension of its output is the channels.
+            output: what the layer returned; not to be modified or kept.
+            gradient: of the target with respect to it; None unless ``needs_gradient``. Not to be modified or kept.
+        """
+        ...
+
+    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
+        """Return the attribution of an input, of its shape; None if the method defines none."""
+        ...
