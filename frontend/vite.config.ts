@@ -11,7 +11,7 @@ export default defineConfig({
     modulePreload: false,
     target: "es2022",
     chunkSizeWarningLimit: 1000, // kB; Graphviz in WebAssembly is one chunk of 815
-    license: { fileName: "licenses.md" }, // of every bundled package; the wheel carries it
+    license: { fileName: "licenses.md" }, // of the page's packages; NOTICE names the worker's
     rolldownOptions: {
       input: "src/index.ts",
       preserveEntrySignatures: "exports-only",
