@@ -65,16 +65,17 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
 def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False) -> Iterator[None]:
     """Run a block and put the state of ``model`` back afterwards; ``contained`` without the state of the process.
 
-    Restored, of every module: its training flag (one by one, so a frozen BatchNorm stays frozen), the values of its
-    buffers, and its attributes, with the contents of those that are plain dicts, lists or sets (hooks are such). Of
-    every parameter: ``requires_grad``, the reference in ``.grad``, and its storage if ``.data`` was replaced.
+    Restored, of every module (those in plain lists, sets and dicts, too): its training flag (one by one, so a frozen
+    BatchNorm stays frozen), the values of its buffers, and its attributes, with the contents of those that are plain
+    dicts, lists or sets (hooks are such). Of every parameter: ``requires_grad``, the reference in ``.grad``, and its
+    storage if ``.data`` was replaced.
 
     Raises:
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
     """
-    modules = list(model.modules())
-    parameters = [(p, p.requires_grad) for p in model.parameters()]
-    buffers = list(model.buffers())
+    modules = _modules(model)
+    parameters = [(p, p.requires_grad) for p in dict.fromkeys(p for m in modules for p in m.parameters())]
+    buffers = list(dict.fromkeys(buffer for module in modules for buffer in module.buffers()))
     _refuse_lazy([*(p for p, _ in parameters), *buffers])
     attributes = [_attributes(module) for module in modules]
     training = [module.training for module in modules]
@@ -83,8 +84,7 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
         storages = [parameter.data for parameter, _ in parameters]  # aliases, no copies
     grads = [parameter.grad for parameter, _ in parameters]
     try:
-        # A forward of the user's may be waiting for its backward, which checks the versions of what it saved.
-        with torch.autograd._unsafe_preserve_version_counter(tuple(b for b in buffers if not b.is_inference())):
+        with _versions_preserved(buffers):
             for module in modules if evaluating else ():
                 module.training = False
             for parameter, _ in parameters if frozen else ():
@@ -96,15 +96,42 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
             module.training = flag
         for buffer, value in zip(buffers, values, strict=True):
             # Compared by value: BatchNorm writes its running statistics without raising their version.
-            if not torch.equal(buffer, value):
+            if not buffer.is_meta and not torch.equal(buffer, value):
                 buffer.data.copy_(value)
         for (parameter, requires_grad), storage, grad in zip(parameters, storages, grads, strict=True):
-            if not torch._C._is_alias_of(parameter, storage):
+            if not torch._C._is_alias_of(parameter, storage):  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
                 parameter.data = storage
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
             if parameter.grad is not grad:
                 parameter.grad = grad
+
+
+@contextmanager
+def _versions_preserved(tensors: list[Tensor]) -> Iterator[None]:
+    """Put the versions of tensors back: a forward of the user's may wait for its backward, which checks them.
+
+    That check is there to notice changed values; these values are put back too.
+    """
+    preserve = torch.autograd._unsafe_preserve_version_counter  # pyright: ignore[reportPrivateUsage]
+    with ExitStack() as stack:
+        for tensor in tensors:
+            if not tensor.is_inference():
+                stack.enter_context(preserve(tensor))
+        yield
+
+
+def _modules(model: nn.Module) -> list[nn.Module]:
+    """Return every module of ``model``, then those that its modules keep in plain containers, unregistered."""
+    modules = dict.fromkeys(model.modules())
+    waiting: list[Any] = list(modules)
+    while waiting:
+        for value in vars(waiting.pop()).values():
+            for item in (value.values() if isinstance(value, dict) else value) if type(value) in _PLAIN else ():
+                if isinstance(item, nn.Module) and item not in modules:
+                    waiting += item.modules()
+                    modules |= dict.fromkeys(item.modules())
+    return list(modules)
 
 
 def _refuse_lazy(tensors: list[Tensor]) -> None:
@@ -148,7 +175,8 @@ def _every_submodule_called(model: nn.Module) -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with ExitStack() as stack:
-            if any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules()):
+            compiled = (hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules())
+            if any(compiled):
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             yield
     finally:

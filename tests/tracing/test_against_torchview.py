@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torchview import draw_graph
 from torchview.computation_node import ModuleNode, TensorNode
-from traced_models import ResidualNet, mlp
 
 from layerscope.tracing import trace
+from traced_models import ResidualNet, mlp
 
 
 def drawn(model: nn.Module, x: torch.Tensor) -> Counter[tuple[str, str]]:
@@ -24,7 +24,7 @@ def drawn(model: nn.Module, x: torch.Tensor) -> Counter[tuple[str, str]]:
         for item in items:
             node, inside = next(iter(item.items())) if isinstance(item, dict) else (item, ())
             is_cluster = isinstance(node, ModuleNode) and not node.is_container  # its name is inverted
-            if is_cluster and node.depth >= 1 or id(node) in graph.node_set and not isinstance(node, TensorNode):
+            if (is_cluster and node.depth >= 1) or (id(node) in graph.node_set and not isinstance(node, TensorNode)):
                 found["module" if isinstance(node, ModuleNode) else "function", node.name] += 1
             if is_cluster:
                 walk(inside)

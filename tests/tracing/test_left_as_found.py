@@ -14,19 +14,19 @@ import torchview.torchview
 from torch import nn
 from torch.nn.modules import module as module_hooks
 from torchview.recorder_tensor import RecorderTensor
-from traced_models import ResidualNet, mlp
 
 from layerscope.errors import TraceError
 from layerscope.tracing import trace
+from traced_models import PlainList, ResidualNet, mlp
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
 class Raising(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise Stop("on purpose")
+        raise StopError("on purpose")
 
 
 def training_net(*, raising: bool) -> nn.Module:
@@ -50,9 +50,7 @@ def state(model: nn.Module) -> dict[str, Any]:
             for name, tensor in [*model.named_parameters(), *model.named_buffers()]
         ],
         "attributes": [sorted(vars(module)) for module in model.modules()],
-        "hooks": [
-            [*module._forward_hooks.items(), *module._forward_pre_hooks.items()] for module in model.modules()
-        ],
+        "hooks": [[*module._forward_hooks.items(), *module._forward_pre_hooks.items()] for module in model.modules()],
     }
 
 
@@ -89,10 +87,10 @@ def test_the_error_of_the_forward_is_chained_and_names_the_module() -> None:
     with pytest.raises(TraceError) as raised:
         trace(model, torch.randn(2, 3))
     assert str(raised.value) == (
-        "trace() ran the forward of Sequential, and it stopped in layer '1.0' (Raising) with Stop: on purpose. "
+        "trace() ran the forward of Sequential, and it stopped in layer '1.0' (Raising) with StopError: on purpose. "
         "Call trace(model, ...) with the arguments that the model is called with."
     )
-    assert isinstance(raised.value.__cause__, Stop)
+    assert isinstance(raised.value.__cause__, StopError)
 
 
 def test_wrong_arguments_are_told_as_an_error_of_the_model_itself() -> None:
@@ -221,6 +219,15 @@ def test_a_generator_between_modules_is_not_consumed() -> None:
     assert [node.id for node in graph.nodes.values() if node.module] == ["stack", "fc", "fc#1", "fc#2"]
 
 
+def test_modules_that_are_registered_nowhere_are_left_as_found_too() -> None:
+    model = PlainList()
+    model.layers.append(nn.Sequential(nn.BatchNorm1d(2)))
+    before = state(model.layers[-1])
+    trace(model, torch.randn(4, 3))
+    assert state(model.layers[-1]) == before
+    assert model.layers[-1][0].training
+
+
 def test_the_models_own_train_method_is_not_called() -> None:
     class Counting(nn.Sequential):
         switched = 0
@@ -235,7 +242,7 @@ def test_the_models_own_train_method_is_not_called() -> None:
 
 
 def test_meta_tensors_stay_where_they_are() -> None:
-    model = nn.Sequential(nn.Linear(3, 2, device="meta"))
+    model = nn.Sequential(nn.Linear(3, 2, device="meta"), nn.BatchNorm1d(2, device="meta"))
     graph = trace(model, torch.empty(4, 3, device="meta"))
     assert graph.nodes["0"].output_shapes == ((4, 2),)
     assert model[0].weight.device.type == "meta"

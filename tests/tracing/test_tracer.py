@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from traced_models import PlainList, PositionEmbedding, ResidualNet, mlp
 
 from layerscope.errors import InvalidArgumentError
 from layerscope.tracing import trace
 from layerscope.wire import Edge, ModelGraph
+from traced_models import PlainList, PositionEmbedding, ResidualNet, mlp
 
 
 def joined(graph: ModelGraph) -> list[tuple[str, str]]:
@@ -39,7 +40,7 @@ def test_residual_net_has_exactly_these_edges() -> None:
     for block in ("layers.0", "layers.1"):
         chain = [start, *(f"{block}.{part}" for part in ("conv1", "bn1", "relu", "conv2")), f"{block}/add"]
         chain.append(f"{block}.relu#1")
-        expected |= {Edge(a, b, inside) for a, b in zip(chain, chain[1:], strict=False)}
+        expected |= {Edge(a, b, inside) for a, b in pairwise(chain)}
         expected.add(Edge(start, f"{block}/add", inside))  # the skip connection
         start = f"{block}.relu#1"
     expected |= {Edge(start, "/mean", inside), Edge("/mean", "drop", (2, 4)), Edge("drop", "fc", (2, 4))}
