@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -52,7 +53,7 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
             stack.enter_context(torch.enable_grad())
             stack.enter_context(torch.autocast("cpu", enabled=False))
             stack.enter_context(torch.autocast("cuda", enabled=False))
-            stack.enter_context(_every_submodule_called(model))
+            stack.enter_context(_every_submodule_called())
             if evaluating and _has_cuda_rnn(model):
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             yield
@@ -170,13 +171,13 @@ def _same(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def _every_submodule_called(model: nn.Module) -> Iterator[None]:
+def _every_submodule_called() -> Iterator[None]:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with ExitStack() as stack:
-            compiled = (hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules())
-            if any(compiled):
+            # Where the compiler, slow to load, is not loaded, nothing is compiled. Before torch 2.6 it had no stance.
+            if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             yield
     finally:

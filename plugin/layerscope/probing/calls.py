@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils import _pytree as pytree

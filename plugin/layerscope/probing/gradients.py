@@ -36,7 +36,7 @@ def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
     }
     rows: list[tuple[str, str, Moments | None]] = []
     for name, module in model.named_modules():
-        own = [(key, parameter) for key, parameter in module._parameters.items() if parameter is not None]
+        own = list(module.named_parameters(recurse=False, remove_duplicate=False))
         if module is model and not own:
             continue  # it would only repeat what its modules say
         owner = names.name(module)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.modules import batchnorm, conv, instancenorm, pooling
+
+
+def _numbered(*names: str) -> list[type[nn.Module]]:
+    return [getattr(nn, f"{name}{dimensions}d") for name in names for dimensions in (1, 2, 3)]
+
 
 _CHANNELS_FIRST: tuple[type[nn.Module], ...] = (
-    conv._ConvNd,
-    batchnorm._BatchNorm,
-    instancenorm._InstanceNorm,
+    *_numbered("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm"),
+    *_numbered("MaxPool", "AvgPool", "AdaptiveMaxPool", "AdaptiveAvgPool"),
+    nn.SyncBatchNorm,
     nn.GroupNorm,
-    pooling._MaxPoolNd,
-    pooling._AvgPoolNd,
-    pooling._AdaptiveMaxPoolNd,
-    pooling._AdaptiveAvgPoolNd,
     nn.Upsample,
 )
 _CHANNELS_LAST: tuple[type[nn.Module], ...] = (

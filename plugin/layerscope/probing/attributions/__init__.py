@@ -6,7 +6,7 @@ together share one forward and one backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -26,7 +26,7 @@ from layerscope.probing.capture import Captured, Layer, capture
 
 __all__ = ["METHODS", "Attribution", "Method", "Target", "attribute", "attribute_all"]
 
-METHODS: dict[str, Callable[..., Method]] = {
+METHODS: dict[str, type[Method]] = {
     "activation": Activation,
     "gradient_x_activation": GradientXActivation,
     "grad_cam": GradCam,

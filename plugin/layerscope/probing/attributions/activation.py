@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from layerscope.probing.attributions.method import Method
 from layerscope.probing.capture import Layer
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Method):
     """Each layer's output, in its full shape: what the layer found, whether or not the target used it.
 
     Not an attribution in the strict sense; positive and negative mean the sign of the output. It defines nothing for
@@ -19,10 +20,7 @@ class Activation:
     """
 
     needs_gradient: ClassVar[bool] = False
-    signed: ClassVar[bool] = True
 
     def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+        """Return the output."""
         return output.clone()
-
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
-        return None

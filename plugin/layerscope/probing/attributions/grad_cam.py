@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
+from layerscope.probing.attributions.method import Method
 from layerscope.probing.capture import Layer
 
 
 @dataclass(frozen=True)
-class GradCam:
+class GradCam(Method):
     """Channels weighted by their mean gradient and added up (Selvaraju et al. 2017, "Grad-CAM", eqs. 1 and 2).
 
     The mean is over all positions, the sum over the channels, whose dimension stays with size 1: [batch, 1, height,
@@ -25,19 +25,17 @@ class GradCam:
     """
 
     relu: bool = False
-    needs_gradient: ClassVar[bool] = True
 
     @property
     def signed(self) -> bool:
+        """True unless ``relu`` cuts off what opposes."""
         return not self.relu
 
     def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+        """Return the map, with the channels added up."""
         assert gradient is not None
         positions = [dim for dim in range(1, output.ndim) if dim != layer.channels]
         weights = gradient.mean(positions, keepdim=True) if positions else gradient
         weighted = weights * output
         cam = weighted if layer.channels is None else weighted.sum(layer.channels, keepdim=True)
         return cam.relu() if self.relu else cam
-
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
-        return None

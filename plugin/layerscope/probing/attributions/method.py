@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor
 
 from layerscope.probing.capture import Layer
 
 
-class Method(Protocol):
+class Method(ABC):
     """A method that needs, of each layer, its output and perhaps the gradient of the target: one pass serves all."""
 
-    needs_gradient: ClassVar[bool]
+    needs_gradient: ClassVar[bool] = True
 
     @property
     def signed(self) -> bool:
         """True: positive values support the target and negative ones oppose it. False: magnitudes."""
-        ...
+        return True
 
+    @abstractmethod
     def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
         """Return the attribution of a layer, batch first; a tensor of its own.
 
@@ -27,8 +29,7 @@ class Method(Protocol):
             output: what the layer returned; not to be modified or kept.
             gradient: of the target with respect to it; None unless ``needs_gradient``. Not to be modified or kept.
         """
-        ...
 
     def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
-        """Return the attribution of an input, of its shape; None if the method defines none."""
-        ...
+        """Return the attribution of an input, of its shape; None, the default, if the method defines none."""
+        return None

@@ -22,8 +22,8 @@ def select(output: Any, target: Target) -> Tensor:
         InvalidArgumentError: the target does not fit what the model returned.
     """
     if callable(target) and not isinstance(target, Tensor):
-        values = target(output)
-        if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point():  # pyright: ignore[reportUnnecessaryIsInstance]
+        values = cast(object, target(output))
+        if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point():
             given = f"{values.dtype} {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
             raise InvalidArgumentError(
                 "a target that is a function must return one floating-point number for each sample, a tensor "
@@ -57,7 +57,7 @@ def _scores(output: Any) -> Tensor:
     """Return the scores in what the model returned: ``logits`` where that exists, else the first float tensor."""
     named = cast(Any, output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None))
     scores = named if isinstance(named, Tensor) else first_float_tensor(output)
-    if scores is None or not (scores.ndim in (1, 2)):
+    if scores is None or scores.ndim not in (1, 2):
         given = "no floating-point tensor" if scores is None else f"a tensor {list(scores.shape)}"
         raise InvalidArgumentError(
             "a class can be the target of a model that returns scores [batch, classes], but this one returned "

@@ -57,8 +57,8 @@ class Ascent:
         means = channel_means(model, self.layer, self.model_input(grey, reference))
         if not means.requires_grad:
             raise CaptureError(
-                f"images for the channels of layer {self.layer!r} were asked for, but its output does not depend on the "
-                "image: the forward pass detaches it or runs it under no_grad. Choose another layer."
+                f"images for the channels of layer {self.layer!r} were asked for, but its output does not depend on "
+                "the image: the forward pass detaches it or runs it under no_grad. Choose another layer."
             )
         return means.shape[1]
 
