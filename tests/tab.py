@@ -1,14 +1,15 @@
-"""The LAYERSCOPE tab in a real Chromium, as the tests and the screenshots use it; records everything that goes wrong."""
+"""The LAYERSCOPE tab in a real Chromium, for the tests and the screenshots; records everything that goes wrong."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
     "--headless",
     "--no-sandbox",
