@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import serving
 from hypothesis import given
 from hypothesis import strategies as st
 
+import serving
 from layerscope import codec, wire
 from layerscope.errors import MalformedError, NewerVersionError
 
@@ -75,7 +75,7 @@ def test_a_gzip_bomb_is_refused_before_it_unpacks(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_graph_must_hold_what_it_refers_to(change: dict[str, object]) -> None:
     data = json.loads(codec.to_json(serving.graph())) | change
-    with pytest.raises(MalformedError, match="refers to 1 nodes that it does not hold, e.g. 'ghost'"):
+    with pytest.raises(MalformedError, match=r"refers to 1 nodes that it does not hold, e.g. 'ghost'"):
         codec.decode_graph(gzip.compress(json.dumps(data).encode()))
 
 
@@ -107,7 +107,7 @@ def test_sizes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("MAX_METADATA_BYTES", "MAX_ARRAYS_BYTES", "MAX_IMAGE_BYTES"):
         monkeypatch.setattr(codec, limit, 10)
     for decode in (codec.decode_metadata, codec.decode_arrays, codec.check_png):
-        with pytest.raises(MalformedError, match="has 11 bytes|have 11 bytes"):
+        with pytest.raises(MalformedError, match=r"has 11 bytes|have 11 bytes"):
             decode(b"x" * 11)
 
 

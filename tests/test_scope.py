@@ -172,11 +172,11 @@ def test_an_unknown_method_lists_the_known(model: DigitsNet, tmp_path: Path) -> 
     x, y = _batch(0)
     with (
         Scope(model, tmp_path, strict=True) as scope,
-        pytest.raises(InvalidArgumentError, match="'grad_kam'.*grad_cam"),
+        pytest.raises(InvalidArgumentError, match=r"'grad_kam'.*grad_cam"),
     ):
         scope.attributions(x, y, step=0, methods=("grad_kam",))
 
 
 def test_the_writer_must_be_one(model: DigitsNet) -> None:
-    with pytest.raises(InvalidArgumentError, match="writer must be a torch.utils.tensorboard.SummaryWriter"):
+    with pytest.raises(InvalidArgumentError, match=r"writer must be a torch.utils.tensorboard.SummaryWriter"):
         Scope(model, 3)  # pyright: ignore[reportArgumentType]

@@ -45,7 +45,7 @@ class Loader(base_plugin.TBLoader):
         samples.setdefault("layerscope_blobs", getattr(flags, "layerscope_blob_samples", 50))
         flags.samples_per_plugin = samples
 
-    def load(self, context: base_plugin.TBContext) -> base_plugin.TBPlugin:
+    def load(self, context: base_plugin.TBContext) -> base_plugin.TBPlugin:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the plugin."""
         from layerscope.viewing.plugin import LayerscopePlugin
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import serving
 from playwright.sync_api import Browser
 
+import serving
 import tab as tab_module
 
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import serving
 from playwright.sync_api import Browser
-from tab import Tab, chromium
 
+import serving
 from layerscope import demo
+from tab import Tab, chromium
 
 TARGET = Path(__file__).parents[2] / "examples" / "screenshots"
 # Name -> (width, height, dark, state of the tab).

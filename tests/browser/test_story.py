@@ -8,11 +8,11 @@ from collections import Counter
 import pytest
 import torch
 from playwright.sync_api import Browser, expect
-from serving import TensorBoard
-from tab import Tab
 from torch import nn
 
 from layerscope import demo
+from serving import TensorBoard
+from tab import Tab
 
 pytestmark = pytest.mark.browser
 
@@ -103,9 +103,7 @@ def test_clicking_a_layer_shows_its_maps_and_images(tab: Tab) -> None:
     assert widths == [8] * 6
 
 
-def test_the_address_opens_the_same_state_in_a_new_window(
-    tab: Tab, browser: Browser, tensorboard: TensorBoard
-) -> None:
+def test_the_address_opens_the_same_state_in_a_new_window(tab: Tab, browser: Browser, tensorboard: TensorBoard) -> None:
     _open(tab, "stage2")
     tab.expand("stage2.0") if tab.box("stage2.0").get_attribute("data-expanded") != "true" else None
     tab.box("stage2.0.conv2").click()

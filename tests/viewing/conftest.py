@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import serving
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2
 from tensorboard.compat.tensorflow_stub import dtypes
 from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
+import serving
 from layerscope import codec, wire
 from layerscope.writing import MessageWriter
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import serving
 
 import layerscope
+import serving
 from layerscope.errors import NotFoundError
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import TensorBoard
 
 from layerscope import codec
+from serving import TensorBoard
 
 STEPS = 1500
 

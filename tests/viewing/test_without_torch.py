@@ -54,7 +54,9 @@ assert {entry["kind"] for entry in entries} == set(__import__("layerscope.wire")
 
 
 def _run(script: str, logdir: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script, str(logdir)], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", script, str(logdir)], capture_output=True, check=False, text=True, timeout=120
+    )
 
 
 def test_every_route_is_served_without_torch(logdir: Path) -> None:

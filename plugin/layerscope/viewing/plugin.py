@@ -19,7 +19,8 @@ class LayerscopePlugin(base_plugin.TBPlugin):
     def __init__(self, context: base_plugin.TBContext) -> None:
         """Do nothing but remember the data provider: TensorBoard waits for this."""
         super().__init__(context)
-        self._routes = Routes(context.data_provider)
+        provider: Any = context.data_provider  # TensorBoard always gives one; None is for tests of its own
+        self._routes = Routes(provider)
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Return route -> WSGI application."""
@@ -29,7 +30,7 @@ class LayerscopePlugin(base_plugin.TBPlugin):
         """Return False: TensorBoard shows the tab where ``data_plugin_names`` have data, which costs nothing."""
         return False
 
-    def data_plugin_names(self) -> Sequence[str]:
+    def data_plugin_names(self) -> Sequence[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the plugin names under which our data is stored."""
         return (wire.PLUGIN, wire.PLUGIN_BLOBS)
 

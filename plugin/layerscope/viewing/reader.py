@@ -90,7 +90,7 @@ def _joined(first: wire.Series, second: wire.Series) -> wire.Series:
     values = np.full((len(steps), len(layers), len(statistics)), np.nan, dtype=np.float32)
     for part in (first, second):
         at = np.ix_(
-            np.searchsorted(steps, part.steps),
+            np.searchsorted(steps, part.steps).tolist(),
             [layers.index(layer) for layer in part.layers],
             [statistics.index(statistic) for statistic in part.statistics],
         )

@@ -134,7 +134,7 @@ class Store:
             raise NotFoundError("step", step, sorted(blobs), where=f"tag {tag!r}")
         if not 0 <= index < len(blobs[step]):
             raise NotFoundError("index", index, range(len(blobs[step])), where=f"tag {tag!r} at step {step}")
-        blob = self._provider.read_blob(self._context, blob_key=blobs[step][index].blob_key)
+        blob: Any = self._provider.read_blob(self._context, blob_key=blobs[step][index].blob_key)
         if not isinstance(blob, bytes):
             raise MalformedError(f"tag {tag!r} at step {step} holds {type(blob).__name__}, not bytes.")
         return blob

@@ -4,6 +4,9 @@ Never into a file of our own: a second event file in one run directory freezes t
 Python loader.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# Generated protobuf modules have no attributes that a type checker could see.
+
 from __future__ import annotations
 
 import hashlib
@@ -108,13 +111,13 @@ class MessageWriter:
         )
 
 
-def _blob_sequence(blobs: Sequence[bytes]) -> tensor_pb2.TensorProto:
+def _blob_sequence(blobs: Sequence[bytes]) -> Any:
     # Not make_tensor_proto: it goes through a numpy string array, which drops NUL bytes at the end of a blob.
     shape = tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=len(blobs))])
     return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=blobs)
 
 
-def _summary_metadata(kind: wire.Kind, content: bytes) -> summary_pb2.SummaryMetadata:
+def _summary_metadata(kind: wire.Kind, content: bytes) -> Any:
     return summary_pb2.SummaryMetadata(
         plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name=kind.plugin_name, content=content),
         # Without a data class neither of TensorBoard's loaders shows the tag.
