@@ -183,18 +183,12 @@ def _attribute(
 
 
 def _of_inputs(method: Method, captured: Captured[Any, Any], inputs: Any) -> list[Tensor]:
-    if not method.needs_gradient:
+    if not method.attributes_inputs:
         return []
-    attributions: list[Tensor] = []
-    for tensor, found in zip(input_tensors(inputs), captured.inputs, strict=True):
-        attribution = torch.full_like(tensor, torch.nan, dtype=torch.float32)
-        if found is not None:
-            given = method.attribute_input(*found)
-            if given is None:
-                return []
-            attribution = given
-        attributions.append(attribution)
-    return attributions
+    return [
+        torch.full_like(tensor, torch.nan, dtype=torch.float32) if found is None else method.attribute_input(*found)
+        for tensor, found in zip(input_tensors(inputs), captured.inputs, strict=True)
+    ]
 
 
 def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16]:

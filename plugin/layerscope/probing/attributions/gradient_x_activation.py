@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,11 +20,13 @@ class GradientXActivation(Method):
     Activation Differences", section 2). Equals Captum's ``LayerGradientXActivation`` and ``InputXGradient``.
     """
 
+    attributes_inputs: ClassVar[bool] = True
+
     def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
         """Return output x gradient, of the shape of the output."""
         assert gradient is not None
         return output * gradient
 
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
+    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor:
         """Return input x gradient, of the shape of the input."""
         return value * gradient

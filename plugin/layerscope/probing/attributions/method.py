@@ -14,6 +14,8 @@ class Method(ABC):
     """A method that needs, of each layer, its output and perhaps the gradient of the target: one pass serves all."""
 
     needs_gradient: ClassVar[bool] = True
+    attributes_inputs: ClassVar[bool] = False
+    """Whether the method defines an attribution of the inputs; it must need the gradient then."""
 
     @property
     def signed(self) -> bool:
@@ -30,6 +32,6 @@ class Method(ABC):
             gradient: of the target with respect to it; None unless ``needs_gradient``. Not to be modified or kept.
         """
 
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor | None:
-        """Return the attribution of an input, of its shape; None, the default, if the method defines none."""
-        return None
+    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor:
+        """Return the attribution of an input, of its shape. Called only if ``attributes_inputs``."""
+        raise NotImplementedError

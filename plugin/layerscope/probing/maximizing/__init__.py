@@ -56,7 +56,8 @@ def maximize(
     Olah et al. 2017, "Feature Visualization", Distill: Adam on a spectrum scaled by 1/frequency and on decorrelated
     colours, seen through small random shifts, zooms and rotations. The model runs in evaluation mode, up to the
     layer, and is left as it was found. The same seed gives the same image, whichever other channels are asked for,
-    up to the rounding of batched arithmetic.
+    up to the rounding of batched arithmetic. A channel that is 0 on the grey start, as a ReLU's output can be, has no
+    gradient there, so its image stays grey: prefer the layer before it.
 
     Args:
         model: takes a batch of images [batch, colours, height, width]; a compiled one is run through its original.

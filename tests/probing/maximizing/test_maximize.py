@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import layerscope
+from layerscope.errors import CaptureError, InvalidArgumentError, LayerNotFoundError
+from layerscope.probing.maximizing import Maximization, maximize
+from layerscope.probing.maximizing.parameterization import FourierImages
+from layerscope.probing.maximizing.transforms import transformed
+from probed_models import DigitsNet
+
+SHAPE = (1, 8, 8)
+
+
+@pytest.fixture
+def model() -> DigitsNet:
+    torch.manual_seed(0)
+    model = DigitsNet()
+    with torch.no_grad():
+        model(torch.randn(32, 1, 8, 8))
+    return model
+
+
+def linear(weight: Tensor) -> nn.Module:
+    """A model whose units have ``weight`` [units, colours, height, width]."""
+    fc = nn.Linear(weight[0].numel(), len(weight), bias=False)
+    with torch.no_grad():
+        fc.weight.copy_(weight.flatten(1))
+    return nn.Sequential(nn.Flatten(), fc)
+
+
+def cosine(image: np.ndarray[Any, Any], weight: Tensor) -> float:
+    centred = torch.from_numpy(image).movedim(-1, 0).flatten() - 0.5
+    return torch.cosine_similarity(centred, weight.flatten(), dim=0).item()
+
+
+@pytest.mark.parametrize("colours", [1, 2, 3])
+def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int) -> None:
+    # Of a weight of +1 and -1 the optimum among images from 0 to 1 is 1 where it is +1 and 0 where it is -1. Smooth,
+    # and all three colours alike, as images mostly are: what is unlikely in images is climbed slowly.
+    coarse = torch.randn(2, 1 if colours == 3 else colours, 3, 3, generator=torch.Generator().manual_seed(0))
+    weight = functional.interpolate(coarse, size=(8, 9), mode="bicubic", align_corners=True).sign()
+    weight = weight.expand(2, colours, 8, 9)
+    found = maximize(
+        linear(weight),
+        layer="1",
+        channels="all",
+        input_shape=(colours, 8, 9),
+        transforms=False,
+        steps=300,
+        learning_rate=0.2,
+    )
+    assert found.images.shape == (2, 8, 9, colours)
+    for image, unit, objective in zip(found.images, weight, found.objective, strict=True):
+        assert cosine(image, unit) > 0.99
+        assert objective[-1] == pytest.approx((unit > 0).sum().item(), rel=0.03)
+        positive = unit.movedim(0, -1).numpy() > 0
+        assert ((image > 0.5) == positive).mean() > 0.99
+
+
+def test_the_objective_is_the_mean_of_the_channel_over_its_positions(model: DigitsNet) -> None:
+    found = maximize(model, layer="block1.bn2", channels=[5], input_shape=SHAPE, steps=1, transforms=False)
+    generator = torch.Generator().manual_seed(0)
+    start = FourierImages(1, SHAPE, generator, torch.device("cpu")).render().detach()
+    seen: list[Tensor] = []
+    handle = model.block1.bn2.register_forward_hook(lambda module, inputs, output: seen.append(output[:, 5].mean()))
+    with torch.no_grad():
+        model.eval()(start)
+    handle.remove()
+    assert found.objective.shape == (1, 1)
+    assert found.objective[0, 0] == pytest.approx(seen[0].item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["stem.0", "block1.bn2", "block2.shortcut", "fc"])
+def test_the_objective_rises(model: DigitsNet, layer: str) -> None:
+    found = maximize(model, layer=layer, channels=3, input_shape=SHAPE, value_range=(-1, 1), steps=48)
+    quarters = found.objective.reshape(3, 4, 12).mean(2)
+    assert (quarters[:, -1] > quarters[:, 0]).all()
+    assert (found.images >= 0).all()
+    assert (found.images <= 1).all()
+    assert found.images.dtype == found.objective.dtype == np.float32
+
+
+def test_the_same_seed_gives_the_same_image_and_another_seed_another(model: DigitsNet) -> None:
+    def images(**options: Any) -> np.ndarray[Any, Any]:
+        return maximize(model, layer="fc", input_shape=SHAPE, steps=8, **({"channels": [4]} | options)).images
+
+    first = images()
+    torch.manual_seed(99)
+    assert np.array_equal(images(), first)
+    assert not np.allclose(images(seed=1), first, atol=1e-3)
+    np.testing.assert_allclose(images(channels=[2, 4])[1], first[0], atol=1e-4)  # whichever others are asked for
+
+
+def test_many_channels_climb_in_parts_as_they_would_alone() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 40, 3))
+    together = maximize(model, layer="0", channels="all", input_shape=SHAPE, steps=4)
+    assert together.channels == tuple(range(40))
+    alone = maximize(model, layer="0", channels=[37], input_shape=SHAPE, steps=4)
+    np.testing.assert_allclose(together.images[37], alone.images[0], atol=1e-5)
+    np.testing.assert_allclose(together.objective[37], alone.objective[0], atol=1e-5)
+
+
+def test_the_model_sees_the_value_range_in_its_own_type() -> None:
+    seen: list[Tensor] = []
+
+    class Recording(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 1, dtype=torch.float64)
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(x.detach().clone())
+            return self.conv(x)
+
+    model = Recording()
+    with torch.no_grad():
+        model.conv.weight.fill_(1)
+    found = maximize(
+        model, layer="conv", channels=1, input_shape=SHAPE, value_range=(-3, 5), steps=200, transforms=False
+    )
+    assert {tensor.dtype for tensor in seen} == {torch.float64}
+    assert seen[0].unique().tolist() == [1.0]  # grey
+    assert seen[-1].min() >= -3
+    assert 3 < seen[-1].max() <= 5
+    assert found.images.mean() > 0.8
+
+
+def test_the_forward_stops_at_the_layer_even_if_the_model_catches_exceptions() -> None:
+    class Stubborn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.after = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                x = self.conv(x)
+            except Exception:
+                reached.append(1)
+            reached.append(2)
+            return self.after(x)
+
+    reached: list[int] = []
+    maximize(Stubborn(), layer="conv", channels=1, input_shape=SHAPE, steps=2)
+    assert reached == []
+
+
+def test_the_shape_is_inferred_from_the_first_convolution() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 2, 3, stride=8))
+    found = maximize(model, layer="0", channels=1, steps=1)
+    assert found.images.shape == (1, 128, 128, 4)
+
+
+def test_the_channels_of_tokens_are_their_features() -> None:
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.norm = nn.Conv2d(1, 6, 4, stride=4), nn.LayerNorm(6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(self.embed(x).flatten(2).transpose(1, 2))
+
+    found = maximize(Patches(), layer="norm", channels="all", input_shape=SHAPE, steps=8)
+    assert found.channels == (0, 1, 2, 3, 4, 5)
+    assert (found.objective[:, -1] > found.objective[:, 0]).all()
+
+
+def test_a_number_of_channels_means_the_first_so_many(model: DigitsNet) -> None:
+    assert maximize(model, layer="fc", channels=3, input_shape=SHAPE, steps=1).channels == (0, 1, 2)
+    assert maximize(model, layer="fc", channels=99, input_shape=SHAPE, steps=1).channels == tuple(range(10))
+    assert maximize(model, layer="fc", channels=[7, 2], input_shape=SHAPE, steps=1).channels == (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": [3, 10]}, r"channels of layer 'fc' go from 0 to 9, since it has 10, but 10 was asked for"),
+        ({"channels": [-1]}, r"but -1 was asked for"),
+        ({"channels": []}, r"but none was asked for. Choose at least one"),
+        ({"channels": 0}, r"but none was asked for"),
+        ({"channels": "some"}, r"\"all\", a number or a list of numbers, not 'some'"),
+        ({"steps": 0}, r"steps must be at least 1, .* but they are 0"),
+        ({"value_range": (1, 1)}, r"value_range ascending"),
+        ({"learning_rate": 0}, r"learning_rate positive"),
+        (
+            {"input_shape": (8, 8)},
+            r"input_shape must be \(colours, height, width\), each at least 1, but it is \(8, 8\)",
+        ),
+    ],
+)
+def test_arguments_that_break_a_rule(model: DigitsNet, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        maximize(model, **({"layer": "fc", "channels": 1, "input_shape": SHAPE, "steps": 1} | options))
+
+
+def test_a_shape_that_cannot_be_inferred_or_does_not_fit_is_explained() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"first 2-D convolution, but it has none. Give input_shape="):
+        maximize(nn.Linear(2, 2), layer="<Linear>", channels=1)
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(36, 2))
+    with pytest.raises(CaptureError, match=r"inferred as \(1, 128, 128\), but the model fails on one: mat1"):
+        maximize(model, layer="2", channels=1)
+    with pytest.raises(RuntimeError, match="mat1"):
+        maximize(model, layer="2", channels=1, input_shape=(1, 9, 9))
+
+
+def test_layers_that_cannot_be_maximized_are_explained(model: DigitsNet) -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.total, self.unused = nn.Conv2d(1, 2, 3), nn.Flatten(0), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.total(self.conv(x.detach()))
+
+    with pytest.raises(LayerNotFoundError, match="'fc2' was asked for"):
+        maximize(model, layer="fc2", channels=1, input_shape=SHAPE)
+    with pytest.raises(CaptureError, match="does not depend on the image"):
+        maximize(Cut(), layer="conv", channels=1, input_shape=SHAPE)
+    with pytest.raises(CaptureError, match=r"its output is \[72\]; it must have dimensions"):
+        maximize(Cut(), layer="total", channels=1, input_shape=SHAPE)
+    with pytest.raises(CaptureError, match="this forward pass did not call it"):
+        maximize(Cut(), layer="unused", channels=1, input_shape=SHAPE)
+
+
+def test_a_diverged_model_is_named_as_such() -> None:
+    model = linear(torch.full((1, 1, 4, 4), torch.nan))
+    with pytest.raises(CaptureError, match=r"it gave infinities or NaN.*training may have diverged"):
+        maximize(model, layer="1", channels=1, input_shape=(1, 4, 4), steps=2)
+
+
+def test_a_spectrum_renders_to_its_inverse_fourier_transform() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = FourierImages(1, (1, 4, 6), generator, torch.device("cpu"))
+    spectrum = torch.view_as_complex(images.spectrum.detach())[0, 0].numpy()
+    scaled = np.zeros((4, 4), complex)
+    for i, j in np.ndindex(4, 4):
+        frequency = np.hypot(np.fft.fftfreq(4)[i], np.fft.rfftfreq(6)[j])
+        scaled[i, j] = spectrum[i, j] / max(frequency, 1 / 6)
+    expected = 1 / (1 + np.exp(-np.fft.irfft2(scaled, s=(4, 6), norm="ortho") / 4))
+    np.testing.assert_allclose(images.render().detach()[0, 0], expected, atol=1e-6)
+
+
+def test_transforms_move_all_images_alike_and_a_rotation_keeps_the_middle() -> None:
+    ramp = torch.linspace(0, 1, 33).expand(2, 1, 17, 33)
+    moved = transformed(ramp, torch.Generator().manual_seed(0))
+    assert torch.equal(moved[0], moved[1])
+    assert not torch.allclose(moved, ramp, atol=1e-3)
+    # A linear image keeps its form inside: its middle moves by at most the largest shift, 1/16 of the width.
+    assert abs(moved[0, 0, 8, 16].item() - 0.5) < 33 / 32 / 16 + 1e-6
+    slope = moved[0, 0, 8, 20] - moved[0, 0, 8, 12]
+    assert 0.9 * 0.99 * 0.25 < slope < 1.1 * 0.25
+
+
+def test_it_is_public() -> None:
+    assert layerscope.maximize is maximize
+    assert layerscope.Maximization is Maximization

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.utils.checkpoint import checkpoint
+
+from layerscope.errors import CaptureError, InvalidArgumentError, LayerNotFoundError
+from layerscope.probing.capture import Captured, capture
+from probed_models import DigitsNet, Plain, Recurrent, Residual, Reusing, Spectral, Tokens, twin
+
+IMAGES = torch.linspace(-1, 1, 3 * 64).sin().reshape(3, 1, 8, 8)
+IDS = torch.tensor([[1, 5, 3, 19], [2, 2, 0, 7]])
+
+
+def both(model: nn.Module, inputs: Any, **options: Any) -> Captured[Tensor, tuple[Tensor, Tensor]]:
+    """Capture outputs and (output, gradient) pairs of the summed logits' squares."""
+    options.setdefault("objective", squares)
+    return capture(
+        model,
+        inputs,
+        at_output=lambda _, output: output.clone(),
+        at_gradient=lambda _, output, gradient: (output, gradient.clone()),
+        **options,
+    )
+
+
+def squares(output: Any) -> Tensor:
+    logits = output["logits"] if isinstance(output, dict) else output
+    return logits.square().flatten(1).sum(1)
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert set(found) == set(expected)
+    for key, tensor in expected.items():
+        torch.testing.assert_close(found[key], tensor, rtol=1e-5, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("make", [DigitsNet, Reusing, Recurrent, Spectral])
+def test_every_call_equals_plain_autograd(make: Callable[[], nn.Module], frozen: bool) -> None:
+    torch.manual_seed(0)
+    model = make().requires_grad_(not frozen)
+    found = both(model, IMAGES)
+    activations, gradients = twin(model.eval().requires_grad_(), squares, IMAGES)
+    assert_same(found.outputs, activations)
+    assert_same({key: output for key, (output, _) in found.gradients.items()}, activations)
+    assert_same({key: gradient for key, (_, gradient) in found.gradients.items()}, gradients)
+    assert found.skipped == {}
+    x = IMAGES.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(squares(model(x)).sum(), x)
+    assert found.inputs[0] is not None
+    assert torch.equal(found.inputs[0][0], IMAGES)
+    torch.testing.assert_close(found.inputs[0][1], expected)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_integers_keywords_and_dict_outputs(frozen: bool) -> None:
+    torch.manual_seed(0)
+    model = Tokens().requires_grad_(not frozen)
+    found = both(model, {"ids": IDS})
+    activations, gradients = twin(model.eval().requires_grad_(), squares, ids=IDS)
+    assert_same(found.outputs, activations)
+    assert_same({key: gradient for key, (_, gradient) in found.gradients.items()}, gradients)
+    assert found.inputs == [None]
+
+
+def test_every_call_of_a_reused_module_has_its_key_in_order_of_execution() -> None:
+    found = both(Reusing(), IMAGES)
+    assert list(found.outputs) == ["first", "relu", "twice", "relu#1", "twice#1", "relu#2", "drop", "fc"]
+    nested = both(nn.Sequential(nn.Sequential(Residual(1, 2)), nn.Flatten()), IMAGES)
+    assert list(nested.gradients)[:4] == ["0", "0.0", "0.0.conv1", "0.0.bn1"]
+
+
+def test_unregistered_modules_are_seen_under_their_class_and_preserved() -> None:
+    model = Plain()
+    found = both(model, IMAGES)
+    assert list(found.gradients) == ["<Conv2d>", "<Dropout>", "<Flatten>", "fc"]
+    assert torch.equal(found.outputs["<Dropout>"], found.outputs["<Conv2d>"])
+    assert torch.equal(found.outputs["<Conv2d>"], model.kept[0](IMAGES))
+    assert [module.training for module in model.kept] == [True, True]
+    assert model.kept[0].weight.requires_grad
+    assert not model.kept[0]._forward_hooks
+
+
+def test_an_unregistered_embedding_of_integers_has_a_gradient() -> None:
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.holder = type("Holder", (), {"embedding": nn.Embedding(20, 4)})()
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.holder.embedding(ids).sum(1)
+
+    model = Kept()
+    found = both(model, IDS)
+    _, gradient = found.gradients["<Embedding>"]
+    expected = 2 * model.holder.embedding(IDS).sum(1, keepdim=True).expand(2, 4, 4)
+    torch.testing.assert_close(gradient, expected)
+    assert model.holder.embedding.weight.requires_grad
+
+
+def test_the_model_itself_counts_when_it_has_no_submodules() -> None:
+    model = nn.Linear(3, 2)
+    found = both(model, torch.ones(1, 3))
+    assert list(found.outputs) == ["<Linear>"]
+    assert torch.equal(found.outputs["<Linear>"], model(torch.ones(1, 3)))
+
+
+def test_under_no_grad_inference_mode_and_autocast_the_numbers_are_the_same() -> None:
+    model, expected = DigitsNet(), None
+    for caller in (torch.enable_grad(), torch.no_grad(), torch.inference_mode(), torch.autocast("cpu")):
+        with caller:
+            images = IMAGES.clone()
+            found = both(model, images).gradients["block1"][1]
+        expected = found if expected is None else expected
+        assert torch.equal(found, expected)
+
+
+def test_neither_inputs_nor_gradients_of_the_caller_are_touched() -> None:
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(64, 2))
+    x = IMAGES.clone().requires_grad_()
+    x.grad = torch.full_like(x, 7)
+    parameters = [parameter.detach().clone() for parameter in model.parameters()]
+    both(model, x)
+    assert torch.equal(x, IMAGES)
+    assert torch.equal(x.grad, torch.full_like(x, 7))
+    assert x.requires_grad
+    assert [parameter.grad for parameter in model.parameters()] == [None, None]
+    assert all(map(torch.equal, model.parameters(), parameters))
+
+
+def test_a_buffer_that_a_module_returns_keeps_its_flag() -> None:
+    class Constant(nn.Module):
+        def __init__(self, *, in_tuple: bool) -> None:
+            super().__init__()
+            self.in_tuple = in_tuple
+            self.register_buffer("value", torch.ones(64))
+
+        def forward(self) -> Any:
+            return (self.value,) if self.in_tuple else self.value
+
+    class Adding(nn.Module):
+        def __init__(self, *, in_tuple: bool) -> None:
+            super().__init__()
+            self.constant, self.fc = Constant(in_tuple=in_tuple), nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            constant = self.constant()
+            return self.fc(x.flatten(1) + (constant[0] if isinstance(constant, tuple) else constant))
+
+    for in_tuple in (False, True):
+        model = Adding(in_tuple=in_tuple)
+        found = both(model, IMAGES)
+        x = (IMAGES.flatten(1) + 1).requires_grad_()
+        (expected,) = torch.autograd.grad(squares(model.fc(x)).sum(), x)
+        torch.testing.assert_close(found.gradients["constant"][1], expected.sum(0))
+        assert not model.constant.value.requires_grad
+
+
+def test_a_forward_that_computes_without_gradients_keeps_them_from_the_frozen_part_only() -> None:
+    class Backbone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.tail, self.fc = nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.no_grad():
+                x = self.tail(self.body(x.flatten(1)))
+            return self.fc(x.mul_(2))
+
+    found = both(Backbone(), IMAGES)
+    assert list(found.gradients) == ["tail", "fc"]
+    assert found.skipped == {"body": "the target does not depend on its output"}
+    with pytest.raises(CaptureError, match="with respect to layer 'body' was asked for, but the target does not dep"):
+        both(Backbone(), IMAGES, layers=["fc", "body"])
+
+
+def test_a_checkpointed_block_counts_once() -> None:
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block, self.fc = Residual(1, 2), nn.Linear(128, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(checkpoint(self.block, x, use_reentrant=False).flatten(1))
+
+    torch.manual_seed(0)
+    model = Checkpointed()
+    found = both(model, IMAGES)
+    plain = nn.Sequential(model.block, nn.Flatten(), model.fc)
+    _, gradients = twin(plain.eval(), squares, IMAGES)
+    assert list(found.gradients)[:2] == ["block", "block.conv1"]
+    assert "block.conv1#1" not in found.outputs
+    torch.testing.assert_close(found.gradients["block.conv1"][1], gradients["0.conv1"])
+
+
+def test_modules_that_another_thread_calls_are_not_seen() -> None:
+    other = nn.Linear(2, 2)
+
+    class Waiting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            thread = threading.Thread(target=other, args=(torch.ones(1, 2),))
+            thread.start()
+            thread.join()
+            return self.fc(x.flatten(1))
+
+    assert list(both(Waiting(), IMAGES).outputs) == ["fc"]
+
+
+def test_a_call_that_fails_and_is_caught_does_not_shift_the_others() -> None:
+    class Fallback(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right = nn.Linear(3, 2), nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                return self.wrong(x.flatten(1))
+            except RuntimeError:
+                return self.right(x.flatten(1))
+
+    model = Fallback()
+    found = both(model, IMAGES)
+    assert list(found.outputs) == ["right"]
+    assert torch.equal(found.outputs["right"], model.right(IMAGES.flatten(1)))
+
+
+def test_a_users_hook_that_replaces_an_output_is_respected() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    model[1].register_forward_hook(lambda module, inputs, output: output * 10)
+    assert torch.equal(both(model, IMAGES).outputs["1"], model(IMAGES))
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_compiled_model_is_run_through_its_original(in_place: bool) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(64, 4), nn.ReLU()), nn.Linear(4, 2))
+    expected = both(model, IMAGES)
+    if in_place:
+        model[1].compile(backend="eager")
+    compiled = model if in_place else torch.compile(model, backend="eager")
+    compiled(IMAGES)
+    found = both(compiled, IMAGES)
+    assert list(found.gradients) == ["0", "1", "1.0", "1.1", "2"]
+    assert torch.equal(found.gradients["1.0"][1], expected.gradients["1.0"][1])
+
+
+def test_only_the_layers_that_are_asked_for_are_reduced() -> None:
+    found = both(DigitsNet(), IMAGES, layers=["block1.relu#1", "stem.0"])
+    assert list(found.gradients) == ["stem.0", "block1.relu#1"]
+    assert list(found.layers) == list(found.outputs) == ["stem.0", "block1.relu#1"]
+
+
+def no_hooks_are_left(model: nn.Module) -> bool:
+    of_modules = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
+    return not (sum(of_modules) + len(hooks._global_forward_hooks) + len(hooks._global_forward_pre_hooks))
+
+
+@pytest.mark.parametrize("where", ["at_output", "at_gradient", "objective"])
+def test_no_hook_is_left_also_when_something_raises(where: str) -> None:
+    def fails(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    model = DigitsNet()
+    arguments: dict[str, Any] = {"at_gradient": lambda *_: None, "objective": squares, where: fails}
+    with pytest.raises(ZeroDivisionError):
+        capture(model, IMAGES, **arguments)
+    assert no_hooks_are_left(model)
+    assert model.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    both(model, IMAGES)
+    assert no_hooks_are_left(model)
+
+
+def test_an_unknown_layer_is_named_with_its_neighbours() -> None:
+    with pytest.raises(LayerNotFoundError, match=r"'block1.conv3' was asked for.*'block1.conv"):
+        both(DigitsNet(), IMAGES, layers=["block1.conv3"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("relu#7", r"no such call of 'relu'. Choose among 'relu', 'relu#1', 'relu#2'"),
+        ("unused", "this forward pass did not call it"),
+        ("argmax", "its output holds no floating-point tensor"),
+    ],
+)
+def test_a_layer_without_anything_to_capture_is_explained(layer: str, message: str) -> None:
+    class Argmax(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.argmax(1)
+
+    class More(Reusing):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused, self.argmax = nn.Linear(2, 2), Argmax()
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = super().forward(x)
+            self.argmax(out)
+            return out
+
+    with pytest.raises(CaptureError, match=message):
+        both(More(), IMAGES, layers=["fc", layer])
+    assert set(both(More(), IMAGES).skipped) == {"argmax"}
+
+
+def test_a_target_that_depends_on_no_layer_is_an_error() -> None:
+    with pytest.raises(CaptureError, match="with respect to every layer was asked for, but the target does not depend"):
+        both(DigitsNet(), IMAGES, objective=lambda output: output.detach().sum(1))
+
+
+def test_layers_must_be_all_or_a_list() -> None:
+    with pytest.raises(InvalidArgumentError, match=r'"all" or a list of layer keys, not \'fc\'; give \[\'fc\'\]'):
+        both(DigitsNet(), IMAGES, layers="fc")
