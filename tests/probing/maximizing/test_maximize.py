@@ -40,13 +40,17 @@ def cosine(image: np.ndarray[Any, Any], weight: Tensor) -> float:
     return torch.cosine_similarity(centred, weight.flatten(), dim=0).item()
 
 
-@pytest.mark.parametrize("colours", [1, 2, 3])
-def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int) -> None:
-    # Of a weight of +1 and -1 the optimum among images from 0 to 1 is 1 where it is +1 and 0 where it is -1. Smooth,
-    # and all three colours alike, as images mostly are: what is unlikely in images is climbed slowly.
-    coarse = torch.randn(2, 1 if colours == 3 else colours, 3, 3, generator=torch.Generator().manual_seed(0))
-    weight = functional.interpolate(coarse, size=(8, 9), mode="bicubic", align_corners=True).sign()
-    weight = weight.expand(2, colours, 8, 9)
+def smooth_signs(units: int, colours: int) -> Tensor:
+    """Return smooth patterns of +1 and -1, [units, colours, 8, 9]."""
+    coarse = torch.randn(units, colours, 3, 3, generator=torch.Generator().manual_seed(0))
+    return functional.interpolate(coarse, size=(8, 9), mode="bicubic", align_corners=True).sign()
+
+
+@pytest.mark.parametrize(("colours", "similarity"), [(1, 0.999), (2, 0.999), (3, 0.97)])
+def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int, similarity: float) -> None:
+    # Of a weight of +1 and -1 the optimum among images from 0 to 1 is 1 where it is +1 and 0 where it is -1. Three
+    # decorrelated colours reach a weight whose colours oppose one another, which photographs seldom do, only late.
+    weight = smooth_signs(2, colours)
     found = maximize(
         linear(weight),
         layer="1",
@@ -58,10 +62,9 @@ def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int) -> None:
     )
     assert found.images.shape == (2, 8, 9, colours)
     for image, unit, objective in zip(found.images, weight, found.objective, strict=True):
-        assert cosine(image, unit) > 0.99
-        assert objective[-1] == pytest.approx((unit > 0).sum().item(), rel=0.03)
-        positive = unit.movedim(0, -1).numpy() > 0
-        assert ((image > 0.5) == positive).mean() > 0.99
+        assert cosine(image, unit) > similarity
+        optimum = (unit > 0).sum().item()
+        assert 0.95 * optimum < objective[-1] <= optimum
 
 
 def test_the_objective_is_the_mean_of_the_channel_over_its_positions(model: DigitsNet) -> None:
