@@ -97,7 +97,7 @@ class Tab:
 
     def fill(self, layer: str) -> str:
         """The colour that a box is painted with."""
-        return self.box(layer).locator("rect").first.evaluate("box => getComputedStyle(box).fill")
+        return self.box(layer).locator("rect.face").evaluate("box => getComputedStyle(box).fill")
 
     def ready(self) -> None:
         """Wait until the structure is laid out."""

@@ -76,10 +76,10 @@ def test_another_step_changes_the_colours(tab: Tab) -> None:
     slider.focus()
     tab.page.keyboard.press("Home")
     expect(slider).to_have_attribute("aria-valuenow", "0")
-    first = {layer: tab.fill(layer) for layer in ("stem", "stage1.0", "fc")}
+    first = {layer: tab.fill(layer) for layer in ("stem.0", "stage1.0.conv1", "fc")}
     tab.page.keyboard.press("End")
     expect(slider).to_have_attribute("aria-valuenow", str(demo.STEPS))
-    last = {layer: tab.fill(layer) for layer in ("stem", "stage1.0", "fc")}
+    last = {layer: tab.fill(layer) for layer in ("stem.0", "stage1.0.conv1", "fc")}
     assert all(colour.startswith("rgb") for colour in (*first.values(), *last.values()))
     assert len(set(first.values())) > 1  # layers differ at one step,
     assert sum(first[layer] != last[layer] for layer in first) >= 2  # and steps differ for a layer

@@ -1,0 +1,281 @@
+/** Log directories that never were: small, seeded, and shaped like what each case is about. */
+
+import type { Backend, Numbers } from "../src/backend";
+import type { Tensor } from "../src/safetensors";
+import type { Metadata, ModelGraph, Node, Statistic, TagEntry, TagListing } from "../src/wire";
+
+export interface Shape {
+  /** Names of the leaf layers in order; dots nest them. */
+  readonly layers: readonly string[];
+  readonly steps: number;
+  /** Layer index from which on gradients are NaN in the second half of the run. */
+  readonly broken?: number;
+  /** Attribution maps are [samples, features] instead of images. */
+  readonly tabular?: boolean;
+  readonly problem?: string;
+  readonly warnings?: readonly string[];
+  readonly bare?: boolean;
+}
+
+export const STATISTICS: readonly Statistic[] = [
+  { name: "norm", scale: "log", help: "Euclidean norm: the square root of the sum of squares." },
+  { name: "mean", scale: "signed", help: "Arithmetic mean of all elements." },
+  { name: "std", scale: "log", help: "Standard deviation of all elements." },
+  { name: "zero_fraction", scale: "fraction", help: "Share of the elements that are exactly zero." },
+  { name: "nan_count", scale: "count", help: "Number of elements that are not a number." },
+];
+
+const EDGES = Array.from({ length: 34 }, (_, i) => (i < 17 ? -(10 ** (2 - i / 2)) : 10 ** (-6 + (i - 17) / 2)));
+EDGES.splice(17, 0, 0);
+
+/** A stream of pseudo-random numbers from 0 to 1 (mulberry32), the same for the same seed. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function mockBackend(shape: Shape): Backend {
+  const leaves = shape.layers;
+  const rows = leaves.flatMap((layer) => [layer, `${layer}.weight`, `${layer}.bias`]);
+  const owners = leaves.flatMap((layer) => [layer, layer, layer]);
+  const containers = [...new Set(leaves.flatMap((layer) => parents(layer)))];
+  const all = { rows: [...containers, ...rows], owners: [...containers, ...owners] };
+  const steps = Array.from({ length: shape.steps }, (_, index) => index * 50);
+  const sparse = steps.filter((_, index) => index % 4 === 0);
+  const tags = shape.bare ? [] : tagsOf(shape, all, sparse);
+  const byTag = new Map(tags.map((entry) => [entry.tag, entry]));
+  const find = (tag: string): Metadata => {
+    const metadata = byTag.get(tag)?.metadata;
+    if (!metadata) throw new Error(`this log directory has no tag "${tag}".`);
+    return metadata;
+  };
+  return {
+    runs: async () => ({ runs: ["baseline", "lr=0.1, no warm-up"], version: 1 }),
+    tags: async (run): Promise<TagListing> => ({
+      run,
+      tags: [...tags, ...problemTags(shape)],
+      scalars: shape.bare ? [] : ["accuracy", "loss/train"],
+      version: 1,
+    }),
+    array: async (_, tag, wanted) => {
+      const metadata = find(tag);
+      const columns = metadata.kind === "series" ? metadata.statistics.length : EDGES.length - 1;
+      const indices = all.rows.flatMap((row, index) => (wanted.length === 0 || wanted.includes(row) ? [index] : []));
+      return numbers(steps, indices, columns, (step, row, column) =>
+        metadata.kind === "series"
+          ? statistic(shape, all.owners[row] ?? "", step / Math.max(1, shape.steps - 1), row, column, metadata.name)
+          : count(step / Math.max(1, shape.steps - 1), row, column),
+      );
+    },
+    scalar: async (_, tag) => {
+      const random = seeded(7);
+      return numbers(
+        Array.from({ length: shape.steps * 5 }, (_, i) => i * 10),
+        [0],
+        1,
+        (step) => {
+          const t = step / (shape.steps * 5);
+          const value = 0.15 + 2.2 * Math.exp(-5 * t) + 0.25 * random() * (1 - 0.6 * t);
+          return tag === "accuracy" ? 1 - value / 2.6 : value;
+        },
+      );
+    },
+    graph: async () => graphOf(leaves, containers, shape.warnings ?? []),
+    tensors: async (_, tag, step) => {
+      const metadata = find(tag);
+      return metadata.kind === "samples"
+        ? samples(shape)
+        : maps(shape, metadata, step / Math.max(1, steps.at(-1) ?? 1));
+    },
+    maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7] }),
+    imageUrl: (_run, _tag, step, unit) => image(step, unit),
+  };
+}
+
+function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse: number[]): TagEntry[] {
+  const entry = (metadata: Metadata, steps: number[] = []): TagEntry => ({
+    tag: `layerscope/${metadata.kind}/${metadata.name}`,
+    kind: metadata.kind,
+    metadata,
+    steps,
+    problem: "",
+  });
+  const numbers = { layers: all.rows, owners: all.owners, version: 1 };
+  const attribution = (method: string, signed: boolean) =>
+    entry(
+      {
+        kind: "attribution",
+        name: method,
+        method,
+        samples: "probe",
+        signed,
+        layers: [...shape.layers],
+        version: 1,
+      },
+      sparse,
+    );
+  const units = shape.layers.slice(0, 1).flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel })));
+  return [
+    entry({ kind: "graph", name: "model", version: 1 }, [0]),
+    entry({ kind: "series", name: "gradients", statistics: [...STATISTICS], ...numbers }),
+    entry({ kind: "series", name: "activations", statistics: [...STATISTICS], ...numbers }),
+    entry({ kind: "histograms", name: "gradients", edges: EDGES, ...numbers }),
+    entry({ kind: "samples", name: "probe", version: 1 }, [0]),
+    attribution("integrated_gradients", true),
+    attribution("grad_cam", false),
+    entry({ kind: "maximization", name: "units", units, version: 1 }, sparse.slice(1)),
+  ];
+}
+
+function problemTags({ problem }: Shape): TagEntry[] {
+  return problem ? [{ tag: "layerscope/series/new", kind: "series", metadata: null, steps: [], problem }] : [];
+}
+
+function numbers(
+  steps: readonly number[],
+  rows: readonly number[],
+  columns: number,
+  value: (step: number, row: number, column: number) => number,
+): Numbers {
+  const values = new Float32Array(steps.length * rows.length * columns);
+  let at = 0;
+  steps.forEach((_, step) => {
+    for (const row of rows) for (let column = 0; column < columns; column++) values[at++] = value(step, row, column);
+  });
+  return { steps, wallTimes: [...steps], rows: rows.length, columns, values };
+}
+
+function statistic(shape: Shape, owner: string, t: number, row: number, column: number, series: string): number {
+  const depth = shape.layers.indexOf(owner) / Math.max(1, shape.layers.length);
+  const noise = seeded(row * 7919 + Math.round(t * 5000))();
+  const broken = shape.broken !== undefined && shape.layers.indexOf(owner) >= shape.broken && t > 0.5;
+  const size = 10 ** (-2.5 * depth * (series === "gradients" ? 1 : 0.3) - 1.5 * t + 0.5 * (noise - 0.5));
+  const statistics = [size, (noise - 0.5) * size, size / 8, Math.min(1, depth * t * 0.8 + noise * 0.1), 0];
+  if (broken) return column === 4 ? 64 : Number.NaN;
+  return statistics[column] ?? Number.NaN;
+}
+
+function count(t: number, row: number, column: number): number {
+  const edge = ((EDGES[column] ?? 0) + (EDGES[column + 1] ?? 0)) / 2;
+  const centre = -3 - 1.5 * t - (row % 5) * 0.2;
+  const distance = Math.log10(Math.abs(edge) + 1e-9) - centre;
+  return Math.round(2000 * Math.exp(-(distance ** 2) * 1.2));
+}
+
+function parents(layer: string): string[] {
+  const parts = layer.split(".");
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("."));
+}
+
+function graphOf(leaves: readonly string[], containers: readonly string[], warnings: readonly string[]): ModelGraph {
+  const nodes: Record<string, Node> = {};
+  const node = (id: string, kind: string, changes: Partial<Node> = {}): void => {
+    nodes[id] ??= {
+      id,
+      kind,
+      module: kind === "module" ? id : "",
+      call: 0,
+      parent: parents(id).at(-1) ?? null,
+      class_name: "",
+      op: "",
+      input_shapes: [[8, 16, 8, 8]],
+      input_dtypes: ["float32"],
+      output_shapes: [[8, 16, 8, 8]],
+      output_dtypes: ["float32"],
+      own_parameters: 0,
+      total_parameters: 0,
+      trainable: null,
+      ...changes,
+    };
+  };
+  node("input", "input", { parent: null, output_shapes: [[8, 1, 8, 8]] });
+  leaves.forEach((layer, index) => {
+    for (const parent of parents(layer)) node(parent, "module", { class_name: "Block", total_parameters: 9280 });
+    const parameters = { own_parameters: 2320, total_parameters: 2320, trainable: index > 1 };
+    node(layer, "module", { class_name: /act/.test(layer) ? "ReLU" : "Conv2d", ...parameters });
+  });
+  node("output", "output", { parent: null, input_shapes: [[8, 10]], output_shapes: [] });
+  const chain = ["input", ...leaves, "output"];
+  const edges = chain
+    .slice(1)
+    .map((target, index) => ({ source: chain[index] as string, target, shape: [8, 16, 8, 8] }));
+  void containers;
+  return { nodes, edges, inputs: ["input"], outputs: ["output"], class_name: "DigitsNet", warnings: [...warnings] };
+}
+
+const SAMPLES = 8;
+const SIDE = 16;
+
+function samples({ tabular }: Shape): Map<string, Tensor> {
+  if (tabular) return new Map([["0", { shape: [SAMPLES, 30], data: new Float32Array(SAMPLES * 30) }]]);
+  const data = new Float32Array(SAMPLES * SIDE * SIDE);
+  for (let at = 0; at < data.length; at++) {
+    const [sample, y, x] = [Math.floor(at / SIDE ** 2), Math.floor(at / SIDE) % SIDE, at % SIDE];
+    const angle = Math.atan2(y - 7.5, x - 7.5) + sample;
+    data[at] =
+      Math.exp(-((Math.hypot(x - 7.5, y - 7.5) - 5) ** 2) / 3) *
+      (Math.sin(angle * ((sample % 3) + 1)) > -0.4 ? 1 : 0.05);
+  }
+  return new Map([["0", { shape: [SAMPLES, 1, SIDE, SIDE], data }]]);
+}
+
+function maps(shape: Shape, metadata: Metadata, t: number): Map<string, Tensor> {
+  const tensors = new Map<string, Tensor>();
+  const signed = metadata.kind === "attribution" && metadata.signed;
+  shape.layers.forEach((layer, index) => {
+    const random = seeded(index * 31 + Math.round(t * 100));
+    const grid = shape.tabular ? [30] : index < 2 ? [8, 8] : [4, 4];
+    const size = grid.reduce((product, length) => product * length, 1);
+    const data = Float32Array.from({ length: SAMPLES * size }, () => {
+      const value = (random() ** 2 + t * random()) * (signed && random() < 0.4 ? -1 : 1);
+      return value * 0.02;
+    });
+    if (shape.broken !== undefined && index >= shape.broken) data.fill(Number.NaN, 0, 3);
+    tensors.set(`layer:${layer}`, { shape: [SAMPLES, ...grid], data });
+  });
+  const p = Float32Array.from({ length: SAMPLES }, (_, i) => 0.1 + 0.89 * t * (1 - i / 20));
+  tensors.set("targets", { shape: [SAMPLES], data: Float64Array.from({ length: SAMPLES }, (_, i) => i) });
+  tensors.set("probabilities", { shape: [SAMPLES], data: p });
+  return tensors;
+}
+
+/** A small bitmap that depends on step and unit. */
+function image(step: number, unit: number): string {
+  const side = 8;
+  const random = seeded(step * 11 + unit);
+  const bytes = [0x42, 0x4d, 0, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, side, 0, 0, 0, side, 0, 0, 0, 1, 0, 24];
+  while (bytes.length < 54) bytes.push(0);
+  for (let at = 0; at < side * side * 3; at++) bytes.push(Math.floor(80 + 120 * random()));
+  return `data:image/bmp;base64,${btoa(String.fromCharCode(...bytes))}`;
+}
+
+const blocks = (count: number) =>
+  Array.from({ length: count }, (_, i) => [`blocks.${i}.conv1`, `blocks.${i}.act`, `blocks.${i}.conv2`]).flat();
+
+/** What can go wrong or big; each is shown in the gallery and run by the tests. */
+export const APP_CASES: Readonly<Record<string, Shape>> = {
+  typical: { layers: ["stem", ...blocks(4), "head"], steps: 41, warnings: ["Dropout was traced in training mode."] },
+  "nothing recorded": { layers: [], steps: 0, bare: true },
+  "one layer, one step": { layers: ["fc"], steps: 1 },
+  "many layers": { layers: ["stem", ...blocks(64), "head"], steps: 200 },
+  "not a number": { layers: ["stem", ...blocks(3), "head"], steps: 41, broken: 4 },
+  tabular: { layers: ["fc1", "act1", "fc2"], steps: 20, tabular: true },
+  "long and hostile names": {
+    layers: [
+      "encoder.layers.0.self_attention.query_key_value_projection_with_a_very_long_name",
+      "<img src=x onerror=alert(1)>",
+      "__proto__",
+      "constructor",
+      "a&b=c#d%20",
+      "層.重み~,",
+    ],
+    steps: 12,
+    problem:
+      "tag layerscope/series/new was written in version 9 of the Layerscope format, but this viewer reads up to version 1. Upgrade the viewer: pip install --upgrade layerscope",
+  },
+};

@@ -1,0 +1,107 @@
+/** The HTTP API of the plugin (viewing/http_api.md) as functions. Every URL is relative to this module's own. */
+
+import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
+import type { MaximizationStep, ModelGraph, RunListing, TagListing } from "./wire";
+
+/** The numbers of one tag: `values[(step * rows + row) * columns + column]`. */
+export interface Numbers {
+  readonly steps: readonly number[];
+  readonly wallTimes: readonly number[];
+  readonly rows: number;
+  readonly columns: number;
+  readonly values: Float32Array;
+}
+
+/** Where the data comes from; the gallery and the tests give their own. Failures are `Error`s in words. */
+export interface Backend {
+  runs(signal: AbortSignal): Promise<RunListing>;
+  tags(run: string, signal: AbortSignal): Promise<TagListing>;
+  /** The numbers of a series or histograms tag; with `layers`, only the rows of these. */
+  array(run: string, tag: string, layers: readonly string[], signal: AbortSignal): Promise<Numbers>;
+  /** One scalar of the user's. */
+  scalar(run: string, tag: string, signal: AbortSignal): Promise<Numbers>;
+  graph(run: string, tag: string, step: number, signal: AbortSignal): Promise<ModelGraph>;
+  /** Samples or attribution maps. */
+  tensors(run: string, tag: string, step: number, signal: AbortSignal): Promise<Tensors>;
+  maximization(run: string, tag: string, step: number, signal: AbortSignal): Promise<MaximizationStep>;
+  /** Address of the image of unit `unit` (from 0). */
+  imageUrl(run: string, tag: string, step: number, unit: number): string;
+}
+
+/** The backend behind `base`, by default the plugin's own routes beside the directory of this module. */
+export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", import.meta.url).href): Backend {
+  const url = (route: string, query: Query): string => {
+    const target = new URL(route, base);
+    for (const [key, value] of query) target.searchParams.append(key, String(value));
+    return target.href;
+  };
+  const ask = async (route: string, query: Query, signal: AbortSignal): Promise<Response> => {
+    const response = await reached(url(route, query), signal);
+    if (!response.ok) throw new Error(await refusal(response));
+    return response;
+  };
+  const json = async <T>(route: string, query: Query, signal: AbortSignal): Promise<T> =>
+    (await ask(route, query, signal)).json() as Promise<T>;
+  const tensors = async (route: string, query: Query, signal: AbortSignal): Promise<Tensors> =>
+    parseSafetensors(await (await ask(route, query, signal)).arrayBuffer());
+  const blob = (run: string, tag: string, step: number, index: number): Query => [
+    ["run", run],
+    ["tag", tag],
+    ["step", step],
+    ["index", index],
+  ];
+  return {
+    runs: (signal) => json("runs", [], signal),
+    tags: (run, signal) => json("tags", [["run", run]], signal),
+    array: async (run, tag, layers, signal) => {
+      const query: Query = [["run", run], ["tag", tag], ...layers.map((layer): [string, string] => ["layer", layer])];
+      return toNumbers(await tensors("array", query, signal));
+    },
+    scalar: async (run, tag, signal) => {
+      const query: Query = [
+        ["run", run],
+        ["scalar", tag],
+      ];
+      return toNumbers(await tensors("array", query, signal));
+    },
+    graph: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
+    tensors: (run, tag, step, signal) => tensors("blob", blob(run, tag, step, 0), signal),
+    maximization: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
+    imageUrl: (run, tag, step, unit) => url("blob", blob(run, tag, step, unit + 1)),
+  };
+}
+
+type Query = [string, string | number][];
+
+async function reached(url: string, signal: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(url, { signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Error("TensorBoard does not answer. Is it still running?");
+  }
+}
+
+async function refusal(response: Response): Promise<string> {
+  const type = response.headers.get("content-type") ?? "";
+  const words = type.startsWith("text/plain") ? (await response.text()).trim() : "";
+  return words || `TensorBoard answered ${response.status} ${response.statusText}.`;
+}
+
+/** Check the tensors of an `array` answer against each other. */
+export function toNumbers(tensors: Tensors): Numbers {
+  const steps = needed(tensors, "steps");
+  const wallTimes = needed(tensors, "wall_times");
+  const { shape, data } = needed(tensors, "values");
+  const [count = 0, rows = 0, columns = 0] = shape;
+  if (shape.length !== 3 || steps.data.length !== count || !(data instanceof Float32Array)) {
+    throw new Error(`The array has values of shape [${shape.join(", ")}] but ${steps.data.length} steps.`);
+  }
+  return { steps: Array.from(steps.data), wallTimes: Array.from(wallTimes.data), rows, columns, values: data };
+}
+
+function needed(tensors: Tensors, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) throw new Error(`The answer lacks its tensor "${name}".`);
+  return tensor;
+}

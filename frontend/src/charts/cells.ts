@@ -1,0 +1,51 @@
+/** Draws rows × columns of coloured cells: what the layers × steps picture and the histograms over time share. */
+
+import type { ColourScale } from "../colour";
+import type { Mark } from "../series";
+import { hatch, type Inks } from "./canvas";
+import type { Column } from "./columns";
+
+export interface Cell {
+  readonly value: number;
+  readonly mark: Mark;
+}
+
+/**
+ * The cell that stands for a column of several steps: not a number if any is, else the one of greatest size, so that
+ * a spike or a NaN is never thinned away.
+ */
+export function worst(column: Column, cell: (step: number) => Cell): Cell {
+  let found: Cell = { value: Number.NaN, mark: "none" };
+  for (let step = column.first; step <= column.last; step++) {
+    const next = cell(step);
+    if (next.mark === "nan") return next;
+    if (next.mark === "" && (found.mark === "none" || Math.abs(next.value) > Math.abs(found.value))) found = next;
+  }
+  return found;
+}
+
+export interface Cells {
+  readonly columns: readonly Column[];
+  readonly rows: number;
+  /** Top of each row; one entry more than rows. */
+  readonly y: (row: number) => number;
+  readonly cell: (step: number, row: number) => Cell;
+  readonly scale: ColourScale;
+}
+
+/** Fill the cells; what was not measured stays blank, what is not finite is hatched. */
+export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: Cells): void {
+  const { columns, rows, y, cell, scale } = cells;
+  let pattern: CanvasPattern | string | null = null;
+  for (let row = 0; row < rows; row++) {
+    const top = y(row);
+    const height = y(row + 1) - top;
+    for (const column of columns) {
+      const { value, mark } = worst(column, (step) => cell(step, row));
+      if (mark === "none") continue;
+      if (mark === "nan") pattern ??= hatch(context, inks);
+      context.fillStyle = mark === "nan" ? (pattern as CanvasPattern | string) : scale.css(value);
+      context.fillRect(column.x0, top, column.x1 - column.x0, height);
+    }
+  }
+}

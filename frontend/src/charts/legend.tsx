@@ -1,0 +1,53 @@
+import type { JSX } from "preact";
+import type { ColourScale } from "../colour";
+import { formatNumber } from "../format";
+
+export interface LegendProps {
+  /** null: nothing was measured. */
+  readonly scale: ColourScale | null;
+  /** What the colours stand for, e.g. `gradients · norm`. */
+  readonly title: string;
+  /** Say which end supports and which opposes. */
+  readonly attribution?: boolean;
+  readonly help?: string;
+}
+
+const WORDS = { log: "log", signed: "signed, 0 is white", fraction: "share", count: "count", linear: "" } as const;
+
+/** A colour scale with its limits in numbers; `≤` and `≥` say that the data reaches beyond. */
+export function Legend({ scale, title, attribution = false, help }: LegendProps): JSX.Element {
+  if (scale === null) {
+    return (
+      <div class="legend">
+        <span class="legend-title">{title}</span>
+        <span class="quiet">no values</span>
+      </div>
+    );
+  }
+  return (
+    <div class="legend" title={help}>
+      <span class="legend-title">{title}</span>
+      <span class="legend-scale">
+        <span class="number">
+          {scale.clippedLow ? "≤ " : ""}
+          {formatNumber(scale.low)}
+        </span>
+        <span
+          class="legend-ramp"
+          style={{ background: `linear-gradient(to right, ${scale.stops().join(", ")})` }}
+          role="img"
+          aria-label={`colours from ${formatNumber(scale.low)} to ${formatNumber(scale.high)}`}
+        />
+        <span class="number">
+          {scale.clippedHigh ? "≥ " : ""}
+          {formatNumber(scale.high)}
+        </span>
+      </span>
+      {attribution ? (
+        <span class="quiet">{scale.kind === "signed" ? "red supports · blue opposes" : "brighter matters more"}</span>
+      ) : (
+        <span class="quiet">{WORDS[scale.kind]}</span>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,131 @@
+import { extent } from "d3-array";
+import { line } from "d3-shape";
+import type { JSX } from "preact";
+import type { ScaleKind } from "../colour";
+import { formatNumber } from "../format";
+import type { StepScale } from "./columns";
+
+export interface Points {
+  readonly steps: readonly number[];
+  readonly values: ArrayLike<number>;
+}
+
+/** Maps values to pixels; `low` and `high` are the limits that the axis shows. */
+export interface ValueScale {
+  readonly low: number;
+  readonly high: number;
+  y(value: number): number;
+}
+
+/** The scale on which the finite values fill the height; logarithmic where all are positive and `kind` is `log`. */
+export function valueScale(
+  values: ArrayLike<number>,
+  kind: ScaleKind | "linear",
+  height: number,
+  inset = 4,
+): ValueScale {
+  const finite = Array.from(values).filter((value) => Number.isFinite(value) && (kind !== "log" || value > 0));
+  let [low = 0, high = 1] = extent(finite) as [number | undefined, number | undefined];
+  if (kind === "fraction") [low, high] = [0, 1];
+  if (kind === "count") low = 0;
+  if (low === high) [low, high] = kind === "log" ? [low / 2, high * 2] : [low - 1, high + 1];
+  const transform = kind === "log" ? Math.log : (value: number) => value;
+  const [from, to] = [transform(low), transform(high)];
+  const inner = height - 2 * inset;
+  return {
+    low,
+    high,
+    y: (value) => {
+      const t = (transform(kind === "log" ? Math.max(value, low) : value) - from) / (to - from);
+      return inset + (1 - t) * inner;
+    },
+  };
+}
+
+/** An exponential moving average without the bias of its start, as TensorBoard smooths; NaN leaves it as it was. */
+export function smoothed(values: ArrayLike<number>, weight: number): Float64Array {
+  let sum = 0;
+  let mass = 0;
+  return Float64Array.from(values, (value) => {
+    if (!Number.isFinite(value)) return value;
+    sum = sum * weight + (1 - weight) * value;
+    mass = mass * weight + (1 - weight);
+    return sum / mass;
+  });
+}
+
+/** Lowest and highest point of each pixel column: the picture stays, the path stays short. */
+export function thinned({ steps, values }: Points, scale: StepScale): [x: number, value: number][] {
+  const points = steps.map((step, index): [number, number] => [scale.x(step), values[index] ?? Number.NaN]);
+  if (points.length <= 2 * scale.width) return points;
+  const kept: [number, number][] = [];
+  let start = 0;
+  while (start < points.length) {
+    const pixel = Math.floor((points[start] as [number, number])[0]);
+    let end = start;
+    let low = start;
+    let high = start;
+    let broken = -1;
+    while (end < points.length && Math.floor((points[end] as [number, number])[0]) === pixel) {
+      const value = (points[end] as [number, number])[1];
+      if (!Number.isFinite(value)) broken = end;
+      else if (value < (points[low] as [number, number])[1]) low = end;
+      else if (value > (points[high] as [number, number])[1]) high = end;
+      end++;
+    }
+    const indices = [...new Set([start, low, high, ...(broken >= 0 ? [broken] : [])])].sort((a, b) => a - b);
+    for (const index of indices) kept.push(points[index] as [number, number]);
+    start = end;
+  }
+  return kept;
+}
+
+export interface LineProps {
+  readonly points: Points;
+  /** A paler curve behind, e.g. before smoothing. */
+  readonly behind?: Points;
+  readonly kind: ScaleKind | "linear";
+  readonly x: StepScale;
+  readonly height: number;
+  /** Where the vertical rule stands. */
+  readonly step: number;
+  readonly label: string;
+}
+
+/** A curve over the steps with a rule at the current one; values that are not finite are crosses at the foot. */
+export function Line({ points, behind, kind, x, height, step, label }: LineProps): JSX.Element {
+  const y = valueScale(behind?.values ?? points.values, kind, height);
+  const path = line<[number, number]>()
+    .defined(([, value]) => Number.isFinite(value))
+    .x(([at]) => at)
+    .y(([, value]) => y.y(value));
+  const drawn = thinned(points, x);
+  const broken = drawn.filter(([, value]) => !Number.isFinite(value));
+  const dots = drawn.filter(([, value]) => Number.isFinite(value)).length <= 40 ? drawn : [];
+  return (
+    <svg class="line" width={x.width} height={height} role="img" aria-label={label}>
+      <line class="axis" x1={0} x2={x.width} y1={height - 0.5} y2={height - 0.5} />
+      {behind && <path class="curve behind" d={path(thinned(behind, x)) ?? ""} />}
+      <path class="curve" d={path(drawn) ?? ""} />
+      {dots.map(([at, value]) =>
+        Number.isFinite(value) ? <circle key={at} class="dot" cx={at} cy={y.y(value)} r={1.8} /> : null,
+      )}
+      {broken.map(([at]) => (
+        <path key={at} class="broken" d={`M${at - 3},${height - 8}l6,6m0,-6l-6,6`}>
+          <title>not a finite number</title>
+        </path>
+      ))}
+      <line class="rule" x1={x.x(step)} x2={x.x(step)} y1={0} y2={height} />
+    </svg>
+  );
+}
+
+/** The limits of a value scale as two small numbers at its left. */
+export function ValueAxis({ scale, height }: { readonly scale: ValueScale; readonly height: number }): JSX.Element {
+  return (
+    <span class="value-axis number" style={{ height: `${height}px` }}>
+      <span>{formatNumber(scale.high)}</span>
+      <span>{formatNumber(scale.low)}</span>
+    </span>
+  );
+}

@@ -1,0 +1,151 @@
+import type { JSX } from "preact";
+import { useCallback } from "preact/hooks";
+import type { ColourScale, Rgb } from "../colour";
+import type { Tensor } from "../safetensors";
+import { Canvas, hatch, type Inks } from "./canvas";
+
+/** A picture of `height` × `width` pixels, colours 0 to 1: grey or red, green, blue. */
+export interface Picture {
+  readonly height: number;
+  readonly width: number;
+  readonly colours: 1 | 3;
+  /** `values[(colour * height + row) * width + column]`. */
+  readonly values: ArrayLike<number>;
+}
+
+/** One sample of a map: `[height, width]` at the layer's own resolution, or `[features]`. */
+export interface SampleMap {
+  readonly shape: readonly number[];
+  readonly values: ArrayLike<number>;
+}
+
+/** Sample `index` of a batch; null if the batch has no such sample. */
+export function sampleOf(batch: Tensor, index: number): SampleMap | null {
+  const [count = 0, ...shape] = batch.shape;
+  if (index < 0 || index >= count) return null;
+  const size = shape.reduce((product, length) => product * length, 1);
+  return { shape, values: batch.data.subarray(index * size, (index + 1) * size) };
+}
+
+/**
+ * Sample `index` of inputs `[batch, colours, height, width]` (1 or 3 colours) or `[batch, height, width]` as a
+ * picture, stretched from its minimum to its maximum; null if the inputs are no images.
+ */
+export function pictureOf(inputs: Tensor, index: number): Picture | null {
+  const sample = sampleOf(inputs, index);
+  if (sample === null) return null;
+  const shape = sample.shape.length === 2 ? [1, ...sample.shape] : sample.shape;
+  const [colours, height, width] = shape;
+  if (shape.length !== 3 || (colours !== 1 && colours !== 3) || !height || !width) return null;
+  const finite = Array.from(sample.values).filter(Number.isFinite);
+  const low = finite.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = finite.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  const range = high > low ? high - low : 1;
+  const values = Float32Array.from(sample.values, (value) => (Number.isFinite(value) ? (value - low) / range : 0));
+  return { colours, height, width, values };
+}
+
+/** Brightness of one pixel, 0 to 1 (Rec. 709 weights). */
+export function grey({ colours, height, width, values }: Picture, pixel: number): number {
+  const area = height * width;
+  const at = (colour: number) => values[colour * area + pixel] ?? 0;
+  return colours === 1 ? at(0) : 0.2126 * at(0) + 0.7152 * at(1) + 0.0722 * at(2);
+}
+
+const MAX_ALPHA = 0.85;
+
+/** How opaque a value is laid over a photograph: in proportion to its size, so that nothing hides the photograph. */
+export function alpha(scale: ColourScale, value: number): number {
+  const share = scale.kind === "signed" ? Math.abs(scale.position(value) - 0.5) * 2 : scale.position(value);
+  return share * MAX_ALPHA;
+}
+
+export interface MapProps {
+  /** The map to draw, or null for the photograph alone. */
+  readonly map: SampleMap | null;
+  readonly scale: ColourScale | null;
+  /** The photograph beneath; grey where a map lies over it. */
+  readonly picture: Picture | null;
+  readonly size: number;
+  readonly label: string;
+}
+
+/** An attribution map over its input, both with sharp pixels: the layer's grid is shown as coarse as it is. */
+export function AttributionMap({ map, scale, picture, size, label }: MapProps): JSX.Element {
+  const grid = map !== null && map.shape.length === 2 ? map : null;
+  const [height, width] = proportions(picture, grid, size);
+  const draw = useCallback(
+    (context: CanvasRenderingContext2D, inks: Inks) => {
+      context.imageSmoothingEnabled = false;
+      if (picture !== null) paintPicture(context, picture, width, height, grid !== null);
+      if (grid !== null && scale !== null) paintMap(context, inks, grid, scale, width, height, picture !== null);
+    },
+    [picture, grid, scale, width, height],
+  );
+  return <Canvas width={width} height={height} draw={draw} label={label} />;
+}
+
+function proportions(picture: Picture | null, grid: SampleMap | null, size: number): [number, number] {
+  const [rows = 1, columns = 1] = picture ? [picture.height, picture.width] : (grid?.shape ?? []);
+  const longest = Math.max(rows, columns, 1);
+  return [Math.max(4, Math.round((size * rows) / longest)), Math.max(4, Math.round((size * columns) / longest))];
+}
+
+function paintPicture(
+  context: CanvasRenderingContext2D,
+  picture: Picture,
+  width: number,
+  height: number,
+  asGrey: boolean,
+): void {
+  const area = picture.height * picture.width;
+  paintPixels(context, picture.width, picture.height, width, height, (pixel) => {
+    const at = (colour: number) =>
+      255 * (asGrey || picture.colours === 1 ? grey(picture, pixel) : (picture.values[colour * area + pixel] ?? 0));
+    return [[at(0), at(1), at(2)], 1];
+  });
+}
+
+function paintMap(
+  context: CanvasRenderingContext2D,
+  inks: Inks,
+  { shape, values }: SampleMap,
+  scale: ColourScale,
+  width: number,
+  height: number,
+  over: boolean,
+): void {
+  const [rows = 1, columns = 1] = shape;
+  paintPixels(context, columns, rows, width, height, (pixel) => {
+    const value = values[pixel] ?? Number.NaN;
+    if (!Number.isFinite(value)) return [[0, 0, 0], 0];
+    return [scale.rgb(value), over ? alpha(scale, value) : 1];
+  });
+  const broken = Array.from(values, (value, pixel) => (Number.isFinite(value) ? -1 : pixel)).filter((p) => p >= 0);
+  if (broken.length === 0) return;
+  context.fillStyle = hatch(context, inks);
+  const [w, h] = [width / columns, height / rows];
+  for (const pixel of broken) context.fillRect((pixel % columns) * w, Math.floor(pixel / columns) * h, w, h);
+}
+
+function paintPixels(
+  context: CanvasRenderingContext2D,
+  columns: number,
+  rows: number,
+  width: number,
+  height: number,
+  colour: (pixel: number) => [Rgb, number],
+): void {
+  const canvas = document.createElement("canvas");
+  canvas.width = columns;
+  canvas.height = rows;
+  const pen = canvas.getContext("2d");
+  if (pen === null) return;
+  const image = pen.createImageData(columns, rows);
+  for (let pixel = 0; pixel < columns * rows; pixel++) {
+    const [[red, green, blue], opacity] = colour(pixel);
+    image.data.set([red, green, blue, Math.round(255 * opacity)], pixel * 4);
+  }
+  pen.putImageData(image, 0, 0);
+  context.drawImage(canvas, 0, 0, width, height);
+}

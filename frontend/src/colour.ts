@@ -1,0 +1,130 @@
+/**
+ * Data colours. Sequential: viridis, perceptually uniform, readable on light and dark. Diverging: blue, white, red in
+ * Lab, white at exactly 0 and the same limit on both sides. Limits are robust (98th percentile) and always printed.
+ */
+
+import { interpolateLab, interpolateRgb, piecewise } from "d3-interpolate";
+import { interpolateViridis } from "d3-scale-chromatic";
+
+export type Rgb = readonly [red: number, green: number, blue: number];
+
+/**
+ * `log`: >= 0, spans magnitudes. `signed`: diverges around 0. `fraction`: 0 to 1. `count`: 0, 1, 2, ...
+ * `linear`: from 0 on, for maps without a sign.
+ */
+export type ScaleKind = "log" | "signed" | "fraction" | "count" | "linear";
+
+const STEPS = 256; // even, so that a diverging table has an entry for exactly 0 in its middle
+
+const diverging = piecewise(interpolateLab, [
+  "#0a4a8f",
+  "#4f97cf",
+  "#b9d9ee",
+  "#f7f7f7",
+  "#f6c4ad",
+  "#d9634f",
+  "#8e0f22",
+]);
+
+function table(interpolate: (t: number) => string): readonly Rgb[] {
+  return Array.from({ length: STEPS + 1 }, (_, i) => {
+    const colour = interpolate(i / STEPS);
+    return interpolateRgb(colour, colour)(0).match(/\d+/g)?.map(Number) as unknown as Rgb; // any notation to numbers
+  });
+}
+
+const SEQUENTIAL = table(interpolateViridis);
+const DIVERGING = table(diverging);
+
+/** Maps finite numbers to colours, between two printed limits. */
+export class ColourScale {
+  /** True if the data reaches beyond a limit, where the end's colour is used. */
+  constructor(
+    readonly kind: ScaleKind,
+    readonly low: number,
+    readonly high: number,
+    readonly clippedLow = false,
+    readonly clippedHigh = false,
+  ) {}
+
+  /** Where a finite value stands between the limits, 0 to 1; 0.5 is exactly 0 on a signed scale. */
+  position(value: number): number {
+    const t = this.transform(value);
+    const low = this.transform(this.low);
+    const high = this.transform(this.high);
+    return high > low ? Math.min(1, Math.max(0, (t - low) / (high - low))) : 0.5;
+  }
+
+  rgb(value: number): Rgb {
+    const colours = this.kind === "signed" ? DIVERGING : SEQUENTIAL;
+    return colours[Math.round(this.position(value) * STEPS)] as Rgb;
+  }
+
+  css(value: number): string {
+    return css(this.rgb(value));
+  }
+
+  /** Stops of a CSS gradient from the low to the high limit. */
+  stops(count = 9): string[] {
+    const colours = this.kind === "signed" ? DIVERGING : SEQUENTIAL;
+    return Array.from({ length: count }, (_, i) => css(colours[Math.round((i / (count - 1)) * STEPS)] as Rgb));
+  }
+
+  private transform(value: number): number {
+    if (this.kind === "log") return Math.log10(Math.max(value, this.low, Number.MIN_VALUE));
+    if (this.kind === "count") return Math.log1p(Math.max(value, 0));
+    return value;
+  }
+}
+
+/** The scale of `kind` that fits all of `values`; what is not finite is left out. Null if nothing is left. */
+export function fitScale(kind: ScaleKind, values: Iterable<number>): ColourScale | null {
+  if (kind === "fraction") return new ColourScale(kind, 0, 1);
+  const kept: number[] = [];
+  for (const value of values) {
+    if (Number.isFinite(value) && (kind !== "log" || value > 0)) kept.push(kind === "signed" ? Math.abs(value) : value);
+  }
+  if (kept.length === 0) return null;
+  const sorted = Float64Array.from(kept).sort();
+  const smallest = sorted[0] as number;
+  const largest = sorted[sorted.length - 1] as number;
+  if (kind === "count") return new ColourScale(kind, 0, Math.max(1, largest));
+  const high = quantile(sorted, 0.98) || largest;
+  if (kind === "signed") {
+    const limit = high || 1;
+    return new ColourScale(kind, -limit, limit, largest > limit, largest > limit);
+  }
+  if (kind === "linear")
+    return new ColourScale(kind, Math.min(0, smallest), high > 0 ? high : 1, false, largest > high);
+  const low = quantile(sorted, 0.02);
+  return new ColourScale(kind, low, high, smallest < low, largest > high);
+}
+
+/** The nearest-rank quantile: always one of the values. */
+function quantile(sorted: Float64Array, share: number): number {
+  return sorted[Math.round(share * (sorted.length - 1))] as number;
+}
+
+/** The scale kind of a statistic as the wire names it; unknown names count as magnitudes. */
+export function scaleKind(name: string): ScaleKind {
+  return name === "signed" || name === "fraction" || name === "count" ? name : "log";
+}
+
+export function css([red, green, blue]: Rgb): string {
+  return `rgb(${red}, ${green}, ${blue})`;
+}
+
+/** Black or white ink, whichever contrasts more (WCAG); the better of the two is always above 4.5 to 1. */
+export function inkOn(background: Rgb): "#000000" | "#ffffff" {
+  const luminance = relativeLuminance(background);
+  return (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) ? "#000000" : "#ffffff";
+}
+
+/** Relative luminance of WCAG 2, 0 to 1. */
+export function relativeLuminance(colour: Rgb): number {
+  const [red, green, blue] = colour.map((channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }) as [number, number, number];
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}

@@ -1,0 +1,141 @@
+/** What the panel of the selected layer shows, loaded for the selection of the store. */
+
+import type { ReadonlySignal } from "@preact/signals";
+import type { Backend } from "./backend";
+import {
+  BlobMemory,
+  type HistogramSeries,
+  type Images,
+  loadHistograms,
+  loadImages,
+  loadMaps,
+  type Maps,
+  spread,
+  type Tag,
+} from "./data";
+import { type Resource, resource } from "./resource";
+import type { Tensors } from "./safetensors";
+import { nearest, nearestIndex } from "./series";
+import type { Store } from "./store";
+import type { AttributionMetadata } from "./wire";
+
+export interface Detail {
+  readonly histograms: ReadonlySignal<Resource<readonly HistogramSeries[]>>;
+  readonly maps: ReadonlySignal<Resource<Maps>>;
+  /** The maps at a few steps spread over the whole run. */
+  readonly film: ReadonlySignal<Resource<readonly Maps[]>>;
+  /** The inputs that the maps belong to. */
+  readonly samples: ReadonlySignal<Resource<Tensors>>;
+  readonly images: ReadonlySignal<Resource<Images>>;
+}
+
+const FILM_FRAMES = 6;
+
+interface Frame {
+  readonly tag: Tag<AttributionMetadata>;
+  readonly step: number;
+}
+
+/** Follow the store's selection with the resources of the layer panel. */
+export function layerDetail(store: Store, backend: Backend, end: AbortSignal): Detail {
+  const memory = new BlobMemory(backend);
+
+  const askHistograms = () => {
+    const run = store.run.value;
+    const row = store.row.value;
+    const tags = store.tags.value.histograms;
+    if (run === null || row === null || tags.length === 0) return null;
+    const steps = store.steps.value;
+    return {
+      key: JSON.stringify([run, row]),
+      version: `${tags.map(({ tag }) => tag)} ${steps.length} ${steps.at(-1)}`,
+      look: store.look.value,
+      load: (signal: AbortSignal) => loadHistograms(backend, run, tags, row, signal),
+    };
+  };
+
+  /** Where the maps of the selected layer lie: a method has several tags if the set of layers changed. */
+  const frames = (): { run: string; key: string; at: readonly Frame[] } | null => {
+    const run = store.run.value;
+    const method = store.method.value;
+    const layer = store.layer.value;
+    if (run === null || method === null || layer === null) return null;
+    const holding = method.tags.filter(({ metadata }) => metadata.layers.includes(layer));
+    const bySteps = new Map(holding.flatMap((tag) => tag.steps.map((step): [number, Frame] => [step, { tag, step }])));
+    const at = [...bySteps.values()].sort((one, other) => one.step - other.step);
+    return at.length ? { run, key: JSON.stringify([run, method.name, layer]), at } : null;
+  };
+  const load = (run: string, { tag, step }: Frame, signal: AbortSignal) =>
+    loadMaps(memory, run, tag, step, store.layer.peek() ?? "", signal);
+
+  const askMaps = () => {
+    const found = frames();
+    if (found === null) return null;
+    const { run, key, at } = found;
+    const frame = at[
+      nearestIndex(
+        at.map(({ step }) => step),
+        store.step.value,
+      )
+    ] as Frame;
+    return {
+      key,
+      version: `${frame.tag.tag} ${frame.step}`,
+      look: store.look.value,
+      load: (signal: AbortSignal) => load(run, frame, signal),
+    };
+  };
+
+  const askFilm = () => {
+    const found = frames();
+    if (found === null || found.at.length < 2) return null;
+    const { run, key, at } = found;
+    const spreadOut = spread(at, FILM_FRAMES);
+    return {
+      key,
+      version: spreadOut.map(({ step }) => step).join(),
+      look: store.look.value,
+      load: (signal: AbortSignal) => Promise.all(spreadOut.map((frame) => load(run, frame, signal))),
+    };
+  };
+
+  const askSamples = () => {
+    const run = store.run.value;
+    const method = store.method.value;
+    const tag = store.tags.value.samples.find(({ metadata }) => metadata.name === method?.samples);
+    const at = nearest(tag?.steps.filter((step) => step <= store.step.value) ?? [], store.step.value) ?? tag?.steps[0];
+    if (run === null || tag === undefined || at === undefined) return null;
+    return {
+      key: JSON.stringify([run, tag.tag]),
+      version: String(at),
+      look: store.look.value,
+      load: (signal: AbortSignal) => memory.load(run, tag.tag, at, signal),
+    };
+  };
+
+  const askImages = () => {
+    const run = store.run.value;
+    const layer = store.layer.value;
+    if (run === null || layer === null) return null;
+    const near = store.tags.value.maximization
+      .filter(({ metadata }) => metadata.units.some((unit) => unit.layer === layer))
+      .map((tag) => ({ tag, step: nearest(tag.steps, store.step.value) ?? Number.POSITIVE_INFINITY }));
+    const distance = Math.min(...near.map(({ step }) => Math.abs(step - store.step.value)));
+    const shown = near.find(({ step }) => Math.abs(step - store.step.value) === distance && Number.isFinite(step));
+    if (shown === undefined) return null;
+    return {
+      key: JSON.stringify([run, layer]),
+      version: `${shown.tag.tag} ${shown.step}`,
+      look: store.look.value,
+      load: (signal: AbortSignal) => loadImages(backend, run, shown.tag, shown.step, layer, signal),
+    };
+  };
+
+  return {
+    histograms: resource<readonly HistogramSeries[]>(end, askHistograms),
+    maps: resource(end, askMaps),
+    film: resource<readonly Maps[]>(end, askFilm),
+    samples: resource(end, askSamples),
+    images: resource(end, askImages),
+  };
+}

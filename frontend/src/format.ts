@@ -1,0 +1,40 @@
+/** Numbers, shapes and steps as people read them. */
+
+/** A number in at most three significant digits: `0.123`, `1.2e-5`, `NaN`, `∞`. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e5 || size < 1e-3) {
+    return value.toExponential(Number(value.toExponential(0)) === value ? 0 : 1).replace("e+", "e");
+  }
+  return String(Number(value.toPrecision(3)));
+}
+
+/** A number of elements: `950`, `12.3k`, `4.6M`, `1.2B`. */
+export function formatCount(count: number): string {
+  for (const [size, unit] of [
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
+    if (count >= size) return `${Number((count / size).toPrecision(3))}${unit}`;
+  }
+  return String(count);
+}
+
+/** A tensor shape: `32×3×224×224`; a scalar is `scalar`. */
+export function formatShape(shape: readonly number[]): string {
+  return shape.length ? shape.join("×") : "scalar";
+}
+
+/** A statistic or series name as words: `zero_fraction` becomes `zero fraction`. */
+export function formatName(name: string): string {
+  return name.replaceAll("_", " ");
+}
+
+/** One thing and many: `1 layer`, `3 layers`. */
+export function plural(count: number, one: string): string {
+  return `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
+}

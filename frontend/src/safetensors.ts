@@ -1,0 +1,92 @@
+/** Reads the safetensors format: u64 header length, JSON header, then the little-endian bytes of every tensor. */
+
+export interface Tensor {
+  readonly shape: readonly number[];
+  /** F16 is widened to float32, I64 to float64 (exact up to 2^53). */
+  readonly data: Float32Array | Float64Array | Uint8Array;
+}
+
+export type Tensors = ReadonlyMap<string, Tensor>;
+
+const MAX_HEADER_BYTES = 100 << 20;
+
+type Decode = (bytes: ArrayBuffer) => Tensor["data"];
+
+const DTYPES: Readonly<Record<string, { width: number; decode: Decode }>> = {
+  F64: { width: 8, decode: (bytes) => new Float64Array(bytes) },
+  F32: { width: 4, decode: (bytes) => new Float32Array(bytes) },
+  F16: { width: 2, decode: (bytes) => Float32Array.from(new Uint16Array(bytes), float16) },
+  I64: { width: 8, decode: (bytes) => Float64Array.from(new BigInt64Array(bytes), Number) },
+  U8: { width: 1, decode: (bytes) => new Uint8Array(bytes) },
+};
+
+/**
+ * Parse a safetensors file.
+ *
+ * Throws an `Error` that says what is wrong: a header or tensor that reaches past the end, a size that does not fit
+ * its shape, a dtype that is not among F64, F32, F16, I64 and U8.
+ */
+export function parseSafetensors(buffer: ArrayBuffer): Tensors {
+  if (buffer.byteLength < 8) throw malformed(`it has ${buffer.byteLength} bytes, but its header length takes 8`);
+  const headerBytes = Number(new DataView(buffer).getBigUint64(0, true));
+  if (headerBytes > Math.min(buffer.byteLength - 8, MAX_HEADER_BYTES)) {
+    throw malformed(`its header claims ${headerBytes} bytes of ${buffer.byteLength}`);
+  }
+  const start = 8 + headerBytes;
+  const tensors = new Map<string, Tensor>();
+  for (const [name, entry] of Object.entries(parseHeader(buffer.slice(8, start)))) {
+    if (name !== "__metadata__") tensors.set(name, parseTensor(buffer, start, name, entry));
+  }
+  return tensors;
+}
+
+function parseHeader(bytes: ArrayBuffer): Record<string, unknown> {
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw malformed("its header is not JSON");
+  }
+  if (!isRecord(header)) throw malformed("its header is not a JSON object");
+  return header;
+}
+
+function parseTensor(buffer: ArrayBuffer, start: number, name: string, entry: unknown): Tensor {
+  if (!isRecord(entry)) throw malformed(`tensor "${name}" has no description`);
+  const { dtype, shape, data_offsets: offsets } = entry;
+  const type = typeof dtype === "string" && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
+  if (type === undefined) throw malformed(`tensor "${name}" has dtype ${String(dtype)}, which is not read here`);
+  if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw malformed(`tensor "${name}" has no valid shape or offsets`);
+  }
+  const [from, to] = offsets as [number, number];
+  if (from > to || start + to > buffer.byteLength) {
+    throw malformed(`tensor "${name}" lies at bytes ${from} to ${to}, outside the file`);
+  }
+  const bytes = shape.reduce((product, size) => product * size, type.width);
+  if (bytes !== to - from) {
+    throw malformed(`tensor "${name}" of shape [${shape.join(", ")}] needs ${bytes} bytes, but has ${to - from}`);
+  }
+  return { shape, data: type.decode(buffer.slice(start + from, start + to)) };
+}
+
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+function malformed(what: string): Error {
+  return new Error(`The arrays are not valid safetensors: ${what}.`);
+}

@@ -1,0 +1,323 @@
+/**
+ * What a person chose and what follows from it, as signals. Views read it and call its methods; nothing else keeps
+ * state. Every choice stands in the address, so opening the address elsewhere shows the same.
+ */
+
+import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Backend, Numbers } from "./backend";
+import { type ColourScale, fitScale, scaleKind } from "./colour";
+import { type AllSeries, loadSeries, sortTags, type Tag } from "./data";
+import { type Detail, layerDetail } from "./detail";
+import type { Host } from "./host";
+import { type Resource, resource } from "./resource";
+import { ancestors, layerRows, type Series } from "./series";
+import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
+import type { AttributionMetadata, ModelGraph, Statistic, TagListing } from "./wire";
+
+/** One way to colour layers: a statistic of a series. */
+export interface Measure {
+  readonly id: string;
+  readonly series: string;
+  readonly statistic: Statistic;
+  readonly column: number;
+}
+
+/** The tags of one attribution method on one set of samples. */
+export interface Method {
+  readonly name: string;
+  readonly tags: readonly Tag<AttributionMetadata>[];
+  readonly samples: string;
+}
+
+/** The steps at which one sort of data was saved. */
+export interface SavedSteps {
+  readonly label: string;
+  readonly steps: readonly number[];
+}
+
+const WRITE_DELAY_MS = 150;
+
+export class Store {
+  private readonly choice: { readonly [K in keyof Selection]: Signal<Selection[K]> };
+  /** Counts the looks for new data. */
+  readonly look = signal(0);
+
+  readonly runs: ReadonlySignal<Resource<readonly string[]>>;
+  readonly listing: ReadonlySignal<Resource<TagListing>>;
+  readonly graph: ReadonlySignal<Resource<ModelGraph>>;
+  readonly series: ReadonlySignal<Resource<AllSeries>>;
+  readonly scalarCurve: ReadonlySignal<Resource<Numbers>>;
+  /** What only the panel of the selected layer shows. */
+  readonly detail: Detail;
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly host: Host,
+    private readonly end: AbortSignal,
+    /** Which nodes the structure opens with. */
+    private readonly opening: (graph: ModelGraph) => Set<string>,
+  ) {
+    const chosen = decodeSelection(host.hash());
+    this.choice = Object.fromEntries(
+      Object.entries(chosen).map(([key, value]) => [key, signal(value)]),
+    ) as unknown as Store["choice"];
+    this.runs = resource(end, () => ({
+      key: "runs",
+      look: this.look.value,
+      live: true,
+      load: async (signal, known) => same(known, [...(await backend.runs(signal)).runs]),
+    }));
+    this.listing = this.ofRun("tags", true, async (run, signal, known) => same(known, await backend.tags(run, signal)));
+    this.graph = resource(end, () => this.askGraph());
+    this.series = resource(end, () => this.askSeries());
+    this.scalarCurve = resource(end, () => this.askScalar());
+    this.detail = layerDetail(this, backend, end);
+    this.followAddress();
+    host.onReload(() => this.refresh());
+  }
+
+  // --- what was chosen, or its default ---------------------------------------------------------------------------
+
+  readonly run = computed(() => {
+    const runs = this.runs.value.data ?? [];
+    const chosen = this.choice.run.value;
+    return chosen !== null && runs.includes(chosen) ? chosen : (runs[0] ?? null);
+  });
+  readonly tags = computed(() => sortTags(this.listing.value.data));
+  readonly measures = computed<readonly Measure[]>(() => {
+    const found = new Map<string, Measure>();
+    for (const { metadata } of this.tags.value.series) {
+      metadata.statistics.forEach((statistic, column) => {
+        const id = `${metadata.name}.${statistic.name}`;
+        if (!found.has(id)) found.set(id, { id, series: metadata.name, statistic, column });
+      });
+    }
+    return [...found.values()];
+  });
+  readonly measure = computed<Measure | null>(() => {
+    const find = (id: string | null) => this.measures.value.find((measure) => measure.id === id);
+    return find(this.choice.measure.value) ?? find("gradients.norm") ?? this.measures.value[0] ?? null;
+  });
+  readonly layer = computed(() => this.choice.layer.value);
+  readonly query = computed(() => this.choice.query.value ?? "");
+  readonly sample = computed(() => this.choice.sample.value ?? 0);
+  readonly scalars = computed(() => this.listing.value.data?.scalars ?? []);
+  readonly scalar = computed(() => {
+    const tags = this.scalars.value;
+    const chosen = this.choice.scalar.value;
+    return chosen !== null && tags.includes(chosen)
+      ? chosen
+      : (tags.find((tag) => /loss/i.test(tag)) ?? tags[0] ?? null);
+  });
+  readonly methods = computed<readonly Method[]>(() => {
+    const tags = this.tags.value.attribution;
+    return [...new Set(tags.map(({ metadata }) => metadata.name))].map((name) => {
+      const own = tags.filter(({ metadata }) => metadata.name === name);
+      return { name, tags: own, samples: own[0]?.metadata.samples ?? "" };
+    });
+  });
+  readonly method = computed<Method | null>(() => {
+    const methods = this.methods.value;
+    return methods.find(({ name }) => name === this.choice.method.value) ?? methods[0] ?? null;
+  });
+  readonly expanded = computed<ReadonlySet<string>>(() => {
+    const chosen = this.choice.expanded.value;
+    if (chosen !== null) return new Set(chosen);
+    const graph = this.graph.value.data;
+    return graph === null ? new Set() : this.opening(graph);
+  });
+
+  // --- steps -------------------------------------------------------------------------------------------------------
+
+  readonly saved = computed<readonly SavedSteps[]>(() => {
+    const { attribution, maximization } = this.tags.value;
+    const rows: SavedSteps[] = [...(this.series.value.data?.byName.values() ?? [])].map(({ name, steps }) => ({
+      label: name,
+      steps,
+    }));
+    rows.push({ label: "attributions", steps: union(attribution.map(({ steps }) => steps)) });
+    rows.push({ label: "maximization", steps: union(maximization.map(({ steps }) => steps)) });
+    return rows.filter(({ steps }) => steps.length > 0);
+  });
+  /** All steps at which anything was saved, ascending; the steps of the user's scalar where nothing of ours was. */
+  readonly steps = computed<readonly number[]>(() => {
+    const steps = union(this.saved.value.map((row) => row.steps));
+    return steps.length ? steps : (this.scalarCurve.value.data?.steps ?? []);
+  });
+  /** First and last step of the run that anything is known about. */
+  readonly span = computed<readonly [number, number]>(() => {
+    const curve = this.scalarCurve.value.data?.steps ?? [];
+    const steps = this.steps.value;
+    const ends = [curve[0], curve.at(-1), steps[0], steps.at(-1)].filter((step) => step !== undefined);
+    return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 0];
+  });
+  readonly step = computed(() => this.choice.step.value ?? this.steps.value.at(-1) ?? this.span.value[1]);
+  /** Whether the latest step is followed as it comes in. */
+  readonly following = computed(() => this.choice.step.value === null);
+
+  // --- the measure -------------------------------------------------------------------------------------------------
+
+  readonly measured = computed<Series | null>(() => {
+    const measure = this.measure.value;
+    return measure === null ? null : (this.series.value.data?.byName.get(measure.series) ?? null);
+  });
+  readonly rows = computed<readonly string[]>(() => {
+    const series = this.measured.value;
+    return series === null ? [] : layerRows(series, this.graph.value.data);
+  });
+  /** One scale over all layers and all steps of the run, so that colours compare. */
+  readonly scale = computed<ColourScale | null>(() => {
+    const series = this.measured.value;
+    const measure = this.measure.value;
+    if (series === null || measure === null) return null;
+    const rows = this.rows.value.map((row) => series.row(row)).filter((row) => row !== undefined);
+    return fitScale(scaleKind(measure.statistic.scale), series.column(measure.column, rows));
+  });
+
+  // --- the selected layer ------------------------------------------------------------------------------------------
+
+  /** Rows that belong to the selected layer in any series: its own and its parameters'. */
+  readonly layerRowNames = computed<readonly string[]>(() => {
+    const layer = this.layer.value;
+    if (layer === null) return [];
+    const module = this.graph.value.data?.nodes[layer]?.module ?? layer;
+    const names = new Set<string>();
+    for (const series of this.series.value.data?.byName.values() ?? []) {
+      for (const owner of new Set([layer, module])) {
+        for (const row of series.rowsOf(owner)) names.add(series.rows[row] as string);
+      }
+    }
+    if (names.has(layer)) names.delete(module === layer ? "" : module);
+    return [...names];
+  });
+  readonly row = computed<string | null>(() => {
+    const names = this.layerRowNames.value;
+    const chosen = this.choice.row.value;
+    return chosen !== null && names.includes(chosen) ? chosen : (names[0] ?? null);
+  });
+
+  // --- choosing ----------------------------------------------------------------------------------------------------
+
+  choose(changes: Partial<Selection>): void {
+    batch(() => {
+      for (const [key, value] of Object.entries(changes)) {
+        (this.choice[key as keyof Selection] as Signal<unknown>).value = value;
+      }
+    });
+  }
+
+  /** Select a layer; with `reveal`, the structure expands until it is visible. */
+  select(layer: string | null, reveal = false): void {
+    const around = layer !== null && reveal ? ancestors(layer, this.graph.peek().data) : [];
+    const hidden = around.filter((id) => !this.expanded.peek().has(id));
+    this.choose({ layer, row: null, ...(hidden.length ? { expanded: [...this.expanded.peek(), ...hidden] } : {}) });
+  }
+
+  toggle(id: string): void {
+    const expanded = new Set(this.expanded.peek());
+    if (!expanded.delete(id)) expanded.add(id);
+    this.choose({ expanded: [...expanded] });
+  }
+
+  /** Go to a step; the last one is followed from then on. */
+  goTo(step: number): void {
+    this.choose({ step: step === this.steps.peek().at(-1) ? null : step });
+  }
+
+  /** Look for new data. */
+  refresh(): void {
+    this.look.value++;
+  }
+
+  /** The address that shows what is shown now. */
+  link(): string {
+    const step = this.step.value;
+    return this.host.address(
+      encodeSelection(this.host.hash(), { ...this.selection(), run: this.run.value, step }, true),
+    );
+  }
+
+  private selection(): Selection {
+    return Object.fromEntries(Object.entries(this.choice).map(([key, choice]) => [key, choice.value])) as never;
+  }
+
+  private followAddress(): void {
+    this.host.onHashChange(() => this.choose({ ...NOTHING, ...decodeSelection(this.host.hash()) }));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = effect(() => {
+      const selection = this.selection();
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const hash = encodeSelection(this.host.hash(), selection);
+        if (hash !== this.host.hash()) this.host.writeHash(hash);
+      }, WRITE_DELAY_MS);
+    });
+    this.end.addEventListener("abort", () => {
+      stop();
+      clearTimeout(timer);
+    });
+  }
+
+  // --- questions to the backend --------------------------------------------------------------------------------------
+
+  private ofRun<T>(what: string, live: boolean, load: (run: string, s: AbortSignal, known: T | null) => Promise<T>) {
+    return resource<T>(this.end, () => {
+      const run = this.run.value;
+      const look = this.look.value;
+      return run === null
+        ? null
+        : { key: JSON.stringify([what, run]), look, live, load: (s, known) => load(run, s, known) };
+    });
+  }
+
+  private askGraph() {
+    const run = this.run.value;
+    const tag = this.tags.value.graph.at(-1);
+    const step = tag?.steps.at(-1);
+    if (run === null || tag === undefined || step === undefined) return null;
+    return {
+      key: JSON.stringify([run, tag.tag]),
+      version: String(step),
+      look: this.look.value,
+      load: (signal: AbortSignal) => this.backend.graph(run, tag.tag, step, signal),
+    };
+  }
+
+  private askSeries() {
+    const run = this.run.value;
+    const tags = this.tags.value.series;
+    if (run === null || this.listing.value.data === null) return null;
+    return {
+      key: run,
+      version: tags.map(({ tag }) => tag).join("\n"),
+      look: this.look.value,
+      live: true,
+      load: (signal: AbortSignal, known: AllSeries | null) => loadSeries(this.backend, run, tags, signal, known),
+    };
+  }
+
+  private askScalar() {
+    const run = this.run.value;
+    const scalar = this.scalar.value;
+    if (run === null || scalar === null) return null;
+    return {
+      key: JSON.stringify([run, scalar]),
+      look: this.look.value,
+      live: true,
+      load: async (signal: AbortSignal, known: Numbers | null) => {
+        const curve = await this.backend.scalar(run, scalar, signal);
+        const grown = known?.steps.length !== curve.steps.length || known.wallTimes.at(-1) !== curve.wallTimes.at(-1);
+        return grown ? curve : known;
+      },
+    };
+  }
+}
+
+function union(lists: readonly (readonly number[])[]): number[] {
+  return [...new Set(lists.flat())].sort((a, b) => a - b);
+}
+
+/** `known` if it says the same as `next`, so that nobody is woken. */
+function same<T>(known: T | null, next: T): T {
+  return known !== null && JSON.stringify(known) === JSON.stringify(next) ? known : next;
+}

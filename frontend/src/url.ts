@@ -1,0 +1,124 @@
+/**
+ * The state of the tab in the address: `#layerscope&p.layerscope.layer=conv1&p.layerscope.step=200`.
+ *
+ * TensorBoard decodes and encodes hash values on its own, so a value must survive that; lists are therefore joined
+ * with commas and escaped with tildes inside the plain value. What is not ours in the hash is kept as it is.
+ */
+
+const TAB = "layerscope";
+const PREFIX = `p.${TAB}.`;
+const MAX_LENGTH = 2000;
+const MAX_EXPANDED = 500;
+
+/** Everything that a person chose; null is "not chosen", and the store then takes a sensible default. */
+export interface Selection {
+  readonly run: string | null;
+  /** null follows the latest step. */
+  readonly step: number | null;
+  /** Id of the selected node. */
+  readonly layer: string | null;
+  /** Row of the layer's statistics: its own key or one of its parameters. */
+  readonly row: string | null;
+  /** Colour by: `<series>.<statistic>`. */
+  readonly measure: string | null;
+  /** Name of the attribution tag: `<samples>/<method>`. */
+  readonly method: string | null;
+  readonly sample: number | null;
+  /** Tag of the user's scalar in the scrubber. */
+  readonly scalar: string | null;
+  readonly query: string | null;
+  /** Ids of the expanded nodes. */
+  readonly expanded: readonly string[] | null;
+}
+
+type Codec<T> = { encode(value: T): string; decode(text: string): T | null };
+
+const text: Codec<string> = {
+  encode: (value) => value,
+  decode: (value) => (value.length > 0 && value.length <= MAX_LENGTH ? value : null),
+};
+
+const whole: Codec<number> = {
+  encode: String,
+  decode: (value) => (/^-?\d{1,15}$/.test(value) ? Number(value) : null),
+};
+
+const list: Codec<readonly string[]> = {
+  encode: (values) =>
+    values
+      .slice(0, MAX_EXPANDED)
+      .map((value) => value.replaceAll("~", "~0").replaceAll(",", "~1"))
+      .join(",") || "~",
+  decode: (value) => {
+    if (value === "~") return [];
+    const items = value.split(",").filter((item) => item.length > 0 && item.length <= MAX_LENGTH);
+    return items.slice(0, MAX_EXPANDED).map((item) => item.replaceAll("~1", ",").replaceAll("~0", "~"));
+  },
+};
+
+const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>> } = {
+  run: text,
+  step: whole,
+  layer: text,
+  row: text,
+  measure: text,
+  method: text,
+  sample: { encode: String, decode: (value) => (/^\d{1,6}$/.test(value) ? Number(value) : null) },
+  scalar: text,
+  query: text,
+  expanded: list,
+};
+
+export const NOTHING: Selection = {
+  run: null,
+  step: null,
+  layer: null,
+  row: null,
+  measure: null,
+  method: null,
+  sample: null,
+  scalar: null,
+  query: null,
+  expanded: null,
+};
+
+/** Read the selection from a hash; values that break a rule count as not chosen. */
+export function decodeSelection(hash: string): Selection {
+  const values = new Map<string, string>();
+  for (const part of parts(hash)) {
+    const at = part.indexOf("=");
+    if (at < 0 || !part.startsWith(PREFIX)) continue;
+    const value = decoded(part.slice(at + 1));
+    if (value !== null) values.set(part.slice(PREFIX.length, at), value);
+  }
+  const read = <K extends keyof Selection>(key: K): [K, Selection[K]] => {
+    const value = values.get(key);
+    return [key, value === undefined ? null : (CODECS[key].decode(value) as Selection[K])];
+  };
+  return Object.fromEntries((Object.keys(CODECS) as (keyof Selection)[]).map(read)) as unknown as Selection;
+}
+
+/** Return `hash` with our keys replaced by those of `selection`; with `tab`, the link opens our tab. */
+export function encodeSelection(hash: string, selection: Selection, tab = false): string {
+  const [first, ...rest] = parts(hash);
+  const named = first !== undefined && !first.includes("=");
+  const foreign = (named ? rest : parts(hash)).filter((part) => !part.startsWith(PREFIX));
+  const own = (Object.keys(CODECS) as (keyof Selection)[]).flatMap((key) => {
+    const value = selection[key];
+    const codec = CODECS[key] as Codec<unknown>;
+    return value === null || value === "" ? [] : [`${PREFIX}${key}=${encodeURIComponent(codec.encode(value))}`];
+  });
+  return `#${[named && !tab ? first : TAB, ...foreign, ...own].join("&")}`;
+}
+
+function parts(hash: string): string[] {
+  return hash.replace(/^#/, "").split("&").filter(Boolean);
+}
+
+function decoded(value: string): string | null {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,133 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { formatName } from "../format";
+import type { Store } from "../store";
+
+/** Wordmark, what is looked at (run, colour by), search, and the link to this very view. */
+export function Header({ store }: { readonly store: Store }): JSX.Element {
+  const runs = store.runs.value.data ?? [];
+  const measures = store.measures.value;
+  const groups = [...new Set(measures.map(({ series }) => series))];
+  return (
+    <header class="header">
+      <h1 class="wordmark">
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+          <path d="M8 1.5 14.5 5 8 8.5 1.5 5Z" />
+          <path d="M1.5 8 8 11.5 14.5 8M1.5 11 8 14.5 14.5 11" />
+        </svg>
+        Layerscope
+      </h1>
+      <Field label="Run">
+        <select
+          data-testid="run-picker"
+          value={store.run.value ?? ""}
+          disabled={runs.length === 0}
+          onChange={(event) => store.choose({ run: event.currentTarget.value })}
+        >
+          {runs.length === 0 && <option value="">none</option>}
+          {runs.map((run) => (
+            <option key={run} value={run}>
+              {run}
+            </option>
+          ))}
+        </select>
+      </Field>
+      <Field label="Colour by">
+        <select
+          data-testid="measure-picker"
+          value={store.measure.value?.id ?? ""}
+          disabled={measures.length === 0}
+          onChange={(event) => store.choose({ measure: event.currentTarget.value })}
+        >
+          {measures.length === 0 && <option value="">nothing measured</option>}
+          {groups.map((group) => (
+            <optgroup key={group} label={formatName(group)}>
+              {measures
+                .filter(({ series }) => series === group)
+                .map(({ id, statistic }) => (
+                  <option key={id} value={id}>
+                    {`${formatName(group)} · ${formatName(statistic.name)}`}
+                  </option>
+                ))}
+            </optgroup>
+          ))}
+        </select>
+      </Field>
+      <span class="spacer" />
+      <Search store={store} />
+      <CopyLink store={store} />
+    </header>
+  );
+}
+
+function Field({ label, children }: { readonly label: string; readonly children: JSX.Element }): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
+    <label class="field">
+      <span>{label}</span>
+      {children}
+    </label>
+  );
+}
+
+/** Search in the structure; `/` goes there from anywhere. */
+function Search({ store }: { readonly store: Store }): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
+      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    window.addEventListener("keydown", onKeyDown);
+    return () => window.removeEventListener("keydown", onKeyDown);
+  }, []);
+  return (
+    <input
+      ref={input}
+      class="search"
+      type="search"
+      placeholder="Search layers  /"
+      aria-label="Search layers by name or class"
+      data-testid="search"
+      value={store.query.value}
+      onInput={(event) => store.choose({ query: event.currentTarget.value || null })}
+    />
+  );
+}
+
+const SAID_MS = 2000;
+
+function CopyLink({ store }: { readonly store: Store }): JSX.Element {
+  const [said, setSaid] = useState("");
+  useEffect(() => {
+    if (said === "") return;
+    const timer = setTimeout(() => setSaid(""), SAID_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const copy = async () => setSaid((await copied(store.link())) ? "Copied" : "Not allowed; copy the address bar");
+  return (
+    <button type="button" data-testid="copy-link" title="Copy the address of exactly this view" onClick={copy}>
+      <span aria-live="polite">{said || "Copy link"}</span>
+    </button>
+  );
+}
+
+/** Copy text; inside a frame without the clipboard permission, or over plain HTTP, by way of a selection. */
+async function copied(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.setAttribute("readonly", "");
+    area.className = "off-screen";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}

@@ -1,0 +1,91 @@
+import type { JSX } from "preact";
+import { formatCount, formatShape, plural } from "../format";
+import type { Store } from "../store";
+import type { ModelGraph } from "../wire";
+import { Waiting } from "./words";
+
+/** The model as a whole: what it is, what to know before trusting the picture, and where to go from here. */
+export function Overview({ store }: { readonly store: Store }): JSX.Element {
+  const graph = store.graph.value.data;
+  if (graph === null) {
+    return (
+      <Waiting resource={store.graph.value}>
+        <p>No structure was recorded in this run. Call it once, exactly as the model is called:</p>
+        <pre>scope.graph(x)</pre>
+      </Waiting>
+    );
+  }
+  const { total, frozen, modules, functions } = totals(graph);
+  const shape = (id: string) => (graph.nodes[id]?.output_shapes ?? []).map(formatShape).join(", ");
+  return (
+    <>
+      <div class="identity">
+        <h3 class="identity-name">{graph.class_name || "Model"}</h3>
+        <dl class="facts">
+          <dt>parameters</dt>
+          <dd>
+            {formatCount(total)}
+            {frozen > 0 ? `, ${formatCount(frozen)} of them frozen` : ""}
+          </dd>
+          <dt>layers</dt>
+          <dd>
+            {plural(modules, "module call")}, {plural(functions, "function")}
+          </dd>
+          <dt>inputs</dt>
+          <dd>{graph.inputs.map(shape).filter(Boolean).join(", ") || "none"}</dd>
+          <dt>outputs</dt>
+          <dd>
+            {graph.outputs
+              .map((id) => shape(id) || inputShape(graph, id))
+              .filter(Boolean)
+              .join(", ") || "none"}
+          </dd>
+        </dl>
+      </div>
+      {graph.warnings.length > 0 && (
+        <div class="warnings" role="note">
+          <h4>Before you trust the picture</h4>
+          <ul>
+            {graph.warnings.map((warning) => (
+              <li key={warning}>{warning}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      <p class="empty">
+        Click a layer in the structure, or a cell in layers × steps, to see its curves, distributions, attribution maps
+        and images here.
+      </p>
+    </>
+  );
+}
+
+function inputShape(graph: ModelGraph, id: string): string {
+  return (graph.nodes[id]?.input_shapes ?? []).map(formatShape).join(", ");
+}
+
+interface Totals {
+  readonly total: number;
+  readonly frozen: number;
+  readonly modules: number;
+  readonly functions: number;
+}
+
+/** Parameters (each module's own, repeated calls counted once) and numbers of nodes. */
+export function totals(graph: ModelGraph): Totals {
+  const seen = new Set<string>();
+  let total = 0;
+  let frozen = 0;
+  let modules = 0;
+  let functions = 0;
+  for (const node of Object.values(graph.nodes)) {
+    if (node.kind === "function") functions++;
+    if (node.kind !== "module") continue;
+    modules++;
+    if (seen.has(node.module || node.id)) continue;
+    seen.add(node.module || node.id);
+    total += node.own_parameters;
+    if (node.trainable === false) frozen += node.own_parameters;
+  }
+  return { total, frozen, modules, functions };
+}

@@ -1,0 +1,294 @@
+// The boxes of the structure: modules, containers, functions, inputs and outputs. Text goes in as text nodes only.
+
+import type { ComponentChildren, JSX } from "preact";
+import type { PlacedBox } from "../layout/picture";
+import type { Node } from "../wire";
+import {
+  fitText,
+  HEADER,
+  LOCK,
+  PADDING,
+  type Role,
+  shapeOf,
+  textWidth,
+  toggleWidth,
+  tooltipOf,
+  VALUE,
+  type Words,
+} from "./structure-text";
+
+export interface Paint {
+  /** Data colour that fills the box. */
+  fill: string;
+  /** Colour of the text on it. */
+  ink: string;
+  /** The number, formatted; "" if none. */
+  value: string;
+  /** "nan": hatched. "none": the measure has no value here. */
+  mark: "" | "nan" | "none";
+}
+
+export interface BoxProps {
+  box: PlacedBox;
+  node: Node;
+  words: Words;
+  /** Boxes directly inside; 0 for a leaf. */
+  inside: number;
+  paint: Paint | null;
+  selected: boolean;
+  /** A closed container that holds the selected node. */
+  holdsSelected: boolean;
+  /** Lit or dimmed by a search. */
+  light: "" | "hit" | "dim";
+  hatch: string;
+  onSelect: (id: string) => void;
+  onToggle: (id: string) => void;
+}
+
+interface TextProps {
+  x: number;
+  y: number;
+  role: Role;
+  text: string;
+  room: number;
+  end?: boolean;
+  middle?: boolean;
+}
+
+/** One line of text that keeps to its room. */
+function Text({ x, y, role, text, room, end = false, middle = false }: TextProps) {
+  return (
+    <text x={x} y={y} class={`t-${role}`} text-anchor={end ? "end" : middle ? "middle" : "start"}>
+      {fitText(text, role, room)}
+    </text>
+  );
+}
+
+const LOCK_PATH = "M2.5 5.5v-1.5a2.5 2.5 0 0 1 5 0v1.5M1.5 5.5h7v5.5h-7z";
+
+function Lock({ x, y }: { x: number; y: number }) {
+  return <path class="lock" d={LOCK_PATH} transform={`translate(${x} ${y})`} />;
+}
+
+/** The mark of "not a number": a triangle, so that it is never told by colour alone. */
+function Warning({ x, y }: { x: number; y: number }) {
+  return <path class="warning" d="M5 .8 9.6 9.2H.4zM5 3.6v2.6M5 7.3v.6" transform={`translate(${x} ${y})`} />;
+}
+
+function valueText(paint: Paint | null): string {
+  if (!paint) return "";
+  return paint.value || (paint.mark === "nan" ? "NaN" : paint.mark === "none" ? "–" : "");
+}
+
+function spoken({ node, words, paint, inside }: BoxProps): string {
+  const value =
+    paint?.mark === "nan" ? paint.value || "not a number" : paint?.mark === "none" ? "no value" : paint?.value;
+  const content = inside > 0 ? `${inside} ${inside === 1 ? "box" : "boxes"} inside` : "";
+  const kind = words.className || (node.kind === "module" ? "" : node.kind);
+  return [words.name, kind, value, content, words.frozen ? "frozen" : ""].filter(Boolean).join(", ");
+}
+
+/** The group that is a button: a click or Enter selects, a double click or Space opens and closes. */
+export function Box(props: BoxProps): JSX.Element {
+  const { box, node, inside, paint, onSelect, onToggle } = props;
+  const toggle = () => inside > 0 && onToggle(box.id);
+  const kind = box.expanded ? `open ${box.depth % 2 === 0 ? "even" : "odd"}` : shapeOf(node);
+  const classes = ["box", kind, node.kind, props.light];
+  if (inside > 0) classes.push("container");
+  if (paint) classes.push(paint.mark || "painted");
+  if (props.selected) classes.push("selected");
+  else if (props.holdsSelected) classes.push("holds");
+  const keyed = (event: KeyboardEvent) => {
+    if (event.key === "Enter") onSelect(box.id);
+    else if (event.key === " ") toggle();
+    else return;
+    event.preventDefault();
+  };
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: SVG has no button element
+    <g
+      class={classes.filter(Boolean).join(" ")}
+      data-node={box.id}
+      data-expanded={inside > 0 ? String(box.expanded) : undefined}
+      transform={`translate(${box.x} ${box.y})`}
+      style={paint && paint.mark === "" ? { "--fill": paint.fill, "--on-fill": paint.ink } : undefined}
+      role="button"
+      tabindex={0}
+      aria-label={spoken(props)}
+      aria-expanded={inside > 0 ? box.expanded : undefined}
+      aria-pressed={props.selected}
+      onClick={(event) => {
+        event.stopPropagation();
+        onSelect(box.id);
+      }}
+      onDblClick={(event) => {
+        event.stopPropagation();
+        toggle();
+      }}
+      onKeyDown={keyed}
+    >
+      <title>{tooltipOf(node, valueText(paint))}</title>
+      {box.expanded ? <Header {...props} /> : <Closed {...props} />}
+    </g>
+  );
+}
+
+function Closed(props: BoxProps): JSX.Element {
+  const { box, node, paint, inside, hatch } = props;
+  const shape = shapeOf(node);
+  const radius = shape === "module" ? 6 : shape === "pill" ? box.height / 2 : 10;
+  const size = { width: box.width, height: box.height, rx: radius };
+  return (
+    <>
+      {inside > 0 && <rect class="sheet" x={4} y={4} {...size} />}
+      <rect class="face" {...size} />
+      {paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...size} />}
+      {shape === "module" ? (
+        <ModuleText {...props} />
+      ) : shape === "pill" ? (
+        <PillText {...props} />
+      ) : (
+        <EndText {...props} />
+      )}
+      <rect class="ring" x={-3} y={-3} width={box.width + 6} height={box.height + 6} rx={radius + 3} />
+    </>
+  );
+}
+
+function ModuleText(props: BoxProps): JSX.Element {
+  const { box, words, paint, inside } = props;
+  const room = box.width - 2 * PADDING;
+  const right = box.width - PADDING;
+  const nameRoom = room - (inside > 0 ? toggleWidth(inside) + 8 : 0) - (words.frozen ? LOCK : 0);
+  const name = fitText(words.name, "name", nameRoom);
+  const meta = words.parameters ? room - textWidth(words.parameters, "mono") - 8 : room;
+  return (
+    <>
+      <Text x={PADDING} y={20} role="name" text={words.name} room={nameRoom} />
+      {words.frozen && <Lock x={PADDING + textWidth(name, "name") + 6} y={9} />}
+      {inside > 0 && <Toggle {...props} x={right + 4} />}
+      <Text x={PADDING} y={38} role="class" text={words.className} room={paint ? room - VALUE - 8 : room} />
+      <Value paint={paint} x={right} y={38} />
+      <Text x={PADDING} y={57} role="mono" text={words.shape} room={meta} />
+      {words.parameters && <Text x={right} y={57} role="mono" text={words.parameters} room={room} end />}
+    </>
+  );
+}
+
+/** The painted number, right-aligned at `x`. */
+function Value({ paint, x, y }: { paint: Paint | null; x: number; y: number }) {
+  const text = valueText(paint);
+  if (!text) return null;
+  const shown = fitText(text, "mono", VALUE);
+  return (
+    <g class="value">
+      {paint?.mark === "nan" && <Warning x={x - textWidth(shown, "mono") - 15} y={y - 9.5} />}
+      <Text x={x} y={y} role="mono" text={shown} room={VALUE} end />
+    </g>
+  );
+}
+
+function Toggle({ box, inside, onToggle, x }: BoxProps & { x: number }): JSX.Element {
+  const width = toggleWidth(inside);
+  return (
+    <Affordance id={box.id} onToggle={onToggle} x={x - width} y={7} width={width}>
+      <path class="chevron" d="M7.5 5.5l3.5 3.5-3.5 3.5" />
+      <Text x={16} y={13} role="mono" text={String(inside)} room={60} />
+    </Affordance>
+  );
+}
+
+interface AffordanceProps {
+  id: string;
+  onToggle: (id: string) => void;
+  x: number;
+  y: number;
+  width: number;
+  children: ComponentChildren;
+}
+
+/** What a pointer clicks to open or close; the keyboard has Space on the box itself. */
+function Affordance({ id, onToggle, x, y, width, children }: AffordanceProps) {
+  const clicked = (event: MouseEvent) => {
+    event.stopPropagation();
+    onToggle(id);
+  };
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: a pointer's shortcut; the box is the button
+    <g
+      class="toggle"
+      data-toggle={id}
+      aria-hidden="true"
+      transform={`translate(${x} ${y})`}
+      onClick={clicked}
+      onDblClick={(event) => event.stopPropagation()}
+    >
+      <rect width={width} height={18} rx={9} />
+      {children}
+    </g>
+  );
+}
+
+function PillText({ box, words, paint }: BoxProps): JSX.Element {
+  const value = valueText(paint);
+  const middle = box.width / 2;
+  const room = box.width - 2 * 10;
+  return (
+    <>
+      <Text x={middle} y={value ? 12.5 : 18} role="pill" text={words.name} room={room} middle />
+      {value && <Text x={middle} y={23.5} role="mono" text={value} room={room} middle />}
+    </>
+  );
+}
+
+function EndText({ box, words }: BoxProps): JSX.Element {
+  const room = box.width - 2 * PADDING;
+  const middle = box.width / 2;
+  return (
+    <>
+      <Text x={middle} y={words.shape ? 19.5 : 27} role="name" text={words.name} room={room} middle />
+      <Text x={middle} y={35.5} role="mono" text={words.shape} room={room} middle />
+    </>
+  );
+}
+
+/** The header bar of an open container; its wall is drawn apart, beneath the edges. */
+function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
+  const room = box.width - 2 * PADDING - 26 - (paint ? VALUE + 16 : 0) - (words.frozen ? LOCK : 0) - 8;
+  const classRoom = Math.min(
+    textWidth(words.className, "class"),
+    Math.max(room * 0.4, room - textWidth(words.name, "name")),
+  );
+  const name = fitText(words.name, "name", room - classRoom);
+  const classX = 34 + textWidth(name, "name") + 8;
+  const className = fitText(words.className, "class", classRoom);
+  const end = classX + textWidth(className, "class") + (words.frozen ? LOCK : 0);
+  const value = valueText(paint);
+  const chip = { x: box.width - VALUE - 14, y: 7, width: VALUE + 6, height: HEADER - 14, rx: 5 };
+  return (
+    <>
+      <rect class="hold" width={box.width} height={HEADER} />
+      <rect class="plate" x={5} y={6} width={end - 5 + 6} height={HEADER - 12} rx={5} />
+      <Affordance id={box.id} onToggle={onToggle} x={8} y={8} width={18}>
+        <path class="chevron" d="M5.5 7.5l3.5 3.5 3.5-3.5" />
+      </Affordance>
+      <Text x={34} y={21.5} role="name" text={name} room={Infinity} />
+      <Text x={classX} y={21.5} role="class" text={className} room={Infinity} />
+      {words.frozen && <Lock x={end - LOCK + 5} y={11} />}
+      {value && <rect class="face" {...chip} />}
+      {value && paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...chip} />}
+      <Value paint={paint} x={box.width - 14} y={21.5} />
+      <rect class="ring" x={-3} y={-3} width={box.width + 6} height={box.height + 6} rx={11} />
+    </>
+  );
+}
+
+/** The wall of an open container. */
+export function Wall({ box, selected }: { box: PlacedBox; selected: boolean }): JSX.Element {
+  const { x, y, width, height, depth } = box;
+  return (
+    <g class={`wall ${depth % 2 === 0 ? "even" : "odd"}${selected ? " selected" : ""}`} aria-hidden="true">
+      <rect x={x} y={y} width={width} height={height} rx={8} />
+    </g>
+  );
+}

@@ -1,0 +1,161 @@
+// Zoom and pan of the structure: d3-zoom for wheel, drag and pinch; gentle moves of our own that any gesture ends.
+
+import { select } from "d3-selection";
+import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
+import type { RefObject } from "preact";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Size } from "../layout/picture";
+
+export interface Rectangle extends Size {
+  x: number;
+  y: number;
+}
+
+const SMALLEST = 0.04;
+const LARGEST = 3;
+/** Below this scale the smallest labels (11 px) are under 9 px. */
+export const LEGIBLE = 9 / 11;
+const MARGIN = 28;
+/** Room for the bar of breadcrumbs above the picture. */
+const TOP = 44;
+const DURATION = 260;
+
+export interface Viewport {
+  transform: ZoomTransform;
+  /** Size of the pane; null while it is hidden. */
+  size: Size | null;
+  /** Go to a transform, gently or at once. */
+  go: (transform: ZoomTransform, gently: boolean) => void;
+  /** Where it is going, or is. */
+  goal: () => ZoomTransform;
+  zoomBy: (factor: number) => void;
+}
+
+export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
+  const [transform, setTransform] = useState(zoomIdentity);
+  const [size, setSize] = useState<Size | null>(null);
+  const behavior = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null);
+  const current = useRef<ZoomTransform>(zoomIdentity);
+  const goal = useRef<ZoomTransform>(zoomIdentity);
+  const frame = useRef(0);
+
+  useEffect(() => {
+    const element = svg.current;
+    if (!element) return;
+    const zooming = zoom<SVGSVGElement, unknown>()
+      .scaleExtent([SMALLEST, LARGEST])
+      .clickDistance(4)
+      .on("zoom", (event: D3ZoomEvent<SVGSVGElement, unknown>) => {
+        current.current = event.transform;
+        if (event.sourceEvent) {
+          cancelAnimationFrame(frame.current);
+          goal.current = event.transform;
+        }
+        setTransform(event.transform);
+      });
+    behavior.current = zooming;
+    select(element).call(zooming).on("dblclick.zoom", null);
+    const observer = new ResizeObserver(() => {
+      const { width, height } = element.getBoundingClientRect();
+      setSize((old) =>
+        old?.width === width && old.height === height ? old : width && height ? { width, height } : null,
+      );
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      cancelAnimationFrame(frame.current);
+      select(element).on(".zoom", null);
+    };
+  }, [svg]);
+
+  const apply = useCallback(
+    (to: ZoomTransform) => {
+      if (svg.current && behavior.current) select(svg.current).call(behavior.current.transform, to);
+    },
+    [svg],
+  );
+
+  const go = useCallback(
+    (to: ZoomTransform, gently: boolean) => {
+      cancelAnimationFrame(frame.current);
+      goal.current = to;
+      const still = typeof matchMedia === "function" && matchMedia("(prefers-reduced-motion: reduce)").matches;
+      if (!gently || still || document.hidden) {
+        apply(to);
+        return;
+      }
+      const from = current.current;
+      const start = performance.now();
+      const move = (now: number) => {
+        const done = Math.min(1, Math.max(0, (now - start) / DURATION));
+        const eased = 1 - (1 - done) ** 3;
+        const between = (a: number, b: number) => a + (b - a) * eased;
+        apply(
+          done === 1
+            ? to
+            : zoomIdentity.translate(between(from.x, to.x), between(from.y, to.y)).scale(between(from.k, to.k)),
+        );
+        if (done < 1) frame.current = requestAnimationFrame(move);
+      };
+      frame.current = requestAnimationFrame(move);
+    },
+    [apply],
+  );
+
+  const zoomBy = useCallback(
+    (factor: number) => {
+      if (!svg.current) return;
+      const { width, height } = svg.current.getBoundingClientRect();
+      go(scaledAbout(goal.current, factor, width / 2, height / 2), true);
+    },
+    [go, svg],
+  );
+
+  return useMemo(() => ({ transform, size, go, goal: () => goal.current, zoomBy }), [transform, size, go, zoomBy]);
+}
+
+function scaledAbout(at: ZoomTransform, factor: number, x: number, y: number): ZoomTransform {
+  const k = Math.min(LARGEST, Math.max(SMALLEST, at.k * factor));
+  return zoomIdentity.translate(x - ((x - at.x) * k) / at.k, y - ((y - at.y) * k) / at.k).scale(k);
+}
+
+/** The whole picture, in the middle of the pane, never enlarged. */
+export function fitWhole(picture: Size, pane: Size): ZoomTransform {
+  const [w, h] = [pane.width - 2 * MARGIN, pane.height - TOP - MARGIN];
+  const k = Math.max(SMALLEST, Math.min(1, w / picture.width, h / picture.height));
+  return zoomIdentity
+    .translate((pane.width - picture.width * k) / 2, TOP + Math.max(0, (h - picture.height * k) / 2))
+    .scale(k);
+}
+
+/**
+ * The first sight: the whole picture if its labels are legible then; else as wide as is legible, from the top, with
+ * `start` (where the flow begins) in the middle if even the width does not fit.
+ */
+export function fitLegibly(picture: Size, pane: Size, start: Rectangle | null): ZoomTransform {
+  const whole = fitWhole(picture, pane);
+  if (whole.k >= LEGIBLE) return whole;
+  const wide = (pane.width - 2 * MARGIN) / picture.width;
+  const k = Math.min(1, Math.max(LEGIBLE, wide));
+  const middle = wide >= LEGIBLE || !start ? picture.width / 2 : start.x + start.width / 2;
+  return zoomIdentity.translate(pane.width / 2 - middle * k, TOP - (start ? Math.min(0, start.y) : 0) * k).scale(k);
+}
+
+/** `at`, moved so that the top centre of `after` is where that of `before` was on the screen. */
+export function keptInPlace(at: ZoomTransform, before: Rectangle, after: Rectangle): ZoomTransform {
+  const dx = before.x + before.width / 2 - (after.x + after.width / 2);
+  return zoomIdentity.translate(at.x + dx * at.k, at.y + (before.y - after.y) * at.k).scale(at.k);
+}
+
+/** `at`, moved as little as brings `box` into the pane; of what is larger than the pane, its top and its middle. */
+export function brought(at: ZoomTransform, box: Rectangle, pane: Size): ZoomTransform {
+  const shift = (start: number, length: number, low: number, high: number, middle: boolean) => {
+    if (length > high - low) return middle ? (low + high) / 2 - (start + length / 2) : low - start;
+    return Math.max(0, low - start) - Math.max(0, start + length - high);
+  };
+  const [x, y] = [at.applyX(box.x), at.applyY(box.y)];
+  const dx = shift(x, box.width * at.k, MARGIN, pane.width - MARGIN, true);
+  const dy = shift(y, box.height * at.k, TOP, pane.height - MARGIN, false);
+  return zoomIdentity.translate(at.x + dx, at.y + dy).scale(at.k);
+}
