@@ -152,12 +152,20 @@ def test_a_caller_under_any_mode_gets_the_same_numbers_and_keeps_its_mode(caller
 
 
 def test_attention_calls_its_submodules_and_gets_its_fast_path_back() -> None:
+    class Recording(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            calls.append(self)
+            return super().forward(x)
+
     model = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
-    calls: list[nn.Module] = []
-    model.linear1.register_forward_hook(lambda module, *_: calls.append(module))
+    model.linear1 = Recording(4, 8)
+    calls: list[nn.Module] = []  # no hooks: they too keep attention from its fast path
     with contained(model), torch.no_grad():
         model(torch.randn(1, 3, 4))
     assert calls == [model.linear1]
+    with torch.no_grad():
+        model.eval()(torch.randn(1, 3, 4))
+    assert len(calls) == 1
     assert torch.backends.mha.get_fastpath_enabled()
 
 
@@ -188,3 +196,14 @@ def test_original_unwraps_what_compile_wrapped() -> None:
     model = nn.Linear(2, 2)
     assert original(torch.compile(model, backend="eager")) is model
     assert original(model) is model
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_scripted_modules_are_contained() -> None:
+    model = nn.Sequential(torch.jit.script(nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))))
+    x = torch.randn(4, 3)
+    with contained(model, frozen=True):
+        assert [module.training for module in model.modules()] == [False] * 4
+        assert torch.equal(model(x), model(x))
+    assert [module.training for module in model.modules()] == [True] * 4
+    assert [parameter.requires_grad for parameter in model.parameters()] == [True, True]

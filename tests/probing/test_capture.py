@@ -135,32 +135,46 @@ def test_neither_inputs_nor_gradients_of_the_caller_are_touched() -> None:
     assert all(map(torch.equal, model.parameters(), parameters))
 
 
-def test_a_buffer_that_a_module_returns_keeps_its_flag() -> None:
-    class Constant(nn.Module):
-        def __init__(self, *, in_tuple: bool) -> None:
-            super().__init__()
-            self.in_tuple = in_tuple
-            self.register_buffer("value", torch.ones(64))
+class Constant(nn.Module):
+    """Returns a tensor of its own: a buffer, or a plain attribute, which may require a gradient."""
 
-        def forward(self) -> Any:
-            return (self.value,) if self.in_tuple else self.value
+    def __init__(self, *, in_tuple: bool, kind: str) -> None:
+        super().__init__()
+        self.in_tuple = in_tuple
+        value = torch.ones(64, requires_grad=kind == "leaf")
+        if kind == "buffer":
+            self.register_buffer("value", value)
+        else:
+            self.value = value
 
-    class Adding(nn.Module):
-        def __init__(self, *, in_tuple: bool) -> None:
-            super().__init__()
-            self.constant, self.fc = Constant(in_tuple=in_tuple), nn.Linear(64, 2)
+    def forward(self) -> Any:
+        return (self.value,) if self.in_tuple else self.value
 
-        def forward(self, x: Tensor) -> Tensor:
-            constant = self.constant()
-            return self.fc(x.flatten(1) + (constant[0] if isinstance(constant, tuple) else constant))
 
-    for in_tuple in (False, True):
-        model = Adding(in_tuple=in_tuple)
-        found = both(model, IMAGES)
-        x = (IMAGES.flatten(1) + 1).requires_grad_()
-        (expected,) = torch.autograd.grad(squares(model.fc(x)).sum(), x)
-        torch.testing.assert_close(found.gradients["constant"][1], expected.sum(0))
-        assert not model.constant.value.requires_grad
+class Adding(nn.Module):
+    def __init__(self, constant: Constant) -> None:
+        super().__init__()
+        self.constant, self.fc = constant, nn.Linear(64, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        constant = self.constant()
+        return self.fc(x.flatten(1) + (constant[0] if isinstance(constant, tuple) else constant))
+
+
+@pytest.mark.parametrize("kind", ["buffer", "plain", "leaf"])
+@pytest.mark.parametrize("in_tuple", [False, True])
+def test_a_tensor_that_a_module_keeps_and_returns_stays_as_it_was(in_tuple: bool, kind: str) -> None:
+    model = Adding(Constant(in_tuple=in_tuple, kind=kind))
+    value = model.constant.value
+    found = both(model, IMAGES)
+    x = (IMAGES.flatten(1) + 1).requires_grad_()
+    (expected,) = torch.autograd.grad(squares(model.fc(x)).sum(), x)
+    torch.testing.assert_close(found.gradients["constant"][1], expected.sum(0))
+    with pytest.raises(RuntimeError, match="must match"):  # the sum after the constant
+        both(model, torch.ones(1, 65))
+    assert model.constant.value is value
+    assert value.requires_grad == (kind == "leaf")
+    assert not value._backward_hooks
 
 
 def test_a_forward_that_computes_without_gradients_keeps_them_from_the_frozen_part_only() -> None:
@@ -252,6 +266,18 @@ def test_a_compiled_model_is_run_through_its_original(in_place: bool) -> None:
     found = both(compiled, IMAGES)
     assert list(found.gradients) == ["0", "1", "1.0", "1.1", "2"]
     assert torch.equal(found.gradients["1.0"][1], expected.gradients["1.0"][1])
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_scripted_module_is_one_layer() -> None:
+    torch.manual_seed(0)
+    inside = nn.Sequential(nn.Linear(64, 4), nn.ReLU())
+    model = nn.Sequential(nn.Flatten(), torch.jit.script(inside), nn.Linear(4, 2))
+    found = both(model, IMAGES)
+    assert list(found.gradients) == ["0", "1", "2"]
+    activations, gradients = twin(nn.Sequential(model[0], inside, model[2]), squares, IMAGES)
+    assert_same(found.outputs, {key: activations[key] for key in "012"})
+    assert_same({key: gradient for key, (_, gradient) in found.gradients.items()}, {k: gradients[k] for k in "012"})
 
 
 def test_only_the_layers_that_are_asked_for_are_reduced() -> None:

@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
@@ -27,7 +28,8 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
 
     Every module counts but the model itself, which counts if it has no submodules; modules that the model calls
     without having registered them (kept in a plain list, made on the fly) count too, and are put into evaluation mode
-    and preserved like the others. A module's own forward hooks have run before ``on_output`` sees its output.
+    and preserved like the others. A module's own forward hooks have run before ``on_output`` sees its output. Of a
+    scripted module the inside is not seen.
 
     Yields:
         The layer keys, filled in order of execution; a module stands before what it encloses.
@@ -46,7 +48,8 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
         if module not in hooks:
             if module not in registered:
                 stack.enter_context(preserved(module, frozen=True))
-            hooks[module] = module.register_forward_hook(after)
+            if not isinstance(module, torch.jit.ScriptModule):
+                hooks[module] = module.register_forward_hook(after)
         keys.append(counter.next(module).key)
         running.append((module, keys[-1]))
 
@@ -57,14 +60,17 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
                 return on_output(key, module, output)
         return None
 
+    def after_scripted(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return after(module, inputs, output) if isinstance(module, torch.jit.ScriptModule) else None
+
     with ExitStack() as stack:
         # Hooks are set when a module is first called: that reaches unregistered modules, and comes after the user's.
-        pre_hook = register_module_forward_pre_hook(before)
+        # A scripted module holds none of its own.
+        general = register_module_forward_pre_hook(before), register_module_forward_hook(after_scripted)
         try:
             yield keys
         finally:
-            pre_hook.remove()
-            for hook in hooks.values():
+            for hook in (*general, *hooks.values()):
                 hook.remove()
 
 

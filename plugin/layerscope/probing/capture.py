@@ -8,13 +8,14 @@ to the inputs leaves every ``.grad`` alone and computes no gradients of paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from layerscope.containment import contained, original
 from layerscope.errors import CaptureError, InvalidArgumentError
@@ -101,7 +102,7 @@ def _run(
 ) -> Captured[O, G] | None:
     """Run one pass; None if an output that the backward pass would need was modified in place."""
     backward = recording.at_gradient is not None
-    with contained(model, frozen=True):
+    with contained(model, frozen=True), recording.cleaned():
         leaves: list[Tensor | None] | None = [] if backward else None
         arguments = copied_arguments(inputs, leaves)
         with nullcontext() if backward else torch.no_grad():
@@ -144,6 +145,7 @@ class _Recording(Generic[O, G]):
     """Leaves of the autograd graph other than the inputs, one for each output that depends on no leaf before it."""
     _borrowed: list[Tensor] = field(default_factory=list)
     """Tensors of the model that require a gradient for the time of the pass."""
+    _hooks: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
     _layouts: Layouts = field(default_factory=Layouts)
 
     def on_output(self, key: str, module: nn.Module, output: Any) -> Any:
@@ -160,14 +162,15 @@ class _Recording(Generic[O, G]):
                 self.outputs[key] = self.at_output(layer, tensor.detach())
         if self.at_gradient is None:
             return None
-        replacement = None if tensor.requires_grad else self._source(tensor, output)
+        replacement = self._source(tensor, output) if tensor.is_leaf else None
         self._hook(layer, tensor if replacement is None else replacement)
         return replacement
 
     def _source(self, tensor: Tensor, output: Any) -> Tensor | None:
         """Make ``tensor`` require a gradient; return what to go on with instead of ``output``, if anything."""
         if tensor is not output:  # inside a structure: the tensor itself must do
-            self._borrowed.append(tensor.requires_grad_())
+            if not tensor.requires_grad:
+                self._borrowed.append(tensor.requires_grad_())
             self._sources.append(tensor)
             return None
         with torch.enable_grad():  # a copy, so that an in-place operation may follow, which a leaf does not allow
@@ -186,7 +189,7 @@ class _Recording(Generic[O, G]):
         def on_gradient(gradient: Tensor) -> None:
             self.gradients[layer.key] = at_gradient(layer, activation, gradient)
 
-        tensor.register_hook(on_gradient)
+        self._hooks.append(tensor.register_hook(on_gradient))
 
     def modified(self) -> set[str]:
         """Return the keys of the layers whose output was modified in place after they returned it."""
@@ -197,15 +200,22 @@ class _Recording(Generic[O, G]):
         leaves = list(leaves)
         sources = [leaf for leaf in leaves if leaf is not None] + self._sources
         found: Sequence[Tensor | None] = [None] * len(sources)
-        try:
-            if values.requires_grad and sources:
-                found = torch.autograd.grad(values.sum(), sources, allow_unused=True)
-        finally:
-            for tensor in self._borrowed:
-                if tensor.is_leaf:
-                    tensor.requires_grad_(False)
+        if values.requires_grad and sources:
+            found = torch.autograd.grad(values.sum(), sources, allow_unused=True)
         gradients = iter(found)
         return [None if leaf is None else _with_gradient(leaf, next(gradients)) for leaf in leaves]
+
+    @contextmanager
+    def cleaned(self) -> Iterator[None]:
+        """Take back, at the end of a block, what was set on tensors that may be the model's own and stay."""
+        try:
+            yield
+        finally:
+            for hook in self._hooks:
+                hook.remove()
+            for tensor in self._borrowed:
+                if tensor.is_leaf:  # no longer one if the model wrote into it in place; then it is not the model's
+                    tensor.requires_grad_(False)
 
     def require(self, model: nn.Module, executed: list[str]) -> None:
         """Raise if a layer that was asked for by its key was not executed, or nothing was found at all."""
