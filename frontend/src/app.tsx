@@ -3,8 +3,6 @@
 import { type JSX, render as renderInto } from "preact";
 import { useMemo } from "preact/hooks";
 import { type Backend, httpBackend } from "./backend";
-import { Legend } from "./charts/legend";
-import { formatName } from "./format";
 import { connectHost, type Host } from "./host";
 import { painter } from "./paint";
 import { pollWhileVisible } from "./poll";
@@ -67,13 +65,6 @@ function StructurePane({ store }: { readonly store: Store }): JSX.Element {
     <section class="pane" aria-label="Structure" data-testid="structure">
       <div class="pane-title">
         <h2>Structure</h2>
-        {measure !== null && graph !== null && (
-          <Legend
-            scale={scale}
-            title={`${formatName(measure.series)} · ${formatName(measure.statistic.name)}`}
-            help={measure.statistic.help}
-          />
-        )}
       </div>
       <div class="pane-body">
         {graph === null ? (

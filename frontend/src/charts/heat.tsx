@@ -115,7 +115,11 @@ export function Heat(props: HeatProps): JSX.Element {
               aria-selected={index === at}
               aria-label={`${name}: ${spoken(cell(nearestIndex(steps, step), index))}`}
               class={index === at ? "heat-label selected" : "heat-label"}
-              style={{ top: `${index * row}px`, height: `${row}px`, lineHeight: `${row}px` }}
+              style={{
+                top: `${index * row - Math.max(0, LABEL_ROW - row) / 2}px`,
+                height: `${Math.max(row, LABEL_ROW)}px`,
+                lineHeight: `${Math.max(row, LABEL_ROW)}px`,
+              }}
               title={name}
               onClick={() => choose(index, nearestIndex(steps, step))}
             >

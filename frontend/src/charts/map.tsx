@@ -102,8 +102,14 @@ function paintPicture(
   paintPixels(context, picture.width, picture.height, width, height, (pixel) => {
     const at = (colour: number) =>
       255 * (asGrey || picture.colours === 1 ? grey(picture, pixel) : (picture.values[colour * area + pixel] ?? 0));
+    if (asGrey) return [[veiled(at(0)), veiled(at(0)), veiled(at(0))], 1];
     return [[at(0), at(1), at(2)], 1];
   });
+}
+
+/** A photograph's grey with less contrast, so that colours laid over it read on its black as on its white. */
+function veiled(brightness: number): number {
+  return 40 + 0.62 * brightness;
 }
 
 function paintMap(

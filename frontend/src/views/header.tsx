@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Legend } from "../charts/legend";
 import { formatName } from "../format";
 import type { Store } from "../store";
 
@@ -53,6 +54,9 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
           ))}
         </select>
       </Field>
+      {store.measure.value !== null && store.measured.value !== null && (
+        <Legend scale={store.scale.value} title="" help={store.measure.value.statistic.help} />
+      )}
       <span class="spacer" />
       <Search store={store} />
       <CopyLink store={store} />

@@ -34,10 +34,10 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
               <Identity id={layer} node={node} />
               {inner > 0 && (
                 <>
-                  <Curves store={store} width={inner} />
-                  <Distributions store={store} width={inner} />
                   <Attributions store={store} width={inner} />
                   <Maximizations store={store} />
+                  <Curves store={store} width={inner} />
+                  <Distributions store={store} width={inner} />
                 </>
               )}
             </>

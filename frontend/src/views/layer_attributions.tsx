@@ -11,7 +11,7 @@ import type { Store } from "../store";
 import { Waiting } from "./words";
 
 const MAX_SAMPLES = 16;
-const TILE = 84;
+const TILE = 80;
 
 /** Where the selected layer looked: its attribution maps at the current step, over the inputs, and over training. */
 export function Attributions({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {

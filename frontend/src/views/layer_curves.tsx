@@ -11,7 +11,7 @@ import { Waiting } from "./words";
 const AXIS = 46;
 const GAP = 12;
 const HEIGHT = 46;
-const MIN_CELL = 180;
+const MIN_CELL = 140;
 
 /** The statistics of the selected row over the steps: one small curve per statistic of each series. */
 export function Curves({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {
@@ -79,7 +79,7 @@ function SeriesCurves({ store, series, row, width }: SeriesCurvesProps): JSX.Ele
         )}
       </div>
       {clean.length > 0 && (
-        <p class="quiet">{clean.map(({ name }) => formatName(name)).join(" and ")}: 0 at every step.</p>
+        <p class="quiet note">{clean.map(({ name }) => formatName(name)).join(" and ")}: 0 at every step.</p>
       )}
     </>
   );

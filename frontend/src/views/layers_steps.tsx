@@ -1,7 +1,6 @@
 import type { JSX } from "preact";
 import { useCallback } from "preact/hooks";
 import { Heat } from "../charts/heat";
-import { Legend } from "../charts/legend";
 import { useSize } from "../charts/size";
 import { formatName, plural } from "../format";
 import type { Store } from "../store";
@@ -34,7 +33,6 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
           </span>
         )}
       </div>
-      {measure !== null && <Legend scale={scale} title={name} help={measure.statistic.help} />}
       <div class="pane-body heat-body" ref={ref}>
         {measure === null || series === null || rows.length === 0 ? (
           <Waiting resource={store.series.value}>
