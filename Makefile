@@ -11,7 +11,7 @@ VENV := .venv/.set-up
 NODE_MODULES := frontend/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint format types web bundle browser bench gallery wire dist
+.PHONY: help setup demo test fast lint format types web bundle browser bench gallery screenshots wire dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,9 @@ bench: $(VENV) ## measure time and memory
 
 gallery: $(VENV) $(NODE_MODULES) ## show every chart and view with example data
 	$(NPM) run --silent gallery
+
+screenshots: setup bundle ## make the screenshots of README.md from the demo
+	$(BIN)/python tests/browser/screenshots.py
 
 wire: $(VENV) ## regenerate frontend/src/wire.ts from wire.py
 	$(BIN)/python frontend/generate_wire.py
