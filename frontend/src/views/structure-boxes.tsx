@@ -48,7 +48,7 @@ export interface BoxProps {
 interface TextProps {
   x: number;
   y: number;
-  role: Role;
+  font: Role;
   text: string;
   room: number;
   end?: boolean;
@@ -56,10 +56,10 @@ interface TextProps {
 }
 
 /** One line of text that keeps to its room. */
-function Text({ x, y, role, text, room, end = false, middle = false }: TextProps) {
+function Text({ x, y, font, text, room, end = false, middle = false }: TextProps) {
   return (
-    <text x={x} y={y} class={`t-${role}`} text-anchor={end ? "end" : middle ? "middle" : "start"}>
-      {fitText(text, role, room)}
+    <text x={x} y={y} class={`t-${font}`} text-anchor={end ? "end" : middle ? "middle" : "start"}>
+      {fitText(text, font, room)}
     </text>
   );
 }
@@ -164,13 +164,13 @@ function ModuleText(props: BoxProps): JSX.Element {
   const meta = words.parameters ? room - textWidth(words.parameters, "mono") - 8 : room;
   return (
     <>
-      <Text x={PADDING} y={20} role="name" text={words.name} room={nameRoom} />
+      <Text x={PADDING} y={20} font="name" text={words.name} room={nameRoom} />
       {words.frozen && <Lock x={PADDING + textWidth(name, "name") + 6} y={9} />}
       {inside > 0 && <Toggle {...props} x={right + 4} />}
-      <Text x={PADDING} y={38} role="class" text={words.className} room={paint ? room - VALUE - 8 : room} />
+      <Text x={PADDING} y={38} font="class" text={words.className} room={paint ? room - VALUE - 8 : room} />
       <Value paint={paint} x={right} y={38} />
-      <Text x={PADDING} y={57} role="mono" text={words.shape} room={meta} />
-      {words.parameters && <Text x={right} y={57} role="mono" text={words.parameters} room={room} end />}
+      <Text x={PADDING} y={57} font="mono" text={words.shape} room={meta} />
+      {words.parameters && <Text x={right} y={57} font="mono" text={words.parameters} room={room} end />}
     </>
   );
 }
@@ -183,7 +183,7 @@ function Value({ paint, x, y }: { paint: Paint | null; x: number; y: number }) {
   return (
     <g class="value">
       {paint?.mark === "nan" && <Warning x={x - textWidth(shown, "mono") - 15} y={y - 9.5} />}
-      <Text x={x} y={y} role="mono" text={shown} room={VALUE} end />
+      <Text x={x} y={y} font="mono" text={shown} room={VALUE} end />
     </g>
   );
 }
@@ -193,7 +193,7 @@ function Toggle({ box, inside, onToggle, x }: BoxProps & { x: number }): JSX.Ele
   return (
     <Affordance id={box.id} onToggle={onToggle} x={x - width} y={7} width={width}>
       <path class="chevron" d="M7.5 5.5l3.5 3.5-3.5 3.5" />
-      <Text x={16} y={13} role="mono" text={String(inside)} room={60} />
+      <Text x={16} y={13} font="mono" text={String(inside)} room={60} />
     </Affordance>
   );
 }
@@ -218,7 +218,6 @@ function Affordance({ id, onToggle, x, y, width, children }: AffordanceProps) {
     <g
       class="toggle"
       data-toggle={id}
-      aria-hidden="true"
       transform={`translate(${x} ${y})`}
       onClick={clicked}
       onDblClick={(event) => event.stopPropagation()}
@@ -235,8 +234,8 @@ function PillText({ box, words, paint }: BoxProps): JSX.Element {
   const room = box.width - 2 * 10;
   return (
     <>
-      <Text x={middle} y={value ? 12.5 : 18} role="pill" text={words.name} room={room} middle />
-      {value && <Text x={middle} y={23.5} role="mono" text={value} room={room} middle />}
+      <Text x={middle} y={value ? 12.5 : 18} font="pill" text={words.name} room={room} middle />
+      {value && <Text x={middle} y={23.5} font="mono" text={value} room={room} middle />}
     </>
   );
 }
@@ -246,8 +245,8 @@ function EndText({ box, words }: BoxProps): JSX.Element {
   const middle = box.width / 2;
   return (
     <>
-      <Text x={middle} y={words.shape ? 19.5 : 27} role="name" text={words.name} room={room} middle />
-      <Text x={middle} y={35.5} role="mono" text={words.shape} room={room} middle />
+      <Text x={middle} y={words.shape ? 19.5 : 27} font="name" text={words.name} room={room} middle />
+      <Text x={middle} y={35.5} font="mono" text={words.shape} room={room} middle />
     </>
   );
 }
@@ -272,8 +271,8 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
       <Affordance id={box.id} onToggle={onToggle} x={8} y={8} width={18}>
         <path class="chevron" d="M5.5 7.5l3.5 3.5 3.5-3.5" />
       </Affordance>
-      <Text x={34} y={21.5} role="name" text={name} room={Infinity} />
-      <Text x={classX} y={21.5} role="class" text={className} room={Infinity} />
+      <Text x={34} y={21.5} font="name" text={name} room={Infinity} />
+      <Text x={classX} y={21.5} font="class" text={className} room={Infinity} />
       {words.frozen && <Lock x={end - LOCK + 5} y={11} />}
       {value && <rect class="face" {...chip} />}
       {value && paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...chip} />}
@@ -287,7 +286,7 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
 export function Wall({ box, selected }: { box: PlacedBox; selected: boolean }): JSX.Element {
   const { x, y, width, height, depth } = box;
   return (
-    <g class={`wall ${depth % 2 === 0 ? "even" : "odd"}${selected ? " selected" : ""}`} aria-hidden="true">
+    <g class={`wall ${depth % 2 === 0 ? "even" : "odd"}${selected ? " selected" : ""}`}>
       <rect x={x} y={y} width={width} height={height} rx={8} />
     </g>
   );

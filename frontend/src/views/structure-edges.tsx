@@ -35,7 +35,7 @@ export function Edges({ edges, lit, dim, id }: EdgesProps): JSX.Element {
     />
   );
   return (
-    <g class={dim ? "edges dim" : "edges"} aria-hidden="true">
+    <g class={dim ? "edges dim" : "edges"}>
       {edges.filter((edge) => !isLit(edge)).map((edge) => draw(edge, false))}
       {edges.filter(isLit).map((edge) => draw(edge, true))}
     </g>

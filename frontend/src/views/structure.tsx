@@ -39,19 +39,28 @@ export function Structure(props: StructureProps): JSX.Element {
   const id = `structure-${useId()}`.replace(/[^\w-]/g, "-");
   const { laidOut, problem } = useLayout(graph, expanded);
   const viewport = useViewport(svg);
-  useView(viewport, laidOut, selected);
+  useView(viewport, laidOut, laidOut?.expanded === expanded, selected);
   const { k, x, y } = viewport.transform;
   const whole = () => {
     if (laidOut && viewport.size) viewport.go(fitWhole(laidOut.picture, viewport.size), true);
   };
+  const bringFocused = ({ target }: FocusEvent) => {
+    // The focus of a mouse click is not visible: what is under the pointer must not move away.
+    if (!(target instanceof Element) || !target.matches(":focus-visible") || !laidOut || !viewport.size) return;
+    const focused = laidOut.picture.boxes.find((box) => box.id === target.getAttribute("data-node"));
+    if (focused) viewport.go(brought(viewport.goal(), focused, viewport.size), true);
+  };
   return (
     <div class="structure">
+      {/* biome-ignore lint/a11y/useSemanticElements: SVG has no fieldset */}
       <svg
         ref={svg}
         class={k < COARSE ? "canvas coarse" : "canvas"}
         role="group"
         aria-label={`Structure of ${graph.class_name || "the model"}`}
         onClick={() => onSelect(null)}
+        onKeyDown={(event) => event.key === "Escape" && onSelect(null)}
+        onFocusIn={bringFocused}
       >
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
@@ -132,9 +141,13 @@ interface SceneProps {
   id: string;
 }
 
-/** First sight, staying in place while containers open and close, and bringing a new selection into view. */
-function useView(viewport: Viewport, laidOut: LaidOut | null, selected: string | null): void {
+/**
+ * First sight, staying in place while containers open and close, and bringing a new selection into view. `settled` is
+ * false while the picture lags behind what is open: a selection is then still to be shown where it will stand.
+ */
+function useView(viewport: Viewport, laidOut: LaidOut | null, settled: boolean, selected: string | null): void {
   const last = useRef<LaidOut | null>(null);
+  const shown = useRef<string | null>(null);
   const { size, go, goal } = viewport;
   useLayoutEffect(() => {
     if (!laidOut || !size || last.current === laidOut) return;
@@ -142,7 +155,11 @@ function useView(viewport: Viewport, laidOut: LaidOut | null, selected: string |
     last.current = laidOut;
     const { picture } = laidOut;
     if (before?.graph !== laidOut.graph) {
-      go(fitLegibly(picture, size, picture.boxes.find((box) => box.y <= 0) ?? picture.boxes[0] ?? null), false);
+      const start = picture.boxes.find((box) => box.y <= 0) ?? picture.boxes[0] ?? null;
+      const first = fitLegibly(picture, size, start);
+      const target = boxOf(laidOut, selected);
+      go(target ? brought(first, target, size) : first, false);
+      shown.current = selected;
       return;
     }
     const anchor = anchorOf(before, laidOut, selected, goal(), size);
@@ -152,16 +169,19 @@ function useView(viewport: Viewport, laidOut: LaidOut | null, selected: string |
     if (anchor.after.expanded && !anchor.before.expanded) go(brought(kept, anchor.after, size), true);
   }, [laidOut, size, selected, go, goal]);
 
-  const shown = useRef(selected);
   useEffect(() => {
     if (!laidOut || !size || shown.current === selected) return;
-    shown.current = selected;
-    const holder = selected === null ? null : visibleBox(hierarchyOf(laidOut.graph), laidOut.expanded, selected);
-    const target =
-      selected === null ? undefined : laidOut.picture.boxes.find(({ id }) => id === holder || id === selected);
+    if (settled) shown.current = selected;
+    const target = boxOf(laidOut, selected);
     const at = goal();
     if (target && !overlaps(target, at, size)) go(brought(at, target, size), true);
-  }, [laidOut, size, selected, go, goal]);
+  }, [laidOut, size, settled, selected, go, goal]);
+}
+
+/** The box that stands for the selected node: itself, or the closed container that holds it. */
+function boxOf({ graph, expanded, picture }: LaidOut, selected: string | null): PlacedBox | undefined {
+  const shownAs = selected === null ? null : visibleBox(hierarchyOf(graph), expanded, selected);
+  return picture.boxes.find(({ id }) => id === shownAs);
 }
 
 function overlaps(
