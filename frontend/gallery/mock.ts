@@ -85,7 +85,7 @@ export function mockBackend(shape: Shape): Backend {
         },
       );
     },
-    graph: async () => graphOf(leaves, containers, shape.warnings ?? []),
+    graph: async () => graphOf(leaves, shape.warnings ?? []),
     tensors: async (_, tag, step) => {
       const metadata = find(tag);
       return metadata.kind === "samples"
@@ -172,10 +172,11 @@ function parents(layer: string): string[] {
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("."));
 }
 
-function graphOf(leaves: readonly string[], containers: readonly string[], warnings: readonly string[]): ModelGraph {
+function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelGraph {
   const nodes: Record<string, Node> = {};
   const node = (id: string, kind: string, changes: Partial<Node> = {}): void => {
-    nodes[id] ??= {
+    if (Object.hasOwn(nodes, id)) return;
+    const value: Node = {
       id,
       kind,
       module: kind === "module" ? id : "",
@@ -192,6 +193,7 @@ function graphOf(leaves: readonly string[], containers: readonly string[], warni
       trainable: null,
       ...changes,
     };
+    Object.defineProperty(nodes, id, { value, enumerable: true }); // an own property, also if it is "__proto__"
   };
   node("input", "input", { parent: null, output_shapes: [[8, 1, 8, 8]] });
   leaves.forEach((layer, index) => {
@@ -204,7 +206,6 @@ function graphOf(leaves: readonly string[], containers: readonly string[], warni
   const edges = chain
     .slice(1)
     .map((target, index) => ({ source: chain[index] as string, target, shape: [8, 16, 8, 8] }));
-  void containers;
   return { nodes, edges, inputs: ["input"], outputs: ["output"], class_name: "DigitsNet", warnings: [...warnings] };
 }
 

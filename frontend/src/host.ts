@@ -79,10 +79,10 @@ function followMessages(frame: Window, outer: Window, end: AbortSignal, reloaded
   const { port1, port2 } = new MessageChannel();
   port1.addEventListener("message", (event) => {
     const message = parsed(event.data);
-    if (message === null || message["isReply"] === true || !RELOADS.has(String(message["type"]))) return;
+    if (message === null || message.isReply === true || !RELOADS.has(String(message.type))) return;
     reloaded();
     port1.postMessage(
-      JSON.stringify({ type: message["type"], id: message["id"], payload: null, error: null, isReply: true }),
+      JSON.stringify({ type: message.type, id: message.id, payload: null, error: null, isReply: true }),
     );
   });
   port1.start();

@@ -2,6 +2,7 @@
 
 import { bisectCenter } from "d3-array";
 import type { Numbers } from "./backend";
+import { ancestors } from "./graph";
 import type { ModelGraph, SeriesMetadata, Statistic } from "./wire";
 
 /** "": a finite number. "nan": measured, but NaN or infinite. "none": nothing was measured. */
@@ -109,25 +110,6 @@ export function layerRows(series: Series, graph: ModelGraph | null): string[] {
     .map((row, index) => ({ row, index }))
     .sort((a, b) => (place(a.row) === place(b.row) ? a.index - b.index : place(a.row) - place(b.row)))
     .map(({ row }) => row);
-}
-
-/** Ids of the nodes around a node, innermost first; from its dotted name where the graph does not have it. */
-export function ancestors(id: string, graph: ModelGraph | null): string[] {
-  const found: string[] = [];
-  if (graph !== null && Object.hasOwn(graph.nodes, id)) {
-    let parent = graph.nodes[id]?.parent ?? null;
-    while (parent !== null && !found.includes(parent)) {
-      found.push(parent);
-      parent = graph.nodes[parent]?.parent ?? null;
-    }
-    return found;
-  }
-  const parts = id.split(".");
-  while (parts.length > 1) {
-    parts.pop();
-    found.push(parts.join("."));
-  }
-  return found;
 }
 
 /** The saved step that is nearest to `step`, the earlier of two equally near; null if none is saved. */

@@ -8,9 +8,10 @@ import type { Backend, Numbers } from "./backend";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
 import { type AllSeries, loadSeries, sortTags, type Tag } from "./data";
 import { type Detail, layerDetail } from "./detail";
+import { ancestors, nodeOf } from "./graph";
 import type { Host } from "./host";
 import { type Resource, resource } from "./resource";
-import { ancestors, layerRows, type Series } from "./series";
+import { layerRows, type Series } from "./series";
 import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
 import type { AttributionMetadata, ModelGraph, Statistic, TagListing } from "./wire";
 
@@ -180,7 +181,7 @@ export class Store {
   readonly layerRowNames = computed<readonly string[]>(() => {
     const layer = this.layer.value;
     if (layer === null) return [];
-    const module = this.graph.value.data?.nodes[layer]?.module ?? layer;
+    const module = nodeOf(this.graph.value.data, layer)?.module || layer;
     const names = new Set<string>();
     for (const series of this.series.value.data?.byName.values() ?? []) {
       for (const owner of new Set([layer, module])) {

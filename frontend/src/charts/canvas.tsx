@@ -14,6 +14,7 @@ export interface CanvasProps {
 export interface Inks {
   readonly surface: string;
   readonly nan: string;
+  readonly none: string;
   readonly data: string;
 }
 
@@ -32,8 +33,8 @@ export function Canvas({ width, height, draw, label }: CanvasProps): JSX.Element
     context.setTransform(density, 0, 0, density, 0, 0);
     context.clearRect(0, 0, width, height);
     const style = getComputedStyle(canvas);
-    const ink = (name: string) => style.getPropertyValue(name).trim() || "#888888";
-    draw(context, { surface: ink("--surface"), nan: ink("--bad"), data: ink("--data") });
+    const ink = (name: string) => style.getPropertyValue(name).trim() || "#888888"; // tokens are written #rrggbb
+    draw(context, { surface: ink("--surface"), nan: ink("--bad"), none: ink("--hatch"), data: ink("--data") });
   }, [width, height, draw, isDark]);
   const accessible = label === undefined ? { "aria-hidden": true } : { role: "img" as const, "aria-label": label };
   return <canvas ref={ref} style={{ width: `${width}px`, height: `${height}px` }} {...accessible} />;

@@ -1,6 +1,5 @@
 /** Draws rows × columns of coloured cells: what the layers × steps picture and the histograms over time share. */
 
-import type { ColourScale } from "../colour";
 import type { Mark } from "../series";
 import { hatch, type Inks } from "./canvas";
 import type { Column } from "./columns";
@@ -30,22 +29,43 @@ export interface Cells {
   /** Top of each row; one entry more than rows. */
   readonly y: (row: number) => number;
   readonly cell: (step: number, row: number) => Cell;
-  readonly scale: ColourScale;
+  readonly colour: (value: number) => string;
+  /** Mark what was not measured by a dash where there is room: on a signed scale, 0 is as pale as nothing. */
+  readonly dashes?: boolean;
 }
 
 /** Fill the cells; what was not measured stays blank, what is not finite is hatched. */
 export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: Cells): void {
-  const { columns, rows, y, cell, scale } = cells;
+  const { columns, rows, y, cell, colour, dashes = false } = cells;
   let pattern: CanvasPattern | string | null = null;
   for (let row = 0; row < rows; row++) {
     const top = y(row);
     const height = y(row + 1) - top;
     for (const column of columns) {
       const { value, mark } = worst(column, (step) => cell(step, row));
-      if (mark === "none") continue;
+      if (mark === "none") {
+        if (dashes) dash(context, inks, (column.x0 + column.x1) / 2, top + height / 2, column.x1 - column.x0, height);
+        continue;
+      }
       if (mark === "nan") pattern ??= hatch(context, inks);
-      context.fillStyle = mark === "nan" ? (pattern as CanvasPattern | string) : scale.css(value);
+      context.fillStyle = mark === "nan" ? (pattern as CanvasPattern | string) : colour(value);
       context.fillRect(column.x0, top, column.x1 - column.x0, height);
     }
   }
+}
+
+const DASH_WIDTH = 4;
+const DASH_ROOM = 7;
+
+function dash(
+  context: CanvasRenderingContext2D,
+  inks: Inks,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+): void {
+  if (width < DASH_ROOM || height < DASH_ROOM) return;
+  context.fillStyle = inks.none;
+  context.fillRect(Math.round(x - DASH_WIDTH / 2), Math.round(y), DASH_WIDTH, 1);
 }

@@ -25,6 +25,8 @@ export function stepScale(span: readonly [number, number], width: number, inset 
   };
 }
 
+const ALONE_PX = 8;
+
 /** Neighbouring saved steps that are drawn as one column of whole pixels. */
 export interface Column {
   readonly x0: number;
@@ -45,9 +47,10 @@ export function stepColumns(steps: readonly number[], scale: StepScale): Column[
   steps.forEach((step, index) => {
     const left = Math.min((gaps[index - 1] ?? gaps[index] ?? 0) / 2, reach);
     const right = Math.min((gaps[index] ?? gaps[index - 1] ?? 0) / 2, reach);
-    const alone = steps.length === 1;
-    const x0 = alone ? 0 : Math.max(0, Math.round(scale.x(step - left)));
-    const x1 = alone ? scale.width : Math.min(scale.width, Math.round(scale.x(step + right)));
+    // A step that stands alone has no neighbour to say how far it reaches; it gets a few pixels, or all there is.
+    const alone = steps.length > 1 ? 0 : scale.last > scale.first ? ALONE_PX : scale.width;
+    const x0 = Math.max(0, Math.round(scale.x(step - left) - alone));
+    const x1 = Math.min(scale.width, Math.round(scale.x(step + right) + alone));
     const before = columns.at(-1);
     if (before !== undefined && (x1 <= before.x1 || x1 <= x0)) {
       columns[columns.length - 1] = { ...before, last: index };

@@ -28,6 +28,7 @@ const AXIS = 18;
 const MIN_ROW = 4;
 const MAX_ROW = 30;
 const LABEL_ROW = 12;
+const LETTER = 7; // px, more than most letters take
 
 /** Height of each row: fills what is there, between legible and generous. */
 export function rowHeight(rows: number, height: number): number {
@@ -51,6 +52,7 @@ export function Heat(props: HeatProps): JSX.Element {
   const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
   const [hover, setHover] = useState<Hover | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
+  const plotted = useRef<HTMLDivElement>(null);
   const labels = Math.round(Math.min(150, width * 0.36));
   const plot = Math.max(40, width - labels - 10);
   const row = rowHeight(rows.length, height - AXIS);
@@ -58,14 +60,22 @@ export function Heat(props: HeatProps): JSX.Element {
   const columns = useMemo(() => stepColumns(steps, x), [steps, x]);
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) =>
-      drawCells(context, inks, { columns, rows: rows.length, y: (index) => index * row, cell, scale }),
+      drawCells(context, inks, {
+        columns,
+        rows: rows.length,
+        y: (index) => index * row,
+        cell,
+        colour: (value) => scale.css(value),
+        dashes: true,
+      }),
     [columns, rows, row, cell, scale],
   );
   const every = labelEvery(row);
   const at = selected === null ? -1 : rows.indexOf(selected);
 
   const cellAt = (event: PointerEvent | MouseEvent): Hover | null => {
-    const box = (event.currentTarget as Element).getBoundingClientRect();
+    const box = plotted.current?.getBoundingClientRect();
+    if (box === undefined || event.clientX < box.left) return null;
     const index = Math.floor((event.clientY - box.top) / row);
     const near = nearestIndex(steps, x.step(event.clientX - box.left));
     return index < 0 || index >= rows.length || near < 0
@@ -78,6 +88,12 @@ export function Heat(props: HeatProps): JSX.Element {
     if (name === undefined || to === undefined) return;
     onSelect(name, to);
     scroller.current?.querySelector(`[data-row="${index}"]`)?.scrollIntoView({ block: "nearest" });
+  };
+  const onClick = (event: MouseEvent) => {
+    const label = event.target instanceof Element ? event.target.closest("[data-row]") : null;
+    const found = cellAt(event);
+    if (label !== null) choose(Number(label.getAttribute("data-row")), nearestIndex(steps, step));
+    else if (found !== null) choose(found.row, found.step);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const here = nearestIndex(steps, step);
@@ -104,6 +120,9 @@ export function Heat(props: HeatProps): JSX.Element {
         aria-activedescendant={at >= 0 ? `heat-row-${at}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
+        onClick={onClick}
+        onPointerMove={(event) => setHover(cellAt(event))}
+        onPointerLeave={() => setHover(null)}
       >
         <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
           {rows.map((name, index) => (
@@ -112,30 +131,22 @@ export function Heat(props: HeatProps): JSX.Element {
               id={`heat-row-${index}`}
               data-row={index}
               role="option"
+              tabIndex={-1}
               aria-selected={index === at}
               aria-label={`${name}: ${spoken(cell(nearestIndex(steps, step), index))}`}
               class={index === at ? "heat-label selected" : "heat-label"}
               style={{
-                top: `${index * row - Math.max(0, LABEL_ROW - row) / 2}px`,
+                top: `${Math.max(0, index * row - Math.max(0, LABEL_ROW - row) / 2)}px`,
                 height: `${Math.max(row, LABEL_ROW)}px`,
                 lineHeight: `${Math.max(row, LABEL_ROW)}px`,
               }}
               title={name}
-              onClick={() => choose(index, nearestIndex(steps, step))}
             >
-              {index % every === 0 || index === at ? tail(name) : ""}
+              {index % every === 0 || index === at ? tail(name, Math.floor(labels / LETTER)) : ""}
             </div>
           ))}
         </div>
-        <div
-          class="heat-plot"
-          onPointerMove={(event) => setHover(cellAt(event))}
-          onPointerLeave={() => setHover(null)}
-          onClick={(event) => {
-            const found = cellAt(event);
-            if (found !== null) choose(found.row, found.step);
-          }}
-        >
+        <div class="heat-plot" ref={plotted}>
           <Canvas width={plot} height={rows.length * row} draw={draw} />
           <svg class="heat-cross" width={plot} height={rows.length * row} aria-hidden="true">
             {at >= 0 && <rect x={0.5} y={at * row + 0.5} width={plot - 1} height={Math.max(1, row - 1)} />}
@@ -184,7 +195,7 @@ export function anchor(x: number, width: number): "start" | "middle" | "end" {
 }
 
 /** The end of a long dotted name says more than its beginning. */
-export function tail(name: string, most = 24): string {
+export function tail(name: string, most: number): string {
   return name.length > most ? `…${name.slice(1 - most)}` : name;
 }
 

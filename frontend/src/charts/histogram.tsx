@@ -71,7 +71,7 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
         columns,
         rows: rows.length,
         y,
-        scale,
+        colour: (share) => withOpacity(inks.data, Math.sqrt(scale.position(share))),
         cell: (index, row) => {
           const value = all[index]?.[rows[row] ?? -1] ?? Number.NaN;
           return { value, mark: value > 0 ? "" : "none" };
@@ -94,7 +94,6 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
         <svg class="heat-cross" width={x.width} height={height} aria-hidden="true">
           {rows.map((bin, row) =>
             bin === null ? (
-              // biome-ignore lint/suspicious/noArrayIndexKey: gaps have no other name
               <line key={row} class="gap" x1={0} x2={x.width} y1={y(row + 0.5)} y2={y(row + 0.5)} />
             ) : null,
           )}
@@ -114,6 +113,14 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
       </svg>
     </div>
   );
+}
+
+const FAINTEST = 0.1;
+
+/** A colour of the theme (`#rrggbb`) at an opacity that grows with `share`, and is never quite nothing. */
+function withOpacity(colour: string, share: number): string {
+  const opacity = Math.round(255 * (FAINTEST + (1 - FAINTEST) * share));
+  return `${colour}${opacity.toString(16).padStart(2, "0")}`;
 }
 
 function largest(all: readonly Float64Array[]): number {

@@ -29,7 +29,7 @@ export function valueScale(
   if (kind === "fraction") [low, high] = [0, 1];
   if (kind === "count") low = 0;
   if (low === high) [low, high] = kind === "log" ? [low / 2, high * 2] : [low - 1, high + 1];
-  const transform = kind === "log" ? Math.log : (value: number) => value;
+  const transform = kind === "log" && low > 0 ? Math.log : (value: number) => value;
   const [from, to] = [transform(low), transform(high)];
   const inner = height - 2 * inset;
   return {
@@ -69,8 +69,10 @@ export function thinned({ steps, values }: Points, scale: StepScale): [x: number
     while (end < points.length && Math.floor((points[end] as [number, number])[0]) === pixel) {
       const value = (points[end] as [number, number])[1];
       if (!Number.isFinite(value)) broken = end;
-      else if (value < (points[low] as [number, number])[1]) low = end;
-      else if (value > (points[high] as [number, number])[1]) high = end;
+      else {
+        if (!(value >= (points[low] as [number, number])[1])) low = end; // also where that one is NaN
+        if (!(value <= (points[high] as [number, number])[1])) high = end;
+      }
       end++;
     }
     const indices = [...new Set([start, low, high, ...(broken >= 0 ? [broken] : [])])].sort((a, b) => a - b);
@@ -79,6 +81,17 @@ export function thinned({ steps, values }: Points, scale: StepScale): [x: number
   }
   return kept;
 }
+
+/** Of ascending positions, those that keep `distance` from the one before. */
+export function apart(positions: readonly number[], distance: number): number[] {
+  const kept: number[] = [];
+  for (const position of positions) {
+    if (position - (kept.at(-1) ?? Number.NEGATIVE_INFINITY) >= distance) kept.push(position);
+  }
+  return kept;
+}
+
+const CROSS_PX = 9;
 
 export interface LineProps {
   readonly points: Points;
@@ -100,7 +113,10 @@ export function Line({ points, behind, kind, x, height, step, label }: LineProps
     .x(([at]) => at)
     .y(([, value]) => y.y(value));
   const drawn = thinned(points, x);
-  const broken = drawn.filter(([, value]) => !Number.isFinite(value));
+  const broken = apart(
+    drawn.filter(([, value]) => !Number.isFinite(value)).map(([at]) => at),
+    CROSS_PX,
+  );
   const dots = drawn.filter(([, value]) => Number.isFinite(value)).length <= 40 ? drawn : [];
   return (
     <svg class="line" width={x.width} height={height} role="img" aria-label={label}>
@@ -110,7 +126,7 @@ export function Line({ points, behind, kind, x, height, step, label }: LineProps
       {dots.map(([at, value]) =>
         Number.isFinite(value) ? <circle key={at} class="dot" cx={at} cy={y.y(value)} r={1.8} /> : null,
       )}
-      {broken.map(([at]) => (
+      {broken.map((at) => (
         <path key={at} class="broken" d={`M${at - 3},${height - 8}l6,6m0,-6l-6,6`}>
           <title>not a finite number</title>
         </path>

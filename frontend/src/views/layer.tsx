@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useSize } from "../charts/size";
 import { formatCount, formatShape } from "../format";
+import { nodeOf } from "../graph";
 import type { Store } from "../store";
 import type { Node } from "../wire";
 import { Attributions } from "./layer_attributions";
@@ -13,7 +14,7 @@ import { Overview } from "./overview";
 export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
   const [ref, { width }] = useSize<HTMLDivElement>();
   const layer = store.layer.value;
-  const node = layer === null ? undefined : store.graph.value.data?.nodes[layer];
+  const node = nodeOf(store.graph.value.data, layer);
   const inner = Math.max(0, Math.floor(width));
   return (
     <section class="pane" aria-label="Layer" data-testid="layer-panel">

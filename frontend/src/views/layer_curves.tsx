@@ -23,13 +23,13 @@ export function Curves({ store, width }: { readonly store: Store; readonly width
     <section class="panel" aria-label="Statistics over steps">
       <h4>Statistics</h4>
       {rows.length > 1 && (
-        <div class="chips" role="group" aria-label="Rows of this layer">
+        <fieldset class="chips" aria-label="Rows of this layer">
           {rows.map((name) => (
             <button type="button" key={name} aria-pressed={name === row} onClick={() => store.choose({ row: name })}>
               {name}
             </button>
           ))}
-        </div>
+        </fieldset>
       )}
       {holding.length === 0 ? (
         <Waiting resource={store.series.value}>

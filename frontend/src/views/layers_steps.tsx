@@ -52,7 +52,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
               measure={name}
               step={store.step.value}
               selected={store.layer.value}
-              width={width}
+              width={width - 8}
               height={height}
               onSelect={(layer, step) => {
                 store.select(layer, true);

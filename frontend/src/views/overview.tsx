@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { formatCount, formatShape, plural } from "../format";
+import { nodeOf } from "../graph";
 import type { Store } from "../store";
 import type { ModelGraph } from "../wire";
 import { Waiting } from "./words";
@@ -10,13 +11,12 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
   if (graph === null) {
     return (
       <Waiting resource={store.graph.value}>
-        <p>No structure was recorded in this run. Call it once, exactly as the model is called:</p>
-        <pre>scope.graph(x)</pre>
+        <p>The model and its layers are described here once its structure is recorded.</p>
       </Waiting>
     );
   }
   const { total, frozen, modules, functions } = totals(graph);
-  const shape = (id: string) => (graph.nodes[id]?.output_shapes ?? []).map(formatShape).join(", ");
+  const shape = (id: string) => (nodeOf(graph, id)?.output_shapes ?? []).map(formatShape).join(", ");
   return (
     <>
       <div class="identity">
@@ -61,7 +61,7 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
 }
 
 function inputShape(graph: ModelGraph, id: string): string {
-  return (graph.nodes[id]?.input_shapes ?? []).map(formatShape).join(", ");
+  return (nodeOf(graph, id)?.input_shapes ?? []).map(formatShape).join(", ");
 }
 
 interface Totals {

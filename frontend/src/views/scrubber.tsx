@@ -42,7 +42,7 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
             disabled={store.scalars.value.length === 0}
             onChange={(event) => store.choose({ scalar: event.currentTarget.value })}
           >
-            {store.scalars.value.length === 0 && <option value="">no scalars logged</option>}
+            {store.scalars.value.length === 0 && <option value="">no scalars</option>}
             {store.scalars.value.map((tag) => (
               <option key={tag} value={tag}>
                 {tag}
@@ -170,15 +170,18 @@ function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
         <svg width={plot} height={height} aria-hidden="true">
           {raw !== null && <Curve raw={raw} smooth={smooth} x={x} y={y.y} />}
           <Ticks saved={saved} x={x} />
-          {stepTicks(x, plot / 90).map((tick) => (
-            <text key={tick} class="tick" x={x.x(tick)} y={height - 3} text-anchor={anchor(x.x(tick), plot)}>
-              {tick}
-            </text>
-          ))}
-          <g class="handle" transform={`translate(${Math.round(x.x(step)) + 0.5},0)`}>
-            <line y1={0} y2={height - AXIS} />
-            <path d="M-5,0h10v7l-5,5l-5,-5z" />
-          </g>
+          {last > first &&
+            stepTicks(x, plot / 90).map((tick) => (
+              <text key={tick} class="tick" x={x.x(tick)} y={height - 3} text-anchor={anchor(x.x(tick), plot)}>
+                {tick}
+              </text>
+            ))}
+          {store.steps.value.length > 0 && (
+            <g class="handle" transform={`translate(${Math.round(x.x(step)) + 0.5},0)`}>
+              <line y1={0} y2={height - AXIS} />
+              <path d="M-5,0h10v7l-5,5l-5,-5z" />
+            </g>
+          )}
         </svg>
       </div>
     </div>
