@@ -14,12 +14,13 @@ export function formatNumber(value: number): string {
 
 /** A number of elements: `950`, `12.3k`, `4.6M`, `1.2B`. */
 export function formatCount(count: number): string {
+  // Three digits round 999,500 up, so that it reads 1M and not 1000k.
   for (const [size, unit] of [
     [1e9, "B"],
     [1e6, "M"],
     [1e3, "k"],
   ] as const) {
-    if (count >= size) return `${Number((count / size).toPrecision(3))}${unit}`;
+    if (count >= size * 0.9995) return `${Number((count / size).toPrecision(3))}${unit}`;
   }
   return String(count);
 }

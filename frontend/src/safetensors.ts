@@ -23,8 +23,8 @@ const DTYPES: Readonly<Record<string, { width: number; decode: Decode }>> = {
 /**
  * Parse a safetensors file.
  *
- * Throws an `Error` that says what is wrong: a header or tensor that reaches past the end, a size that does not fit
- * its shape, a dtype that is not among F64, F32, F16, I64 and U8.
+ * Throws an `Error` that says what is wrong: a header or tensor that reaches past the end, tensors that overlap, a size
+ * that does not fit its shape, a dtype that is not among F64, F32, F16, I64 and U8.
  */
 export function parseSafetensors(buffer: ArrayBuffer): Tensors {
   if (buffer.byteLength < 8) throw malformed(`it has ${buffer.byteLength} bytes, but its header length takes 8`);
@@ -34,10 +34,25 @@ export function parseSafetensors(buffer: ArrayBuffer): Tensors {
   }
   const start = 8 + headerBytes;
   const tensors = new Map<string, Tensor>();
-  for (const [name, entry] of Object.entries(parseHeader(buffer.slice(8, start)))) {
+  const header = parseHeader(buffer.slice(8, start));
+  refuseOverlaps(header);
+  for (const [name, entry] of Object.entries(header)) {
     if (name !== "__metadata__") tensors.set(name, parseTensor(buffer, start, name, entry));
   }
   return tensors;
+}
+
+/** Tensors may not share bytes: a small file could else claim to be many large arrays. */
+function refuseOverlaps(header: Record<string, unknown>): void {
+  const extents = Object.entries(header).flatMap(([name, entry]) => {
+    const offsets = isRecord(entry) && name !== "__metadata__" ? entry.data_offsets : null;
+    return isSizes(offsets) ? [{ name, from: offsets[0] ?? 0, to: offsets[1] ?? 0 }] : [];
+  });
+  let reached = 0;
+  for (const { name, from, to } of extents.sort((one, other) => one.from - other.from || one.to - other.to)) {
+    if (from < reached) throw malformed(`tensor "${name}" begins at byte ${from}, but another reaches to ${reached}`);
+    reached = Math.max(reached, to);
+  }
 }
 
 function parseHeader(bytes: ArrayBuffer): Record<string, unknown> {
