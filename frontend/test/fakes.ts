@@ -1,0 +1,98 @@
+/** Stand-ins for what is around the store: a host that keeps its hash, a backend that can be made to wait and fail. */
+
+import { mockBackend, type Shape } from "../gallery/mock";
+import type { Backend } from "../src/backend";
+import type { Host } from "../src/host";
+import { Store } from "../src/store";
+import type { ModelGraph, TagEntry } from "../src/wire";
+
+export class FakeHost implements Host {
+  readonly written: string[] = [];
+  private readonly hashListeners: (() => void)[] = [];
+  private readonly reloadListeners: (() => void)[] = [];
+
+  constructor(private current = "") {}
+
+  hash(): string {
+    return this.current;
+  }
+
+  writeHash(hash: string): void {
+    this.current = hash;
+    this.written.push(hash);
+  }
+
+  address(hash: string): string {
+    return `http://tensorboard/${hash}`;
+  }
+
+  onHashChange(listener: () => void): void {
+    this.hashListeners.push(listener);
+  }
+
+  onReload(listener: () => void): void {
+    this.reloadListeners.push(listener);
+  }
+
+  /** Somebody else changes the address. */
+  go(hash: string): void {
+    this.current = hash;
+    for (const listener of this.hashListeners) listener();
+  }
+
+  reload(): void {
+    for (const listener of this.reloadListeners) listener();
+  }
+}
+
+/** Six leaf layers in two blocks, eleven steps of 50, attributions at 0, 200 and 400. */
+export const TYPICAL: Shape = {
+  layers: ["stem", "blocks.0.conv", "blocks.0.act", "blocks.1.conv", "blocks.1.act", "head"],
+  steps: 11,
+};
+
+/** The opening that the tests give the store: everything at the top. */
+export const opening = (graph: ModelGraph): Set<string> =>
+  new Set(Object.values(graph.nodes).flatMap(({ id, parent }) => (parent === null && id === "blocks" ? [id] : [])));
+
+export interface Opened {
+  readonly store: Store;
+  readonly host: FakeHost;
+  readonly end: AbortController;
+}
+
+/** A store on made-up data, all of whose first questions are answered. */
+export async function opened(shape: Shape = TYPICAL, hash = "", changes: Partial<Backend> = {}): Promise<Opened> {
+  const host = new FakeHost(hash);
+  const end = new AbortController();
+  const store = new Store({ ...mockBackend(shape), ...changes }, host, end.signal, opening);
+  await settled();
+  return { store, host, end };
+}
+
+/** Wait until every promise that can has settled. */
+export async function settled(): Promise<void> {
+  for (let round = 0; round < 3; round++) await new Promise((resolve) => setTimeout(resolve));
+}
+
+/** A promise that the test settles. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((yes, no) => {
+    [resolve, reject] = [yes, no];
+  });
+  return { promise, resolve, reject };
+}
+
+/** The listing of a shape, changed. */
+export async function listingOf(shape: Shape, change: (tags: TagEntry[]) => TagEntry[]) {
+  const listing = await mockBackend(shape).tags("baseline", new AbortController().signal);
+  return { ...listing, tags: change(listing.tags) };
+}
