@@ -51,7 +51,8 @@ export function Structure(props: StructureProps): JSX.Element {
     if (focused) viewport.go(brought(viewport.goal(), focused, viewport.size), true);
   };
   return (
-    <div class="structure">
+    // On the <svg> this listener would make the picture itself a stop of the Tab key in Chromium.
+    <div class="structure" onFocusIn={bringFocused}>
       {/* biome-ignore lint/a11y/useSemanticElements: SVG has no fieldset */}
       <svg
         ref={svg}
@@ -60,7 +61,6 @@ export function Structure(props: StructureProps): JSX.Element {
         aria-label={`Structure of ${graph.class_name || "the model"}`}
         onClick={() => onSelect(null)}
         onKeyDown={(event) => event.key === "Escape" && onSelect(null)}
-        onFocusIn={bringFocused}
       >
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
