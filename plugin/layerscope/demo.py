@@ -109,7 +109,7 @@ def train(run: Path, *, steps: int = STEPS, quiet: bool = False) -> float:
                 scope.activations(probe_images, step=step)
                 scope.attributions(probe_images, probe_labels, step=step)
                 scope.maximize(step=step)
-            if not quiet and step % 10 == 0:
+            if not quiet:
                 _show_progress(step, steps, loss.item())
     return _accuracy(model, test_images, test_labels)
 
@@ -129,6 +129,6 @@ def _accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 def _show_progress(step: int, steps: int, loss: float) -> None:
     end = "\r" if sys.stdout.isatty() and step < steps else "\n"
-    if end == "\n" and step < steps and step % RECORD_PROBES_EVERY:
+    if end == "\n" and step % RECORD_PROBES_EVERY:
         return  # no terminal to redraw the line on: one line for each probe
     print(f"step {step:4d}/{steps}   loss {loss:.4f}", end=end, flush=True)

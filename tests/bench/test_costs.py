@@ -50,8 +50,9 @@ def rows() -> Iterator[list[Row]]:
     lines = [
         "# Results of `make bench`",
         "",
-        f"{date.today()}, Python {platform.python_version()}, {packages}. One thread, CPU seconds, median of {REPEATS}.",
-        "The network is the demo's (42,938 parameters, batch of 64 digits), so fixed costs weigh more than in a large one.",
+        f"{date.today()}, Python {platform.python_version()}, {packages}.",
+        f"One thread, CPU time, median of {REPEATS}. The network is the demo's (42,938 parameters, batch of 64 digits),",
+        "so fixed costs weigh more than in a large one.",
         "",
         "| what | ms | beside | ms | ratio |",
         "|---|---|---|---|---|",
@@ -94,7 +95,7 @@ def test_recording_beside_a_training_step(rows: list[Row], tmp_path: Path) -> No
             "`scope.attributions`, 2 methods, all layers, 10 samples": lambda: scope.attributions(
                 x[:10], y[:10], step=0
             ),
-            "`scope.maximize`, 4 layers × 6 channels": lambda: scope.maximize(step=0),
+            "`scope.maximize`, 4 layers with 6 channels each": lambda: scope.maximize(step=0),
         }
         rows += [(name, _seconds(run), "training step", one) for name, run in named.items()]
 

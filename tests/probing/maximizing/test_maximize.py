@@ -104,9 +104,9 @@ def test_the_same_seed_gives_the_same_image_and_another_seed_another(model: Digi
 def test_many_channels_climb_in_parts_as_they_would_alone() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 40, 3))
-    together = maximize(model, layer="0", channels="all", input_shape=SHAPE, steps=4)
+    together = maximize(model, layer="0", channels="all", input_shape=SHAPE, steps=4, learning_rate=0.05)
     assert together.channels == tuple(range(40))
-    alone = maximize(model, layer="0", channels=[37], input_shape=SHAPE, steps=4)
+    alone = maximize(model, layer="0", channels=[37], input_shape=SHAPE, steps=4, learning_rate=0.05)
     np.testing.assert_allclose(together.images[37], alone.images[0], atol=1e-5)
     np.testing.assert_allclose(together.objective[37], alone.objective[0], atol=1e-5)
 
@@ -264,3 +264,12 @@ def test_transforms_move_all_images_alike_and_a_rotation_keeps_the_middle() -> N
 def test_it_is_public() -> None:
     assert layerscope.maximize is maximize
     assert layerscope.Maximization is Maximization
+
+
+@pytest.mark.parametrize(("side", "moving"), [(31, False), (32, True)])
+def test_small_images_are_looked_at_as_they_are(side: int, moving: bool) -> None:
+    torch.manual_seed(0)
+    model = nn.Conv2d(1, 2, 3)
+    options = {"layer": "<Conv2d>", "channels": 1, "input_shape": (1, side, side), "steps": 3}
+    default, still = maximize(model, **options), maximize(model, **options, transforms=False)
+    assert np.array_equal(default.images, still.images) is not moving

@@ -23,6 +23,9 @@ __all__ = ["Maximization", "maximize"]
 _DEFAULT_SIDE = 128
 """Height and width of the images if no shape is given, in pixels."""
 
+_LEAST_SIDE_TO_TRANSFORM = 32
+"""Smaller images are looked at as they are, in pixels."""
+
 _TOGETHER = 32
 """How many channels climb as one batch, to bound memory."""
 
@@ -48,8 +51,8 @@ def maximize(
     value_range: tuple[float, float] = (0.0, 1.0),
     steps: int = 64,
     seed: int = 0,
-    learning_rate: float = 0.05,
-    transforms: bool = True,
+    learning_rate: float = 0.1,
+    transforms: bool | None = None,
 ) -> Maximization:
     """Return, for each channel, an image on which the channel's mean over its positions is large.
 
@@ -69,7 +72,8 @@ def maximize(
         steps: steps of ascent.
         seed: of the start and the transforms; the process's random states are not touched.
         learning_rate: of Adam, on the spectrum.
-        transforms: look at the image shifted, scaled and rotated a little, anew in each step.
+        transforms: look at the image shifted, scaled and rotated a little, anew in each step. None does so for images
+            of at least 32 pixels a side: of smaller ones the resampling would blur away what a pixel says.
 
     Raises:
         InvalidArgumentError: the input shape cannot be inferred, or an argument breaks its rule.
@@ -85,7 +89,8 @@ def maximize(
             f"{steps}, {value_range} and {learning_rate}."
         )
     shape = _image_shape(model, input_shape)
-    ascent = Ascent(layer, shape, value_range, steps, seed, learning_rate, transforms)
+    transforming = min(shape[1:]) >= _LEAST_SIDE_TO_TRANSFORM if transforms is None else transforms
+    ascent = Ascent(layer, shape, value_range, steps, seed, learning_rate, transforming)
     with contained(model, frozen=True):
         available = _available(ascent, model, inferred=input_shape is None)
         chosen = _chosen(channels, available, layer)
