@@ -51,7 +51,7 @@ def rows() -> Iterator[list[Row]]:
         "# Results of `make bench`",
         "",
         f"{date.today()}, Python {platform.python_version()}, {packages}.",
-        f"One thread, CPU time, median of {REPEATS}. The network is the demo's (42,938 parameters, batch of 64 digits),",
+        f"One thread, CPU time, median of {REPEATS}. The network is the demo's (42,938 parameters, 64 digits a batch),",
         "so fixed costs weigh more than in a large one.",
         "",
         "| what | ms | beside | ms | ratio |",

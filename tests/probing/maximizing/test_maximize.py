@@ -104,9 +104,11 @@ def test_the_same_seed_gives_the_same_image_and_another_seed_another(model: Digi
 def test_many_channels_climb_in_parts_as_they_would_alone() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 40, 3))
-    together = maximize(model, layer="0", channels="all", input_shape=SHAPE, steps=4, learning_rate=0.05)
+    together = maximize(
+        model, layer="0", channels="all", input_shape=SHAPE, steps=4, learning_rate=0.05, transforms=True
+    )
     assert together.channels == tuple(range(40))
-    alone = maximize(model, layer="0", channels=[37], input_shape=SHAPE, steps=4, learning_rate=0.05)
+    alone = maximize(model, layer="0", channels=[37], input_shape=SHAPE, steps=4, learning_rate=0.05, transforms=True)
     np.testing.assert_allclose(together.images[37], alone.images[0], atol=1e-5)
     np.testing.assert_allclose(together.objective[37], alone.objective[0], atol=1e-5)
 
