@@ -1,56 +1,12 @@
-// The structure view on real traces. The address chooses: #case=cnn&open=stage1,stage1.0&select=fc&find=conv&paint=1&dark=1
+// The structure view on the cases. The address chooses: #case=cnn&open=stage1,stage1.0&select=fc&find=conv&paint=1&dark=1
 
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import "../src/tokens.css";
 import { openingExpansion, type Paint, Structure } from "../src/views/structure";
 import type { ModelGraph, Node } from "../src/wire";
-import traces from "./structure.cases.jsonl?raw";
+import { CASES } from "./structure.cases";
 import "./structure.css";
-
-const cases = new Map<string, ModelGraph>(
-  traces
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as [string, ModelGraph]),
-);
-cases.set("fan", fan(60));
-cases.set("chain", chain(400));
-
-function bare(id: string, rest: Partial<Node>): Node {
-  const shape = [[1, 64]];
-  return {
-    ...{ id, kind: "module", module: id, call: 0, parent: null, class_name: "Linear", op: "" },
-    ...{ input_shapes: shape, input_dtypes: ["float32"], output_shapes: shape, output_dtypes: ["float32"] },
-    ...{ own_parameters: 4160, total_parameters: 4160, trainable: true },
-    ...rest,
-  };
-}
-
-/** One tensor into `count` heads, and all of them into one sum. */
-function fan(count: number): ModelGraph {
-  const heads = Array.from({ length: count }, (_, i) => bare(`heads.${i}`, {}));
-  const none = { own_parameters: 0, total_parameters: 0, trainable: null, module: "", class_name: "" };
-  const x = bare("x", { kind: "input", ...none });
-  const sum = bare("sum", { kind: "function", op: "sum", ...none });
-  const nodes = Object.fromEntries([x, ...heads, sum].map((node) => [node.id, node]));
-  const edges = heads.flatMap(({ id }) => [
-    { source: "x", target: id, shape: null },
-    { source: id, target: "sum", shape: null },
-  ]);
-  return { nodes, edges, inputs: ["x"], outputs: [], class_name: "Fan", warnings: [] };
-}
-
-/** A recurrent cell with a self loop, called again and again. */
-function chain(count: number): ModelGraph {
-  const calls = Array.from({ length: count }, (_, i) =>
-    bare(i ? `cell#${i}` : "cell", { module: "cell", call: i, class_name: "LSTMCell" }),
-  );
-  const edges = calls.slice(1).map(({ id }, i) => ({ source: calls[i]?.id ?? "", target: id, shape: null }));
-  edges.push({ source: "cell#1", target: "cell#1", shape: null });
-  const nodes = Object.fromEntries(calls.map((node) => [node.id, node]));
-  return { nodes, edges, inputs: [], outputs: [], class_name: "Unrolled", warnings: [] };
-}
 
 /** Made-up values: a sequence of colours, some NaN, some missing. */
 function madeUp(node: Node): Paint | null {
@@ -72,7 +28,7 @@ function Page() {
     return () => removeEventListener("hashchange", read);
   }, []);
   const name = address.get("case") ?? "cnn";
-  const graph = cases.get(name) ?? (cases.get("cnn") as ModelGraph);
+  const graph = CASES.get(name) ?? (CASES.get("cnn") as ModelGraph);
   const open = address.get("open");
   const expanded = useMemo(() => {
     if (open === null) return openingExpansion(graph);
@@ -95,7 +51,7 @@ function Page() {
     <>
       <div class="bar">
         <select value={name} onChange={(event) => (location.hash = `case=${event.currentTarget.value}`)}>
-          {[...cases.keys()].map((key) => (
+          {[...CASES.keys()].map((key) => (
             <option key={key}>{key}</option>
           ))}
         </select>

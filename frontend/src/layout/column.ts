@@ -1,6 +1,6 @@
 // The layout for when Graphviz does not end in time: ranks by longest path, each rank a centred row. Linear in size.
 
-import { BOX_GAP, type Problem, RANK_GAP, type Solution, WALL } from "./problem";
+import { BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, WALL } from "./problem";
 
 /** Boxes in rows by their longest path from a source, in the given order; edges are plain curves. */
 export function solveAsColumn(problem: Problem): Solution {
@@ -13,7 +13,10 @@ export function solveAsColumn(problem: Problem): Solution {
   const rowWidth = (row: number[]) => row.reduce((sum, i) => sum + (problem.boxes[i]?.width ?? 0) + BOX_GAP, -BOX_GAP);
   const wallWidth = Math.max(problem.inPorts, problem.outPorts) * BOX_GAP;
   const widest = Math.max(wallWidth, ...rows.map(rowWidth), 0);
-  const lanes = problem.edges.some(([from, , to]) => (ranks[to] ?? 0) - (ranks[from] ?? 0) !== 1) ? BOX_GAP * 2 : 0;
+  // The walls are ranks of their own, before the first row and after the last.
+  const rankOf = (box: number, wall: number) => (box === WALL ? wall : (ranks[box] ?? 0));
+  const steps = problem.edges.map(([from, , to]) => rankOf(to, rows.length) - rankOf(from, -1));
+  const lanes = steps.some((count) => count !== 1) ? BOX_GAP * 2 : 0;
   const width = widest + 2 * lanes; // long edges pass beside the rows
   const boxes: Solution["boxes"] = problem.boxes.map(() => ({ x: 0, y: 0 }));
   let y = problem.inPorts > 0 ? RANK_GAP : 0;
@@ -39,7 +42,7 @@ export function solveAsColumn(problem: Problem): Solution {
     edges: [],
     approximate: true,
   };
-  solution.edges = problem.edges.map((_, i) => curve(problem, solution, ranks, i));
+  solution.edges = problem.edges.map((edge, i) => curve(problem, solution, edge, steps[i] ?? 1));
   return solution;
 }
 
@@ -72,12 +75,11 @@ function rankByLongestPath(problem: Problem): number[] {
   return rank;
 }
 
-function curve(problem: Problem, solution: Solution, ranks: number[], index: number): number[] {
-  const [from, fromPort, to, toPort] = problem.edges[index] as [number, number, number, number];
+/** One segment; an edge that passes more than one rank swings out to the nearer side. */
+function curve(problem: Problem, solution: Solution, edge: ProblemEdge, steps: number): number[] {
+  const [from, fromPort, to, toPort] = edge;
   const tail = endOf(problem, solution, from, fromPort, "out");
   const head = endOf(problem, solution, to, toPort, "in");
-  const last = Math.max(...ranks, 0) + 1;
-  const steps = (to === WALL ? last : (ranks[to] ?? 0)) - (from === WALL ? -1 : (ranks[from] ?? 0));
   const bend = Math.max(RANK_GAP, Math.abs(head.y - tail.y) / 3);
   const side = steps === 1 ? null : tail.x + head.x > solution.width ? solution.width : 0;
   const straight = (x: number, toX: number) => (side === null ? x : side + (toX - side) * 0.1);

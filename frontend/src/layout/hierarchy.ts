@@ -62,9 +62,10 @@ const MANY = 40;
 const TOO_MANY = 200;
 
 /**
- * The containers that are open at first: level by level until 15 to 40 boxes show. Where a whole level is too much, its
- * containers open one by one in order of execution as long as the picture stays at 40 boxes; a model whose every
- * container is larger opens its smallest one (up to 200 boxes), because a single closed box tells nothing.
+ * The containers that are open at first: level by level until 15 to 40 boxes show (leaves and closed containers; what
+ * is open is a frame around its boxes). Where a whole level is too much, its containers open one by one in order of
+ * execution as long as the picture stays at 40 boxes; a model whose every container is larger opens its smallest one
+ * (up to 200 boxes), because a single closed box tells nothing.
  */
 export function openingExpansion(graph: ModelGraph): Set<string> {
   const { children } = hierarchyOf(graph);

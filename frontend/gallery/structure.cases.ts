@@ -1,0 +1,99 @@
+// The graphs that the structure page of the gallery shows and the tests lay out: real traces, and made-up extremes.
+
+import type { ModelGraph, Node } from "../src/wire";
+import traces from "./structure.cases.jsonl?raw";
+
+/** A node of a made-up graph: a linear layer at the top, unless `rest` says otherwise. */
+export function node(id: string, rest: Partial<Node> = {}): Node {
+  const shape = [[1, 64]];
+  return {
+    ...{ id, kind: "module", module: id, call: 0, parent: null, class_name: "Linear", op: "" },
+    ...{ input_shapes: shape, input_dtypes: ["float32"], output_shapes: shape, output_dtypes: ["float32"] },
+    ...{ own_parameters: 4160, total_parameters: 4160, trainable: true },
+    ...rest,
+  };
+}
+
+/** A graph of `nodes` in order of execution, joined by `edges`, each "source target". */
+export function graphOf(class_name: string, nodes: readonly Node[], edges: readonly [string, string][]): ModelGraph {
+  return {
+    nodes: Object.fromEntries(nodes.map((each) => [each.id, each])),
+    edges: edges.map(([source, target]) => ({ source, target, shape: null })),
+    ...{ inputs: [], outputs: [], class_name, warnings: [] },
+  };
+}
+
+const NO_MODULE = { own_parameters: 0, total_parameters: 0, trainable: null, module: "", class_name: "" };
+
+/** One tensor into `count` heads, and all of them into one sum. */
+export function fan(count: number): ModelGraph {
+  const heads = Array.from({ length: count }, (_, i) => node(`heads.${i}`));
+  const x = node("x", { kind: "input", ...NO_MODULE });
+  const sum = node("sum", { kind: "function", op: "sum", ...NO_MODULE });
+  const edges = heads.flatMap(({ id }): [string, string][] => [
+    ["x", id],
+    [id, "sum"],
+  ]);
+  return graphOf("Fan", [x, ...heads, sum], edges);
+}
+
+/** A recurrent cell with a self loop, called again and again. */
+export function chain(count: number): ModelGraph {
+  const name = (call: number) => (call ? `cell#${call}` : "cell");
+  const calls = Array.from({ length: count }, (_, call) =>
+    node(name(call), { module: "cell", call, class_name: "LSTMCell" }),
+  );
+  const edges = calls.slice(1).map((_, i): [string, string] => [name(i), name(i + 1)]);
+  return graphOf("Unrolled", calls, [...edges, ["cell#1", "cell#1"]]);
+}
+
+/** `count` equal blocks of three layers in one container, one after the other. */
+export function blocks(count: number): ModelGraph {
+  const nodes = [node("body", { class_name: "Sequential" })];
+  const edges: [string, string][] = [];
+  for (let i = 0; i < count; i++) {
+    nodes.push(node(`body.${i}`, { parent: "body", class_name: "Block" }));
+    for (const part of ["norm", "linear", "act"]) nodes.push(node(`body.${i}.${part}`, { parent: `body.${i}` }));
+    edges.push([`body.${i}.norm`, `body.${i}.linear`], [`body.${i}.linear`, `body.${i}.act`]);
+    if (i > 0) edges.push([`body.${i - 1}.act`, `body.${i}.norm`]);
+  }
+  return graphOf("Blocks", nodes, edges);
+}
+
+/** Self loop, parallel edges, a cycle, repeated calls, nodes without edges, and an edge to a node that is not there. */
+export function odd(): ModelGraph {
+  const inside = ["outer.a", "outer.b", "outer.c", "outer.alone"].map((id) => node(id, { parent: "outer" }));
+  const again = node("outer.a#1", { module: "outer.a", call: 1, parent: "outer" });
+  return graphOf(
+    "Odd",
+    [node("first"), node("outer"), ...inside, again, node("last"), node("alone")],
+    [
+      ["first", "outer.a"],
+      ["first", "outer.a"],
+      ["first", "outer.b"],
+      ["outer.a", "outer.a"],
+      ["outer.a", "outer.b"],
+      ["outer.a", "outer.b"],
+      ["outer.b", "outer.c"],
+      ["outer.c", "outer.a"],
+      ["outer.b", "outer.a#1"],
+      ["outer.a#1", "last"],
+      ["first", "last"],
+      ["last", "nowhere"],
+    ],
+  );
+}
+
+/** Real traces by name (see structure.cases.py), then the made-up ones. */
+export const CASES: ReadonlyMap<string, ModelGraph> = new Map([
+  ...traces
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as [string, ModelGraph]),
+  ["fan", fan(60)],
+  ["chain", chain(400)],
+  ["blocks", blocks(24)],
+  ["odd", odd()],
+  ["single", graphOf("Single", [node("only")], [])],
+  ["none", graphOf("None", [], [])],
+]);

@@ -1,0 +1,223 @@
+// @vitest-environment node
+// The picture of a structure, by the real Graphviz and by the plain column that stands in for it.
+
+import { Graphviz } from "@hpcc-js/wasm-graphviz";
+import { describe, expect, test } from "vitest";
+import { blocks, CASES, fan, graphOf, node } from "../gallery/structure.cases";
+import { solveAsColumn } from "../src/layout/column";
+import { solveWithGraphviz, toDot } from "../src/layout/graphviz";
+import { layOut, MAX_PORTS } from "../src/layout/picture";
+import { ANYWHERE, BOX_GAP, type Problem, problemKey, RANK_GAP, WALL } from "../src/layout/problem";
+import type { ModelGraph } from "../src/wire";
+import { drawn, everything, expectBoxesInOrder, expectEdgesToJoin, sizesOf } from "./layout.geometry";
+
+const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
+
+/** The same graph, every id replaced by one that says nothing and is as long as it likes. */
+function renamed(graph: ModelGraph): ModelGraph {
+  const ids = Object.keys(graph.nodes);
+  const fresh = new Map(ids.map((id, i) => [id, `"};${"x".repeat(i)}`]));
+  const name = (id: string) => fresh.get(id) ?? id;
+  const nodes = Object.values(graph.nodes).map((each) => ({
+    ...each,
+    id: name(each.id),
+    parent: each.parent === null ? null : name(each.parent),
+  }));
+  return graphOf(
+    "Renamed",
+    nodes,
+    graph.edges.map(({ source, target }) => [name(source), name(target)]),
+  );
+}
+
+describe.each([...CASES.keys()])("%s", (name) => {
+  const graph = graphNamed(name);
+
+  test("by Graphviz, all open: boxes lie apart and inside, edges join", async () => {
+    const { picture } = await drawn(graph, everything(graph));
+    expectBoxesInOrder(graph, everything(graph), picture);
+    expectEdgesToJoin(graph, everything(graph), picture);
+    expect(picture.approximate).toEqual([]);
+  });
+
+  test("by Graphviz, all closed", async () => {
+    const { picture } = await drawn(graph, new Set());
+    expectBoxesInOrder(graph, new Set(), picture);
+    expectEdgesToJoin(graph, new Set(), picture);
+  });
+
+  test("by the column, all open", async () => {
+    const picture = await layOut(graph, everything(graph), sizesOf(graph), async (problem) => solveAsColumn(problem));
+    expectBoxesInOrder(graph, everything(graph), picture);
+    expectEdgesToJoin(graph, everything(graph), picture);
+    const open = picture.boxes.filter(({ expanded }) => expanded).map(({ id }) => id);
+    expect(new Set(picture.approximate)).toEqual(new Set([null, ...open]));
+  });
+
+  test("what Graphviz is asked does not depend on names", async () => {
+    const other = renamed(graph);
+    const keys = async (each: ModelGraph) => (await drawn(each, everything(each))).problems.map(problemKey);
+    expect(await keys(other)).toEqual(await keys(graph));
+  });
+});
+
+describe("equal blocks", () => {
+  test("24 blocks are laid out as three: the first, one of those between, the last", async () => {
+    const graph = blocks(24);
+    const { problems } = await drawn(graph, everything(graph));
+    const walls = problems
+      .filter(({ boxes }) => boxes.length === 3)
+      .map(({ inPorts, outPorts }) => [inPorts, outPorts]);
+    expect(walls.sort()).toEqual([
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ]);
+    expect(problems.length).toBe(5); // and the body of 24 boxes, and the top with one
+  });
+
+  test("all blocks of one kind have the same shape inside", async () => {
+    const graph = blocks(24);
+    const { picture } = await drawn(graph, everything(graph));
+    const shapes = Array.from({ length: 22 }, (_, i) => {
+      const block = picture.boxes.find(({ id }) => id === `body.${i + 1}`);
+      const inside = picture.boxes.filter(({ id }) => id.startsWith(`body.${i + 1}.`));
+      return inside.map(({ x, y }) => [x - (block?.x ?? 0), y - (block?.y ?? 0)].map((value) => value.toFixed(3)));
+    });
+    expect(shapes[0]?.length).toBe(3);
+    for (const shape of shapes) expect(shape).toEqual(shapes[0]);
+  });
+
+  test("twelve transformer layers: one layout each for a layer and for its attention", async () => {
+    const graph = graphNamed("transformer");
+    const { problems, picture } = await drawn(graph, everything(graph));
+    const containers = picture.boxes.filter(({ expanded }) => expanded);
+    expect(containers.length).toBe(25); // the encoder, 12 layers, 12 attentions
+    expect(problems.length).toBe(4);
+  });
+});
+
+describe("size", () => {
+  test("300 boxes in one container", async () => {
+    const { nodes, edges } = fan(298);
+    const inside = Object.values(nodes).map((each) => ({ ...each, parent: "all" }));
+    const graph = graphOf(
+      "Full",
+      [node("all"), ...inside],
+      edges.map(({ source, target }) => [source, target]),
+    );
+    const { picture } = await drawn(graph, everything(graph));
+    expect(picture.boxes.length).toBe(301);
+    expectBoxesInOrder(graph, everything(graph), picture);
+    expectEdgesToJoin(graph, everything(graph), picture);
+  }, 60_000);
+
+  test.each([MAX_PORTS, MAX_PORTS + 1])("%d tensors through one wall", async (count) => {
+    const sources = Array.from({ length: count }, (_, i) => node(`source${i}`));
+    const takers = sources.map(({ id }) => node(`${id}.taker`, { parent: "box" }));
+    const graph = graphOf(
+      "Ports",
+      [...sources, node("box"), ...takers],
+      sources.map(({ id }) => [id, `${id}.taker`]),
+    );
+    const { picture, problems } = await drawn(graph, everything(graph));
+    expectEdgesToJoin(graph, everything(graph), picture);
+    expect(problems[0]?.inPorts).toBe(count > MAX_PORTS ? 1 : count);
+  });
+
+  test("a column of 20,000 boxes in a row does not overflow the stack", () => {
+    const boxes = Array.from({ length: 20_000 }, () => ({ width: 100, height: 50, inPorts: [], outPorts: [] }));
+    const edges = boxes.slice(1).map((_, i): [number, number, number, number] => [i, ANYWHERE, i + 1, ANYWHERE]);
+    const { height } = solveAsColumn({ boxes, edges, inPorts: 0, outPorts: 0 });
+    expect(height).toBe(20_000 * 50 + 19_999 * RANK_GAP);
+  });
+});
+
+describe("one problem", () => {
+  const leaf = (width: number, height: number) => ({ width, height, inPorts: [], outPorts: [] });
+  const diamond: Problem = {
+    boxes: [leaf(100, 40), leaf(60, 40), leaf(80, 40), leaf(100, 40)],
+    inPorts: 1,
+    outPorts: 1,
+    edges: [
+      [WALL, 0, 0, ANYWHERE],
+      [0, ANYWHERE, 1, ANYWHERE],
+      [0, ANYWHERE, 2, ANYWHERE],
+      [1, ANYWHERE, 3, ANYWHERE],
+      [2, ANYWHERE, 3, ANYWHERE],
+      [3, ANYWHERE, WALL, 0],
+    ],
+  };
+
+  test("the column puts a diamond in three centred rows", () => {
+    const { boxes, width, height, inPorts, outPorts } = solveAsColumn(diamond);
+    expect(width).toBe(60 + BOX_GAP + 80);
+    expect(height).toBe(3 * 40 + 4 * RANK_GAP);
+    expect(boxes).toEqual([
+      { x: 33, y: 30 },
+      { x: 0, y: 100 },
+      { x: 86, y: 100 },
+      { x: 33, y: 170 },
+    ]);
+    expect([inPorts, outPorts]).toEqual([[83], [83]]);
+  });
+
+  test("Graphviz puts it in the same rows", async () => {
+    const { boxes, height } = solveWithGraphviz(await Graphviz.load(), diamond);
+    const rows = boxes.map(({ y }) => y);
+    expect(rows[1]).toBeCloseTo(rows[2] ?? Number.NaN, 1);
+    expect((rows[1] ?? 0) - (rows[0] ?? 0)).toBeCloseTo(40 + RANK_GAP, 0);
+    expect((rows[3] ?? 0) - (rows[1] ?? 0)).toBeCloseTo(40 + RANK_GAP, 0);
+    expect(height).toBeGreaterThanOrEqual(3 * 40 + 4 * RANK_GAP);
+  });
+
+  test("edges meet an open child at its ports", async () => {
+    const child = { width: 200, height: 90, inPorts: [30, 170], outPorts: [50] };
+    const problem: Problem = {
+      boxes: [leaf(60, 40), child, leaf(60, 40)],
+      inPorts: 0,
+      outPorts: 0,
+      edges: [
+        [0, ANYWHERE, 1, 0],
+        [0, ANYWHERE, 1, 1],
+        [1, 0, 2, ANYWHERE],
+      ],
+    };
+    for (const solution of [solveWithGraphviz(await Graphviz.load(), problem), solveAsColumn(problem)]) {
+      const { x, y } = solution.boxes[1] ?? { x: 0, y: 0 };
+      expect(solution.edges[0]?.slice(-2)).toEqual([x + 30, y]);
+      expect(solution.edges[1]?.slice(-2)).toEqual([x + 170, y]);
+      expect(solution.edges[2]?.slice(0, 2)).toEqual([x + 50, y + 90]);
+    }
+  });
+
+  test("DOT holds numbers and synthetic ids only", () => {
+    expect(toDot(diamond)).toBe(
+      [
+        "digraph{",
+        "graph[rankdir=TB nodesep=0.3611 ranksep=0.4167 nslimit=1 nslimit1=1]",
+        'node[shape=box fixedsize=true label="" margin=0]',
+        "edge[dir=none]",
+        "{rank=source;i0[width=0.01 height=0.01]}",
+        "n0[width=1.3889 height=0.5556]",
+        "n1[width=0.8333 height=0.5556]",
+        "n2[width=1.1111 height=0.5556]",
+        "n3[width=1.3889 height=0.5556]",
+        "{rank=sink;o0[width=0.01 height=0.01]}",
+        "i0->n0[id=e0]",
+        "n0->n1[id=e1]",
+        "n0->n2[id=e2]",
+        "n1->n3[id=e3]",
+        "n2->n3[id=e4]",
+        "n3->o0[id=e5]",
+        "}",
+      ].join("\n"),
+    );
+  });
+
+  test("a problem without boxes is empty", async () => {
+    const nothing: Problem = { boxes: [], inPorts: 0, outPorts: 0, edges: [] };
+    const { width, height, boxes, edges } = solveWithGraphviz(await Graphviz.load(), nothing);
+    expect({ width, height, boxes, edges }).toEqual({ width: 0, height: 0, boxes: [], edges: [] });
+  });
+});

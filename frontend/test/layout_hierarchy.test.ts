@@ -1,0 +1,104 @@
+// @vitest-environment node
+// The call tree: what stands in what, what is on view, and what is open at first.
+
+import { describe, expect, test } from "vitest";
+import { blocks, CASES, chain, graphOf, node } from "../gallery/structure.cases";
+import { hierarchyOf, nameOf, openingExpansion, pathTo, visibleBox } from "../src/layout/hierarchy";
+import type { ModelGraph } from "../src/wire";
+
+const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
+
+/** Leaves and closed containers on view; an open container is a frame around its boxes. */
+function boxesOnView(graph: ModelGraph, expanded: ReadonlySet<string>): number {
+  const hierarchy = hierarchyOf(graph);
+  const shown = Object.keys(graph.nodes).filter((id) => !expanded.has(id));
+  return shown.filter((id) => pathTo(hierarchy, id).every((step) => step === id || expanded.has(step))).length;
+}
+
+/** `sizes[0]` containers at the top, `sizes[1]` in each of them, and so on. */
+function tree(...sizes: number[]): ModelGraph {
+  const grow = (parent: string | null, depth: number): ReturnType<typeof node>[] =>
+    Array.from({ length: sizes[depth] ?? 0 }).flatMap((_, i) => {
+      const id = parent === null ? `m${i}` : `${parent}.m${i}`;
+      return [node(id, { parent }), ...grow(id, depth + 1)];
+    });
+  return graphOf("Tree", grow(null, 0), []);
+}
+
+describe("opening", () => {
+  test.each(["cnn", "transformer", "wide"])("%s opens with 15 to 40 boxes", (name) => {
+    const count = boxesOnView(graphNamed(name), openingExpansion(graphNamed(name)));
+    expect(count).toBeGreaterThanOrEqual(15);
+    expect(count).toBeLessThanOrEqual(40);
+  });
+
+  test.each<[number[], number]>([
+    [[3, 6], 18], // the whole level: 3 times 6
+    [[3, 4, 5], 16], // the second level whole, 12; of the third, 60 in all, one container
+    [[1, 1, 1, 1, 20], 20], // through containers of one
+    [[20, 20], 20], // enough at once: nothing opens
+    [[4, 30], 33], // all would be 120: one container opens, a second would be 62
+    [[1, 100, 2], 100], // larger than 40, but one closed box tells nothing
+    [[1, 500], 1], // too large even for that
+    [[2, 3], 6], // all there is
+  ])("of containers %j, %d boxes show", (sizes, count) => {
+    const graph = tree(...sizes);
+    expect(boxesOnView(graph, openingExpansion(graph))).toBe(count);
+  });
+
+  test("only what has something inside opens, and only within what is open", () => {
+    for (const graph of CASES.values()) {
+      const { children, parent } = hierarchyOf(graph);
+      for (const id of openingExpansion(graph)) {
+        expect(children.get(id)?.length).toBeGreaterThan(0);
+        const container = parent.get(id) ?? null;
+        expect(container === null || openingExpansion(graph).has(container)).toBe(true);
+      }
+    }
+  });
+
+  test("none and one node open nothing", () => {
+    expect(openingExpansion(graphNamed("none"))).toEqual(new Set());
+    expect(openingExpansion(graphNamed("single"))).toEqual(new Set());
+  });
+});
+
+describe("the tree", () => {
+  test("children stand in order of execution", () => {
+    const { children } = hierarchyOf(graphNamed("cnn"));
+    expect(children.get("stem")).toEqual(["stem.0", "stem.1", "stem.2"]);
+    expect(children.get(null)?.slice(0, 3)).toEqual(["input/image", "stem", "stage1"]);
+  });
+
+  test("a parent that is missing, later or the node itself counts as the top", () => {
+    const nodes = [
+      node("lost", { parent: "nowhere" }),
+      node("early", { parent: "late" }),
+      node("late", { parent: "early" }),
+      node("self", { parent: "self" }),
+    ];
+    const { children } = hierarchyOf(graphOf("Twisted", nodes, []));
+    expect(children.get(null)).toEqual(["lost", "early", "self"]);
+    expect(children.get("early")).toEqual(["late"]);
+  });
+
+  test("a node is shown by its outermost closed container", () => {
+    const hierarchy = hierarchyOf(blocks(2));
+    const shown = (...open: string[]) => visibleBox(hierarchy, new Set(open), "body.1.act");
+    expect(shown()).toBe("body");
+    expect(shown("body.1")).toBe("body");
+    expect(shown("body")).toBe("body.1");
+    expect(shown("body", "body.1")).toBe("body.1.act");
+    expect(shown("body", "body.1", "body.1.act")).toBe("body.1.act"); // a leaf cannot open
+    expect(visibleBox(hierarchy, new Set(), "nowhere")).toBeNull();
+  });
+
+  test("names are relative to the enclosing module and tell calls apart", () => {
+    const cnn = graphNamed("cnn");
+    const name = (graph: ModelGraph, id: string) => nameOf(graph, graph.nodes[id] ?? node(""));
+    expect(name(cnn, "stage1.0.conv1")).toBe("conv1");
+    expect(name(cnn, "stage1.0.relu#1")).toBe("relu#1");
+    expect(name(cnn, "input/image")).toBe("input/image");
+    expect(name(chain(3), "cell#2")).toBe("cell#2");
+  });
+});
