@@ -264,7 +264,7 @@ function Note({ laidOut, problem, query, graph }: NoteProps) {
   if (plain.length > 0) {
     const names = plain.map((id) => id ?? "the top level");
     const listed = names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-    parts.push(`plain layout for ${listed}: Graphviz did not finish in time`);
+    parts.push(`plain layout for ${listed}: Graphviz gave none`);
   }
   if (problem) parts.push(`no layout: ${problem}`);
   if (Object.keys(graph.nodes).length === 0) parts.push("this graph has no nodes");
