@@ -104,8 +104,8 @@ def test_clicking_a_layer_shows_its_maps_and_images(tab: Tab) -> None:
 
 
 def test_the_address_opens_the_same_state_in_a_new_window(tab: Tab, browser: Browser, tensorboard: TensorBoard) -> None:
-    _open(tab, "stage2")
-    tab.expand("stage2.0") if tab.box("stage2.0").get_attribute("data-expanded") != "true" else None
+    _open(tab, "stage2.0")
+    tab.box("stage2.0.conv2").focus()  # brings it into view
     tab.box("stage2.0.conv2").click()
     tab.part("step-slider").focus()
     tab.page.keyboard.press("Home")
@@ -114,7 +114,7 @@ def test_the_address_opens_the_same_state_in_a_new_window(tab: Tab, browser: Bro
     step = tab.part("step-slider").get_attribute("aria-valuenow")
     assert step not in (None, "0")
     expect(tab.part("layer-panel")).to_contain_text("stage2.0.conv2")
-    tab.page.wait_for_url(re.compile("conv2"))
+    tab.page.wait_for_url(re.compile(rf"step={step}&.*layer=stage2\.0\.conv2"))  # written a moment later
     again = Tab(browser, tab.page.url)
     again.ready()
     expect(again.part("step-slider")).to_have_attribute("aria-valuenow", str(step))
