@@ -1,0 +1,149 @@
+import { fireEvent, render, screen } from "@testing-library/preact";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { Cell } from "../../src/charts/cells";
+import { anchor, Heat, type HeatProps, labelEvery, rowHeight, spoken, tail } from "../../src/charts/heat";
+import { ColourScale } from "../../src/colour";
+import { type Drawn, recordCanvases } from "../canvas";
+
+const scale = new ColourScale("linear", 0, 1);
+const STEPS = [0, 50, 100];
+const cell = (step: number, row: number): Cell =>
+  row === 1 && step === 1 ? { value: Number.NaN, mark: "nan" } : { value: (step + row) / 4, mark: "" };
+
+let drawn: Drawn;
+const onSelect = vi.fn<HeatProps["onSelect"]>();
+
+beforeEach(() => {
+  drawn = recordCanvases();
+  onSelect.mockReset();
+  Element.prototype.scrollIntoView = () => undefined;
+});
+
+function heat(changes: Partial<HeatProps> = {}): Element {
+  const props: HeatProps = {
+    rows: ["conv1", "conv2", "fc"],
+    steps: STEPS,
+    span: [0, 100],
+    cell,
+    scale,
+    measure: "gradients · norm",
+    step: 50,
+    selected: null,
+    width: 260,
+    height: 108,
+    onSelect,
+    ...changes,
+  };
+  return render(<Heat {...props} />).container;
+}
+
+describe("the picture", () => {
+  test("has a cell per layer and step in the colour of its value; NaN is hatched", () => {
+    heat();
+    expect(drawn.rects).toHaveLength(9);
+    const ys = [...new Set(drawn.rects.map(({ y }) => y))];
+    expect(ys).toEqual([0, 30, 60]);
+    expect(drawn.rects.map(({ fill }) => fill)).toEqual([
+      ...[0, 0.25, 0.5].map((value) => scale.css(value)),
+      ...[scale.css(0.25), "pattern", scale.css(0.75)],
+      ...[0.5, 0.75, 1].map((value) => scale.css(value)),
+    ]);
+  });
+
+  test("of one layer at one step is one cell", () => {
+    heat({ rows: ["fc"], steps: [0], span: [0, 0], step: 0 });
+    expect(drawn.rects).toHaveLength(1);
+    expect(drawn.rects[0]).toMatchObject({ x: 0, y: 0, height: 30 });
+  });
+
+  test("of many layers keeps four pixels a row, labels only what fits, and names every row all the same", () => {
+    const rows = Array.from({ length: 120 }, (_, i) => `encoder.layer.${i}.attention.output`);
+    const container = heat({ rows, selected: rows[1] as string });
+    expect(drawn.rects).toHaveLength(360);
+    expect(Math.max(...drawn.rects.map(({ y }) => y))).toBe(119 * 4);
+    const labels = [...container.querySelectorAll("[role=option]")];
+    expect(labels.map((label) => label.getAttribute("title"))).toEqual(rows);
+    const written = labels.flatMap((label, index) => (label.textContent ? [index] : []));
+    expect(written.slice(0, 4)).toEqual([0, 1, 3, 6]); // every third, and the selected one
+  });
+
+  test("says every cell at the current step in words", () => {
+    const container = heat({ selected: "conv2" });
+    expect([...container.querySelectorAll("[role=option]")].map((row) => row.getAttribute("aria-label"))).toEqual([
+      "conv1: 0.25",
+      "conv2: NaN (not finite)",
+      "fc: 0.75",
+    ]);
+    const list = container.querySelector("[role=listbox]");
+    expect(list?.getAttribute("aria-activedescendant")).toBe("heat-row-1");
+    expect(container.querySelector("#heat-row-1")?.getAttribute("aria-selected")).toBe("true");
+  });
+
+  test("takes hostile names as text", () => {
+    const rows = ["<img src=x onerror=alert(1)>", "__proto__", "a&b"];
+    const container = heat({ rows });
+    expect(container.querySelector("img")).toBeNull();
+    expect([...container.querySelectorAll("[role=option]")].map((row) => row.getAttribute("title"))).toEqual(rows);
+  });
+});
+
+describe("choosing", () => {
+  const key = (name: string) => fireEvent.keyDown(screen.getByRole("listbox"), { key: name });
+
+  test.each<[string, string, number, [string, number]]>([
+    ["ArrowDown", "conv1", 50, ["conv2", 50]],
+    ["ArrowUp", "conv2", 50, ["conv1", 50]],
+    ["ArrowUp", "conv1", 50, ["conv1", 50]],
+    ["ArrowDown", "fc", 50, ["fc", 50]],
+    ["ArrowRight", "fc", 50, ["fc", 100]],
+    ["ArrowLeft", "fc", 0, ["fc", 0]],
+    ["ArrowRight", "fc", 60, ["fc", 100]], // from the saved step that is shown
+  ])("%s at %s, step %i", (name, selected, step, chosen) => {
+    heat({ selected, step });
+    key(name);
+    expect(onSelect.mock.calls).toEqual([chosen]);
+  });
+
+  test("the first arrow down of nothing selected is the first layer; other keys do nothing", () => {
+    heat();
+    for (const other of ["a", "Tab", "Enter"]) key(other);
+    expect(onSelect).not.toHaveBeenCalled();
+    key("ArrowDown");
+    expect(onSelect.mock.calls).toEqual([["conv1", 50]]);
+  });
+
+  test("a click on a label selects the layer at the step that is shown", () => {
+    const container = heat({ step: 90 });
+    fireEvent.click(container.querySelector("#heat-row-2") as Element);
+    expect(onSelect.mock.calls).toEqual([["fc", 100]]);
+  });
+
+  test("a click on a cell selects its layer and step; the pointer over it says it", () => {
+    const container = heat();
+    const plot = container.querySelector(".heat-plot") as Element;
+    const [a, b] = [drawn.rects[4], drawn.rects[6]] as [Drawn["rects"][0], Drawn["rects"][0]];
+    fireEvent.click(plot, { clientX: a.x + a.width / 2, clientY: a.y + 3, bubbles: true });
+    fireEvent.click(plot, { clientX: b.x + 1, clientY: b.y + 3, bubbles: true });
+    expect(onSelect.mock.calls).toEqual([
+      ["conv2", 50],
+      ["fc", 0],
+    ]);
+    fireEvent.pointerMove(plot, { clientX: a.x + a.width / 2, clientY: a.y + 3, bubbles: true });
+    expect(screen.getByRole("status").textContent).toBe("conv2step 50 · NaN (not finite)");
+  });
+});
+
+test("rows fill the height between legible and generous", () => {
+  expect([rowHeight(10, 200), rowHeight(3, 200), rowHeight(1000, 200), rowHeight(0, 200)]).toEqual([20, 30, 4, 30]);
+  expect([labelEvery(30), labelEvery(12), labelEvery(6), labelEvery(4)]).toEqual([1, 1, 2, 3]);
+});
+
+test("names keep their end, ticks stay inside, cells are spoken", () => {
+  expect(tail("fc", 10)).toBe("fc");
+  expect(tail("0123456789", 10)).toBe("0123456789");
+  expect(tail("encoder.layer.11", 10)).toBe("….layer.11");
+  expect([anchor(3, 200), anchor(100, 200), anchor(197, 200)]).toEqual(["start", "middle", "end"]);
+  expect(spoken({ value: 0.12345, mark: "" })).toBe("0.123");
+  expect(spoken({ value: 1 / 0, mark: "nan" })).toBe("∞ (not finite)");
+  expect(spoken({ value: Number.NaN, mark: "none" })).toBe("not measured");
+});
