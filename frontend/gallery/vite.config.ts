@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -8,6 +9,6 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     target: "es2022",
-    rolldownOptions: { input: "gallery/index.html" },
+    rolldownOptions: { input: resolve(import.meta.dirname, "index.html") },
   },
 });

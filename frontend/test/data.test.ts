@@ -1,0 +1,136 @@
+import { describe, expect, test, vi } from "vitest";
+import { mockBackend } from "../gallery/mock";
+import { BlobMemory, loadHistograms, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
+import type { AttributionMetadata, MaximizationMetadata } from "../src/wire";
+import { opened, settled, TYPICAL } from "./fakes";
+
+const { signal } = new AbortController();
+const backend = mockBackend(TYPICAL);
+const tags = async () => sortTags(await backend.tags("baseline", signal));
+
+test("tags are sorted by kind; what could not be read is left out", async () => {
+  const listing = await backend.tags("baseline", signal);
+  const unread = { tag: "x", kind: "series", metadata: null, steps: [], problem: "newer" };
+  const sorted = sortTags({ ...listing, tags: [...listing.tags, unread] });
+  expect(Object.entries(sorted).map(([kind, found]) => [kind, found.length])).toEqual([
+    ["graph", 1],
+    ["series", 2],
+    ["histograms", 1],
+    ["samples", 1],
+    ["attribution", 2],
+    ["maximization", 1],
+  ]);
+  expect(Object.values(sortTags(null)).flat()).toEqual([]);
+});
+
+describe("histograms", () => {
+  test("of one row are asked for alone, of the tags that hold it", async () => {
+    const array = vi.fn(backend.array);
+    const { histograms } = await tags();
+    const [found] = await loadHistograms({ ...backend, array }, "r", histograms, "stem.bias", signal);
+    expect(array.mock.calls[0]?.slice(0, 3)).toEqual(["r", "layerscope/histograms/gradients", ["stem.bias"]]);
+    expect([found?.name, found?.steps.length, found?.counts.length]).toEqual(["gradients", 11, 11 * 34]);
+    expect(await loadHistograms(backend, "r", histograms, "missing", signal)).toEqual([]);
+  });
+});
+
+describe("the memory of blobs", () => {
+  test("loads each once, keeps those used last, and forgets failures", async () => {
+    const tensors = vi.fn(backend.tensors);
+    const memory = new BlobMemory({ ...backend, tensors }, 2);
+    const load = (step: number) => memory.load("r", "layerscope/attribution/grad_cam", step, signal);
+    const first = await load(0);
+    await load(1);
+    expect(await load(0)).toBe(first);
+    expect(tensors).toHaveBeenCalledTimes(2);
+    await load(2); // 1 is the one that was not used for longest
+    await load(0);
+    expect(tensors).toHaveBeenCalledTimes(3);
+    await load(1);
+    expect(tensors).toHaveBeenCalledTimes(4);
+    tensors.mockRejectedValueOnce(new Error("gone"));
+    await expect(load(9)).rejects.toThrow("gone");
+    await load(9);
+    expect(tensors).toHaveBeenCalledTimes(6);
+  });
+});
+
+test("maps are those of the layer, with what belongs to them; null where the blob lacks it", async () => {
+  const [tag] = (await tags()).attribution as [Tag<AttributionMetadata>];
+  const maps = await loadMaps(new BlobMemory(backend), "r", tag, 200, "stem", signal);
+  expect([maps.step, maps.method, maps.signed, maps.map?.shape]).toEqual([
+    ...[200, "integrated_gradients", true, [8, 8, 8]],
+  ]);
+  expect([...(maps.targets?.data ?? [])]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(maps.delta).toBeNull();
+  expect((await loadMaps(new BlobMemory(backend), "r", tag, 200, "gone", signal)).map).toBeNull();
+});
+
+test("images are those of the layer's units, counted through the whole tag", async () => {
+  const metadata: MaximizationMetadata = {
+    kind: "maximization",
+    name: "units",
+    version: 1,
+    units: ["a", "b", "a"].map((layer, channel) => ({ layer, channel: channel * 10 })),
+  };
+  const asked = {
+    ...backend,
+    maximization: async () => ({ objectives: [1, 2] }),
+    imageUrl: (_run: string, _tag: string, step: number, unit: number) => `${step}/${unit}`,
+  };
+  expect(await loadImages(asked, "r", { tag: "t", metadata, steps: [50] }, 50, "a", signal)).toEqual({
+    step: 50,
+    units: [
+      { channel: 0, url: "50/0", objective: 1 },
+      { channel: 20, url: "50/2", objective: null },
+    ],
+  });
+});
+
+test("a few are spread evenly, the first and the last among them", () => {
+  expect(spread([1, 2, 3], 6)).toEqual([1, 2, 3]);
+  expect(
+    spread(
+      Array.from({ length: 101 }, (_, i) => i),
+      6,
+    ),
+  ).toEqual([0, 20, 40, 60, 80, 100]);
+});
+
+describe("the detail of a layer follows the step", () => {
+  test("to the nearest saved maps and images, and to the inputs that they belong to", async () => {
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250");
+    const shown = () => [store.detail.maps.value.data?.step, store.detail.images.value.data?.step];
+    expect(shown()).toEqual([200, 200]);
+    expect(store.detail.samples.value.data?.get("0")?.shape).toEqual([8, 1, 16, 16]);
+    expect(store.detail.film.value.data?.map(({ step }) => step)).toEqual([0, 200, 400]);
+    store.goTo(350);
+    await settled();
+    expect(shown()).toEqual([400, 400]);
+    store.goTo(0);
+    await settled();
+    expect(shown()).toEqual([0, 200]);
+  });
+
+  test("and is nothing without a layer, or for one that has none", async () => {
+    const { store } = await opened();
+    const nothing = { data: null, error: "", loading: false };
+    expect([store.detail.maps.value, store.detail.images.value, store.detail.histograms.value]).toEqual([
+      ...[nothing, nothing, nothing],
+    ]);
+    store.select("head");
+    await settled();
+    expect(store.detail.images.value).toEqual(nothing);
+    expect(store.detail.maps.value.data?.map?.shape).toEqual([8, 4, 4]);
+  });
+
+  test("keeps the maps of the step before until the next are there, but not those of another layer", async () => {
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=0");
+    store.goTo(400);
+    expect(store.detail.maps.value.data?.step).toBe(0);
+    store.select("head");
+    expect(store.detail.maps.value).toEqual({ data: null, error: "", loading: true });
+    await settled();
+    expect(store.detail.maps.value.data?.step).toBe(400);
+  });
+});
