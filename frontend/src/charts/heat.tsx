@@ -28,7 +28,8 @@ const AXIS = 18;
 const MIN_ROW = 4;
 const MAX_ROW = 30;
 const LABEL_ROW = 12;
-const LETTER = 7; // px, more than most letters take
+const LETTER = 6.2; // px that a letter takes on average
+const TIP = 190; // px that a tooltip takes at most where names are short
 
 /** Height of each row: fills what is there, between legible and generous. */
 export function rowHeight(rows: number, height: number): number {
@@ -136,7 +137,7 @@ export function Heat(props: HeatProps): JSX.Element {
               aria-label={`${name}: ${spoken(cell(nearestIndex(steps, step), index))}`}
               class={index === at ? "heat-label selected" : "heat-label"}
               style={{
-                top: `${Math.max(0, index * row - Math.max(0, LABEL_ROW - row) / 2)}px`,
+                top: `${index * row}px`,
                 height: `${Math.max(row, LABEL_ROW)}px`,
                 lineHeight: `${Math.max(row, LABEL_ROW)}px`,
               }}
@@ -153,7 +154,7 @@ export function Heat(props: HeatProps): JSX.Element {
             <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />
           </svg>
           {hover !== null && (
-            <Tip hover={hover} flip={hover.x > plot / 2} plot={plot}>
+            <Tip hover={hover} flip={hover.x > plot - TIP} plot={plot}>
               <b>{rows[hover.row]}</b>
               <span class="number">
                 step {steps[hover.step]} · {spoken(cell(hover.step, hover.row))}
