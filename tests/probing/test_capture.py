@@ -243,10 +243,11 @@ def test_a_call_that_fails_and_is_caught_does_not_shift_the_others() -> None:
             except RuntimeError:
                 return self.right(x.flatten(1))
 
-    model = Fallback()
+    model = nn.Sequential(Fallback(), nn.Linear(2, 2))
     found = both(model, IMAGES)
-    assert list(found.outputs) == ["right"]
-    assert torch.equal(found.outputs["right"], model.right(IMAGES.flatten(1)))
+    assert list(found.outputs) == ["0", "0.right", "1"]
+    assert torch.equal(found.outputs["0"], model[0].right(IMAGES.flatten(1)))
+    assert torch.equal(found.outputs["1"], model(IMAGES))
 
 
 def test_a_users_hook_that_replaces_an_output_is_respected() -> None:

@@ -94,6 +94,13 @@ def test_a_tied_parameter_has_a_row_under_each_name_and_counts_once_in_container
     assert found.histogram.sum(1).tolist() == [4] * 5
     assert len(set(found.values[:, 0].tolist())) == 1
 
+    class TwoNames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = self.other = nn.Parameter(torch.ones(2))
+
+    assert gradients(TwoNames()).layers == ("<TwoNames>", "one", "other")
+
 
 def test_implicit_zeros_of_a_sparse_gradient_count() -> None:
     model = trained(nn.Embedding(10, 4, sparse=True), torch.tensor([3, 3, 5]))

@@ -75,7 +75,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 
 
 def maximize_some(model: nn.Module, probe: Any) -> None:
-    maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), steps=3)
+    maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), steps=3, transforms=True)
 
 
 FEATURES: dict[str, Callable[[nn.Module, Any], object]] = {
