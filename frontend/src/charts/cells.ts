@@ -39,8 +39,8 @@ export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: 
   const { columns, rows, y, cell, colour, dashes = false } = cells;
   let pattern: CanvasPattern | string | null = null;
   for (let row = 0; row < rows; row++) {
-    const top = y(row);
-    const height = y(row + 1) - top;
+    const top = snapped(y(row));
+    const height = snapped(y(row + 1)) - top;
     for (const column of columns) {
       const { value, mark } = worst(column, (step) => cell(step, row));
       if (mark === "none") {
@@ -49,9 +49,16 @@ export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: 
       }
       if (mark === "nan") pattern ??= hatch(context, inks);
       context.fillStyle = mark === "nan" ? (pattern as CanvasPattern | string) : colour(value);
-      context.fillRect(column.x0, top, column.x1 - column.x0, height);
+      const left = snapped(column.x0);
+      context.fillRect(left, top, snapped(column.x1) - left, height);
     }
   }
+}
+
+/** The nearest whole pixel of the screen: between cells that end inside one, the background would shine through. */
+function snapped(length: number): number {
+  const density = Math.max(1, window.devicePixelRatio || 1);
+  return Math.round(length * density) / density;
 }
 
 const DASH_WIDTH = 4;
