@@ -7,7 +7,16 @@ import { blocks, CASES, fan, graphOf, node } from "../gallery/structure.cases";
 import { solveAsColumn } from "../src/layout/column";
 import { solveWithGraphviz, toDot } from "../src/layout/graphviz";
 import { layOut, MAX_PORTS } from "../src/layout/picture";
-import { ANYWHERE, BOX_GAP, type Problem, problemKey, RANK_GAP, WALL } from "../src/layout/problem";
+import {
+  ANYWHERE,
+  BOX_GAP,
+  type Problem,
+  type ProblemEdge,
+  problemKey,
+  RANK_GAP,
+  type Solution,
+  WALL,
+} from "../src/layout/problem";
 import type { ModelGraph } from "../src/wire";
 import { drawn, everything, expectBoxesInOrder, expectEdgesToJoin, sizesOf } from "./layout.geometry";
 
@@ -191,6 +200,49 @@ describe("one problem", () => {
     }
   });
 
+  const middle = (solution: Solution, problem: Problem, box: number) =>
+    (solution.boxes[box]?.x ?? Number.NaN) + (problem.boxes[box]?.width ?? Number.NaN) / 2;
+
+  test("a mask that joins every block of a traced encoder does not bend the chain of blocks", async () => {
+    const graphviz = await Graphviz.load();
+    const graph = graphNamed("transformer");
+    const solve = (problem: Problem) => Promise.resolve(solveWithGraphviz(graphviz, problem));
+    const picture = await layOut(graph, new Set(["encoder"]), sizesOf(graph), solve);
+    const layers = picture.boxes.filter(({ id }) => id.startsWith("encoder.layers."));
+    expect(layers).toHaveLength(12);
+    const middles = layers.map(({ x, width }) => x + width / 2);
+    expect(Math.max(...middles) - Math.min(...middles)).toBeLessThan(1);
+  });
+
+  test("branches stand centred under what feeds them", async () => {
+    const problem: Problem = {
+      boxes: Array.from({ length: 9 }, () => leaf(100, 68)),
+      inPorts: 0,
+      outPorts: 0,
+      edges: Array.from({ length: 8 }, (_, i) => [0, ANYWHERE, i + 1, ANYWHERE] satisfies ProblemEdge),
+    };
+    const solution = solveWithGraphviz(await Graphviz.load(), problem);
+    expect(Math.abs(middle(solution, problem, 0) - solution.width / 2)).toBeLessThan(1);
+  });
+
+  test("edges go straight in and out through the wall, also to boxes beside it", async () => {
+    const problem: Problem = {
+      boxes: [leaf(200, 68), leaf(60, 68)],
+      inPorts: 1,
+      outPorts: 1,
+      edges: [
+        [WALL, 0, 0, ANYWHERE],
+        [WALL, 0, 1, ANYWHERE],
+        [0, ANYWHERE, WALL, 0],
+        [1, ANYWHERE, WALL, 0],
+      ],
+    };
+    const { edges } = solveWithGraphviz(await Graphviz.load(), problem);
+    for (const [x, , handle] of edges.slice(0, 2)) expect(Math.abs((handle ?? Number.NaN) - (x ?? 0))).toBeLessThan(1);
+    for (const points of edges.slice(2))
+      expect(Math.abs((points.at(-4) ?? Number.NaN) - (points.at(-2) ?? 0))).toBeLessThan(1);
+  });
+
   test("DOT holds numbers and synthetic ids only", () => {
     expect(toDot(diamond)).toBe(
       [
@@ -204,12 +256,12 @@ describe("one problem", () => {
         "n2[width=1.1111 height=0.5556]",
         "n3[width=1.3889 height=0.5556]",
         "{rank=sink;o0[width=0.01 height=0.01]}",
-        "i0->n0[id=e0]",
-        "n0->n1[id=e1]",
-        "n0->n2[id=e2]",
-        "n1->n3[id=e3]",
-        "n2->n3[id=e4]",
-        "n3->o0[id=e5]",
+        "i0:s->n0[id=e0 weight=20]",
+        "n0->n1[id=e1 weight=8]",
+        "n0->n2[id=e2 weight=8]",
+        "n1->n3[id=e3 weight=20]",
+        "n2->n3[id=e4 weight=20]",
+        "n3->o0:n[id=e5 weight=20]",
         "}",
       ].join("\n"),
     );

@@ -98,7 +98,8 @@ describe("the tree", () => {
     const name = (graph: ModelGraph, id: string) => nameOf(graph, graph.nodes[id] ?? node(""));
     expect(name(cnn, "stage1.0.conv1")).toBe("conv1");
     expect(name(cnn, "stage1.0.relu#1")).toBe("relu#1");
-    expect(name(cnn, "input/image")).toBe("input/image");
+    expect(name(cnn, "input/image")).toBe("image");
+    expect(name(cnn, "output/0")).toBe("output 0");
     expect(name(chain(3), "cell#2")).toBe("cell#2");
   });
 });

@@ -1,7 +1,16 @@
 // A problem solved by Graphviz's dot. It sees synthetic ids and measured sizes only, and gives coordinates back.
 
 import type { Format, Graphviz } from "@hpcc-js/wasm-graphviz";
-import { ANYWHERE, BOX_GAP, type Problem, type ProblemBox, RANK_GAP, type Solution, WALL } from "./problem";
+import {
+  ANYWHERE,
+  BOX_GAP,
+  type Problem,
+  type ProblemBox,
+  type ProblemEdge,
+  RANK_GAP,
+  type Solution,
+  WALL,
+} from "./problem";
 
 const POINTS_PER_INCH = 72; // one point is drawn as one pixel
 const PORT = 4; // width of the table cell that an edge is tied to
@@ -27,13 +36,32 @@ export function toDot(problem: Problem): string {
     lines.push(`n${i}[width=${inches(box.width)} height=${inches(box.height)}${label}]`);
   });
   wall("sink", "o", problem.outPorts);
+  const weight = weights(problem);
   problem.edges.forEach(([from, fromPort, to, toPort], i) => {
-    const tail = from === WALL ? `i${fromPort}` : `n${from}${fromPort === ANYWHERE ? "" : `:o${fromPort}:s`}`;
-    const head = to === WALL ? `o${toPort}` : `n${to}${toPort === ANYWHERE ? "" : `:i${toPort}:n`}`;
-    lines.push(`${tail}->${head}[id=e${i}]`);
+    const tail = from === WALL ? `i${fromPort}:s` : `n${from}${fromPort === ANYWHERE ? "" : `:o${fromPort}:s`}`;
+    const head = to === WALL ? `o${toPort}:n` : `n${to}${toPort === ANYWHERE ? "" : `:i${toPort}:n`}`;
+    lines.push(`${tail}->${head}[id=e${i} weight=${weight[i]}]`);
   });
   lines.push("}");
   return lines.join("\n");
+}
+
+/**
+ * How much Graphviz is to keep each edge straight. A tensor with one or two takers is the main flow. One with many that
+ * joins the main flow at a box (a mask, a position bias) is beside it and counts nothing: a traced encoder of 12 layers
+ * with one mask slanted at weight 1, even against 2000 for its chain. One with many that is all that its takers get
+ * (branches) centres them.
+ */
+function weights(problem: Problem): number[] {
+  const source = ([from, fromPort]: ProblemEdge) => `${from} ${fromPort}`;
+  const takers = new Map<string, number>();
+  for (const edge of problem.edges) takers.set(source(edge), (takers.get(source(edge)) ?? 0) + 1);
+  const count = (edge: ProblemEdge) => takers.get(source(edge)) ?? 0;
+  const fed = new Set(problem.edges.filter((edge) => count(edge) <= 2).map(([, , to]) => to));
+  return problem.edges.map((edge) => {
+    if (count(edge) <= 2) return count(edge) === 1 ? 20 : 8;
+    return fed.has(edge[2]) ? 0 : 1;
+  });
 }
 
 /** Graphviz knows no port at a given distance, but the cells of a table of fixed widths are such ports. */

@@ -45,12 +45,19 @@ export function visibleBox(hierarchy: Hierarchy, expanded: ReadonlySet<string>, 
 
 /** The name of a box inside its container: the path relative to the enclosing module, with `#k` for later calls. */
 export function nameOf(graph: ModelGraph, node: Node): string {
+  if (node.kind === "input" || node.kind === "output") return terminalName(node);
   if (node.kind !== "module") return node.kind === "function" ? node.op || node.id : lastSegment(node.id);
   const call = node.call > 0 ? `#${node.call}` : "";
   if (!node.module) return node.id;
   const enclosing = node.parent === null ? "" : (graph.nodes[node.parent]?.module ?? "");
   if (enclosing && node.module.startsWith(`${enclosing}.`)) return node.module.slice(enclosing.length + 1) + call;
   return (enclosing ? lastSegment(node.module) : node.module) + call;
+}
+
+/** `input/mask` as "mask", as the box shows that it is an input; a bare index keeps its kind: `output/0` is "output 0". */
+function terminalName(node: Node): string {
+  const name = node.id.startsWith(`${node.kind}/`) ? node.id.slice(node.kind.length + 1) : node.id;
+  return /^\d*$/.test(name) ? `${node.kind} ${name}`.trim() : name;
 }
 
 function lastSegment(path: string): string {

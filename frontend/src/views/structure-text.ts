@@ -82,10 +82,14 @@ export interface Words {
 }
 
 export function wordsOf(graph: ModelGraph, node: Node): Words {
+  const name = nameOf(graph, node);
+  const shape = shapeText(node.output_shapes.length > 0 ? node.output_shapes : node.input_shapes);
+  // Inputs and outputs look alike: say which it is, unless the name does ("output 0").
+  const told = shapeOf(node) !== "terminal" || name.startsWith(node.kind);
   return {
-    name: nameOf(graph, node),
+    name,
     className: node.class_name,
-    shape: shapeText(node.output_shapes.length > 0 ? node.output_shapes : node.input_shapes),
+    shape: told ? shape : [node.kind, shape].filter(Boolean).join(" · "),
     parameters: node.total_parameters > 0 ? `${countText(node.total_parameters)} params` : "",
     frozen: node.trainable === false,
   };
