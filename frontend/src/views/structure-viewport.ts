@@ -18,6 +18,8 @@ export const LEGIBLE = 9 / 11;
 const MARGIN = 28;
 /** Room for the bar of breadcrumbs above the picture. */
 const TOP = 44;
+/** Room for the zoom buttons below it. */
+const BUTTONS = 52;
 const DURATION = 260;
 
 export interface Viewport {
@@ -156,6 +158,6 @@ export function brought(at: ZoomTransform, box: Rectangle, pane: Size): ZoomTran
   };
   const [x, y] = [at.applyX(box.x), at.applyY(box.y)];
   const dx = shift(x, box.width * at.k, MARGIN, pane.width - MARGIN, true);
-  const dy = shift(y, box.height * at.k, TOP, pane.height - MARGIN, false);
+  const dy = shift(y, box.height * at.k, TOP, pane.height - BUTTONS, false);
   return zoomIdentity.translate(at.x + dx, at.y + dy).scale(at.k);
 }
