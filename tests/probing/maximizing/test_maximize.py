@@ -257,6 +257,8 @@ def test_transforms_move_all_images_alike_and_a_rotation_keeps_the_middle() -> N
     moved = transformed(ramp, torch.Generator().manual_seed(0))
     assert torch.equal(moved[0], moved[1])
     assert not torch.allclose(moved, ramp, atol=1e-3)
+    white = transformed(torch.ones(1, 1, 9, 12), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(white, torch.ones(1, 1, 9, 12))  # beyond the border the image is reflected
     # A linear image keeps its form inside: its middle moves by at most the largest shift, 1/16 of the width.
     assert abs(moved[0, 0, 8, 16].item() - 0.5) < 33 / 32 / 16 + 1e-6
     slope = moved[0, 0, 8, 20] - moved[0, 0, 8, 12]
