@@ -15,7 +15,7 @@ TARGET = Path(__file__).parent / "src" / "wire.ts"
 MESSAGES = (
     wire.Node,
     wire.Edge,
-    wire.ModelGraph,
+    wire.GraphBlob,
     wire.Statistic,
     *wire.METADATA.values(),
     wire.Unit,

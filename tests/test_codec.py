@@ -56,7 +56,21 @@ def test_graph_round_trip_and_equal_bytes() -> None:
     graph = serving.graph()
     assert codec.decode_graph(codec.encode_graph(graph)) == graph
     assert codec.encode_graph(graph) == codec.encode_graph(graph)
-    assert gzip.decompress(codec.encode_graph(graph)) == codec.to_json(graph)
+    assert gzip.decompress(codec.encode_graph(graph)) == codec.graph_json(graph)
+
+
+def test_nodes_stay_in_the_order_of_execution() -> None:
+    # Ids like these are what nn.Sequential gives; as keys of an object a browser would sort them.
+    nodes = {node_id: wire.Node(node_id, "module", module=node_id) for node_id in ("input/x", "2", "0", "1")}
+    blob = json.loads(codec.graph_json(wire.ModelGraph(nodes, (), (), ())))
+    assert [node["id"] for node in blob["nodes"]] == ["input/x", "2", "0", "1"]
+
+
+def test_two_nodes_of_one_id_are_refused() -> None:
+    blob = json.loads(codec.graph_json(serving.graph()))
+    blob["nodes"].append(blob["nodes"][0])
+    with pytest.raises(MalformedError, match="has 5 nodes, but only 4 different ids"):
+        codec.decode_graph(gzip.compress(json.dumps(blob).encode()))
 
 
 def test_a_truncated_graph_is_refused() -> None:
@@ -74,7 +88,7 @@ def test_a_gzip_bomb_is_refused_before_it_unpacks(monkeypatch: pytest.MonkeyPatc
     "change", [{"inputs": ["ghost"]}, {"edges": [{"source": "a", "target": "ghost", "shape": None}]}]
 )
 def test_a_graph_must_hold_what_it_refers_to(change: dict[str, object]) -> None:
-    data = json.loads(codec.to_json(serving.graph())) | change
+    data = json.loads(codec.graph_json(serving.graph())) | change
     with pytest.raises(MalformedError, match=r"refers to 1 nodes that it does not hold, e.g. 'ghost'"):
         codec.decode_graph(gzip.compress(json.dumps(data).encode()))
 

@@ -25,8 +25,8 @@ export interface Edge {
   shape: number[] | null;
 }
 
-export interface ModelGraph {
-  nodes: Record<string, Node>;
+export interface GraphBlob {
+  nodes: Node[];
   edges: Edge[];
   inputs: string[];
   outputs: string[];

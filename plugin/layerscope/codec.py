@@ -80,25 +80,38 @@ def decode_metadata(content: bytes, *, what: str = "the tag's metadata") -> wire
     return metadata
 
 
+def graph_json(graph: wire.ModelGraph) -> bytes:
+    """Return a graph as JSON, a ``GraphBlob``."""
+    return to_json(
+        wire.GraphBlob(
+            tuple(graph.nodes.values()), graph.edges, graph.inputs, graph.outputs, graph.class_name, graph.warnings
+        )
+    )
+
+
 def encode_graph(graph: wire.ModelGraph) -> bytes:
     """Return a graph as gzipped JSON; equal graphs give equal bytes."""
     compressor = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    return compressor.compress(to_json(graph)) + compressor.flush()
+    return compressor.compress(graph_json(graph)) + compressor.flush()
 
 
 def decode_graph(data: bytes, *, what: str = "the graph") -> wire.ModelGraph:
     """Decode a graph from gzipped JSON.
 
     Raises:
-        MalformedError: not gzip, larger than ``MAX_JSON_BYTES`` when unpacked, or an edge names an unknown node.
+        MalformedError: not gzip, larger than ``MAX_JSON_BYTES`` when unpacked, two nodes have one id, or something
+            refers to a node that is not there.
     """
-    graph = from_json(wire.ModelGraph, _gunzip(data, what), what=what)
-    ends = {end for edge in graph.edges for end in (edge.source, edge.target)}
-    parents = {node.parent for node in graph.nodes.values() if node.parent is not None}
-    unknown = (ends | parents | {*graph.inputs, *graph.outputs}) - graph.nodes.keys()
+    blob = from_json(wire.GraphBlob, _gunzip(data, what), what=what)
+    nodes = {node.id: node for node in blob.nodes}
+    if len(nodes) < len(blob.nodes):
+        raise MalformedError(f"{what} has {len(blob.nodes)} nodes, but only {len(nodes)} different ids.")
+    ends = {end for edge in blob.edges for end in (edge.source, edge.target)}
+    parents = {node.parent for node in nodes.values() if node.parent is not None}
+    unknown = (ends | parents | {*blob.inputs, *blob.outputs}) - nodes.keys()
     if unknown:
         raise MalformedError(f"{what} refers to {len(unknown)} nodes that it does not hold, e.g. {min(unknown)!r}.")
-    return graph
+    return wire.ModelGraph(nodes, blob.edges, blob.inputs, blob.outputs, blob.class_name, blob.warnings)
 
 
 def _gunzip(data: bytes, what: str) -> bytes:

@@ -110,6 +110,18 @@ class ModelGraph:
         return to_dot(self)
 
 
+@dataclass(frozen=True)
+class GraphBlob:
+    """A ``ModelGraph`` as it stands in JSON: its nodes in a list, since objects in JavaScript keep no order."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    class_name: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 # --- Numbers per layer -------------------------------------------------------------------------------------------
 
 
@@ -162,7 +174,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class GraphMetadata:
-    """Metadata of kind ``graph``. Values: [gzipped JSON of a ModelGraph, DOT as UTF-8]."""
+    """Metadata of kind ``graph``. Values: [gzipped JSON of a GraphBlob, DOT as UTF-8]."""
 
     kind: str
     name: str

@@ -33,7 +33,7 @@ Answer = tuple[bytes, str]
 
 def _graph_blob(blob: bytes, index: int) -> Answer:
     if index == 0:
-        return codec.to_json(codec.decode_graph(blob)), "application/json"
+        return codec.graph_json(codec.decode_graph(blob)), "application/json"
     return blob, "text/plain"
 
 
