@@ -1,8 +1,9 @@
 /** Log directories that never were: small, seeded, and shaped like what each case is about. */
 
 import type { Backend, Numbers } from "../src/backend";
+import type { ModelGraph } from "../src/graph";
 import type { Tensor } from "../src/safetensors";
-import type { Metadata, ModelGraph, Node, Statistic, TagEntry, TagListing } from "../src/wire";
+import type { Metadata, Node, Statistic, TagEntry, TagListing } from "../src/wire";
 
 export interface Shape {
   /** Names of the leaf layers in order; dots nest them. */
@@ -173,10 +174,10 @@ function parents(layer: string): string[] {
 }
 
 function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelGraph {
-  const nodes: Record<string, Node> = {};
+  const nodes = new Map<string, Node>();
   const node = (id: string, kind: string, changes: Partial<Node> = {}): void => {
-    if (Object.hasOwn(nodes, id)) return;
-    const value: Node = {
+    if (nodes.has(id)) return;
+    nodes.set(id, {
       id,
       kind,
       module: kind === "module" ? id : "",
@@ -192,8 +193,7 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
       total_parameters: 0,
       trainable: null,
       ...changes,
-    };
-    Object.defineProperty(nodes, id, { value, enumerable: true }); // an own property, also if it is "__proto__"
+    });
   };
   node("input", "input", { parent: null, output_shapes: [[8, 1, 8, 8]] });
   leaves.forEach((layer, index) => {

@@ -118,7 +118,7 @@ def main() -> None:
         "hostile": layerscope.trace(Hostile(), torch.zeros(1, 4)),
     }
     lines = [
-        json.dumps([name, json.loads(codec.to_json(graph))], separators=(",", ":")) for name, graph in graphs.items()
+        json.dumps([name, json.loads(codec.graph_json(graph))], separators=(",", ":")) for name, graph in graphs.items()
     ]
     Path(__file__).with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
     for name, graph in graphs.items():

@@ -1,6 +1,7 @@
 // The graphs that the structure page of the gallery shows and the tests lay out: real traces, and made-up extremes.
 
-import type { ModelGraph, Node } from "../src/wire";
+import { type ModelGraph, toGraph } from "../src/graph";
+import type { GraphBlob, Node } from "../src/wire";
 import traces from "./structure.cases.jsonl?raw";
 
 /** A node of a made-up graph: a linear layer at the top, unless `rest` says otherwise. */
@@ -16,11 +17,11 @@ export function node(id: string, rest: Partial<Node> = {}): Node {
 
 /** A graph of `nodes` in order of execution, joined by `edges`, each "source target". */
 export function graphOf(class_name: string, nodes: readonly Node[], edges: readonly [string, string][]): ModelGraph {
-  return {
-    nodes: Object.fromEntries(nodes.map((each) => [each.id, each])),
+  return toGraph({
+    nodes: [...nodes],
     edges: edges.map(([source, target]) => ({ source, target, shape: null })),
     ...{ inputs: [], outputs: [], class_name, warnings: [] },
-  };
+  });
 }
 
 const NO_MODULE = { own_parameters: 0, total_parameters: 0, trainable: null, module: "", class_name: "" };
@@ -89,7 +90,8 @@ export const CASES: ReadonlyMap<string, ModelGraph> = new Map([
   ...traces
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as [string, ModelGraph]),
+    .map((line) => JSON.parse(line) as [string, GraphBlob])
+    .map(([name, blob]): [string, ModelGraph] => [name, toGraph(blob)]),
   ["fan", fan(60)],
   ["chain", chain(400)],
   ["blocks", blocks(24)],

@@ -3,8 +3,9 @@
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import "../src/tokens.css";
+import type { ModelGraph } from "../src/graph";
 import { openingExpansion, type Paint, Structure } from "../src/views/structure";
-import type { ModelGraph, Node } from "../src/wire";
+import type { Node } from "../src/wire";
 import { CASES } from "./structure.cases";
 import "./structure.css";
 
@@ -32,7 +33,7 @@ function Page() {
   const open = address.get("open");
   const expanded = useMemo(() => {
     if (open === null) return openingExpansion(graph);
-    if (open === "*") return new Set(Object.keys(graph.nodes));
+    if (open === "*") return new Set(graph.nodes.keys());
     return new Set(open.split(","));
   }, [graph, open]);
   document.documentElement.classList.toggle("dark", address.has("dark"));

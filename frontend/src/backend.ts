@@ -1,7 +1,8 @@
 /** The HTTP API of the plugin (viewing/http_api.md) as functions. Every URL is relative to this module's own. */
 
+import { type ModelGraph, toGraph } from "./graph";
 import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
-import type { MaximizationStep, ModelGraph, RunListing, TagListing } from "./wire";
+import type { GraphBlob, MaximizationStep, RunListing, TagListing } from "./wire";
 
 /** The numbers of one tag: `values[(step * rows + row) * columns + column]`. */
 export interface Numbers {
@@ -64,7 +65,7 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
       ];
       return toNumbers(await tensors("array", query, signal));
     },
-    graph: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
+    graph: (run, tag, step, signal) => json<GraphBlob>("blob", blob(run, tag, step, 0), signal).then(toGraph),
     tensors: (run, tag, step, signal) => tensors("blob", blob(run, tag, step, 0), signal),
     maximization: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
     imageUrl: (run, tag, step, unit) => url("blob", blob(run, tag, step, unit + 1)),

@@ -1,8 +1,19 @@
-import type { ModelGraph, Node } from "./wire";
+import type { GraphBlob, Node } from "./wire";
 
-/** The node of that id, or undefined; a layer may be called `constructor`. */
+/** The structure as the views read it: its nodes are found by id and stand in order of execution. */
+export interface ModelGraph extends Omit<GraphBlob, "nodes"> {
+  /** Node id -> node. A `Map`, since objects put ids like "0" and "1" first, whatever the order was. */
+  readonly nodes: ReadonlyMap<string, Node>;
+}
+
+/** The graph of a blob; of two nodes of one id the later counts. */
+export function toGraph(blob: GraphBlob): ModelGraph {
+  return { ...blob, nodes: new Map(blob.nodes.map((node) => [node.id, node])) };
+}
+
+/** The node of that id, or undefined. */
 export function nodeOf(graph: ModelGraph | null, id: string | null): Node | undefined {
-  return graph !== null && id !== null && Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
+  return id === null ? undefined : graph?.nodes.get(id);
 }
 
 /** Ids of the nodes around a node, innermost first; from its dotted name where the graph does not have it. */

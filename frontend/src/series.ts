@@ -2,8 +2,9 @@
 
 import { bisectCenter } from "d3-array";
 import type { Numbers } from "./backend";
+import type { ModelGraph } from "./graph";
 import { ancestors } from "./graph";
-import type { ModelGraph, SeriesMetadata, Statistic } from "./wire";
+import type { SeriesMetadata, Statistic } from "./wire";
 
 /** "": a finite number. "nan": measured, but NaN or infinite. "none": nothing was measured. */
 export type Mark = "" | "nan" | "none";
@@ -103,7 +104,7 @@ export function layerRows(series: Series, graph: ModelGraph | null): string[] {
   const layers = series.rows.filter((row, index) => series.owners[index] === row);
   const rows = layers.length ? layers : [...series.rows];
   const containers = new Set(rows.flatMap((row) => ancestors(row, graph)));
-  const order = new Map(Object.keys(graph?.nodes ?? {}).map((id, index) => [id, index]));
+  const order = new Map([...(graph?.nodes.keys() ?? [])].map((id, index) => [id, index]));
   const place = (row: string) => order.get(row) ?? Number.POSITIVE_INFINITY;
   return rows
     .filter((row) => !containers.has(row))

@@ -8,12 +8,13 @@ import type { Backend, Numbers } from "./backend";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
 import { type AllSeries, loadSeries, sortTags, type Tag } from "./data";
 import { type Detail, layerDetail } from "./detail";
+import type { ModelGraph } from "./graph";
 import { ancestors, nodeOf } from "./graph";
 import type { Host } from "./host";
 import { type Resource, resource } from "./resource";
 import { layerRows, type Series } from "./series";
 import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
-import type { AttributionMetadata, ModelGraph, Statistic, TagListing } from "./wire";
+import type { AttributionMetadata, Statistic, TagListing } from "./wire";
 
 /** One way to colour layers: a statistic of a series. */
 export interface Measure {

@@ -2,9 +2,10 @@
 
 import { mockBackend, type Shape } from "../gallery/mock";
 import type { Backend } from "../src/backend";
+import type { ModelGraph } from "../src/graph";
 import type { Host } from "../src/host";
 import { Store } from "../src/store";
-import type { ModelGraph, TagEntry } from "../src/wire";
+import type { TagEntry } from "../src/wire";
 
 export class FakeHost implements Host {
   readonly written: string[] = [];
@@ -53,7 +54,7 @@ export const TYPICAL: Shape = {
 
 /** The opening that the tests give the store: everything at the top. */
 export const opening = (graph: ModelGraph): Set<string> =>
-  new Set(Object.values(graph.nodes).flatMap(({ id, parent }) => (parent === null && id === "blocks" ? [id] : [])));
+  new Set([...graph.nodes.values()].flatMap(({ id, parent }) => (parent === null && id === "blocks" ? [id] : [])));
 
 export interface Opened {
   readonly store: Store;

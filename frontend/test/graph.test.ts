@@ -1,12 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { ancestors, nodeOf } from "../src/graph";
-import type { ModelGraph, Node } from "../src/wire";
+import { ancestors, type ModelGraph, nodeOf, toGraph } from "../src/graph";
+import type { Node } from "../src/wire";
 
 function graph(parents: Record<string, string | null>): ModelGraph {
-  const nodes = Object.fromEntries(
-    Object.entries(parents).map(([id, parent]) => [id, { id, parent, kind: "module", module: id } as Node]),
-  );
-  return { nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] };
+  const nodes = Object.entries(parents).map(([id, parent]) => ({ id, parent, kind: "module", module: id }) as Node);
+  return toGraph({ nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] });
 }
 
 describe("ancestors", () => {
@@ -25,7 +23,7 @@ describe("ancestors", () => {
 
 test("a node is found by its own id only, whatever it is called", () => {
   const known = graph({ a: null });
-  expect(nodeOf(known, "a")).toBe(known.nodes.a);
+  expect(nodeOf(known, "a")).toBe(known.nodes.get("a"));
   for (const id of ["constructor", "__proto__", "toString", ""]) expect(nodeOf(known, id)).toBeUndefined();
   expect(nodeOf(graph(JSON.parse('{"__proto__": null}')), "__proto__")?.id).toBe("__proto__");
 });

@@ -2,19 +2,19 @@
 
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { expect } from "vitest";
+import type { ModelGraph } from "../src/graph";
 import { solveWithGraphviz } from "../src/layout/graphviz";
 import { hierarchyOf, pathTo, visibleBox } from "../src/layout/hierarchy";
 import { layOut, type Picture, type PlacedBox, type Sizes } from "../src/layout/picture";
 import type { Problem } from "../src/layout/problem";
 import { type LayoutWorker, type Reply, type Request, Solver } from "../src/layout/solver";
-import type { ModelGraph } from "../src/wire";
 
 export const HEADER = 34;
 
 /** Sizes by kind and class only: equal blocks must measure the same. */
 export function sizesOf(graph: ModelGraph): Sizes {
   return {
-    box: (id) => ({ width: 80 + 8 * (graph.nodes[id]?.class_name.length ?? 0), height: 68 }),
+    box: (id) => ({ width: 80 + 8 * (graph.nodes.get(id)?.class_name.length ?? 0), height: 68 }),
     header: () => ({ width: 240, height: HEADER }),
   };
 }
@@ -53,12 +53,12 @@ export async function drawn(graph: ModelGraph, expanded: ReadonlySet<string>) {
   return { picture, problems: worker.solved };
 }
 
-export const everything = (graph: ModelGraph) => new Set(Object.keys(graph.nodes));
+export const everything = (graph: ModelGraph) => new Set(graph.nodes.keys());
 
 /** Every box on view is in the picture once; siblings lie apart, and children inside their container. */
 export function expectBoxesInOrder(graph: ModelGraph, expanded: ReadonlySet<string>, picture: Picture): void {
   const hierarchy = hierarchyOf(graph);
-  const onView = Object.keys(graph.nodes).filter((id) => {
+  const onView = [...graph.nodes.keys()].filter((id) => {
     const path = pathTo(hierarchy, id);
     return path.slice(0, -1).every((step) => expanded.has(step));
   });

@@ -4,6 +4,7 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { describe, expect, test } from "vitest";
 import { blocks, CASES, fan, graphOf, node } from "../gallery/structure.cases";
+import type { ModelGraph } from "../src/graph";
 import { solveAsColumn } from "../src/layout/column";
 import { solveWithGraphviz, toDot } from "../src/layout/graphviz";
 import { layOut, MAX_PORTS } from "../src/layout/picture";
@@ -17,17 +18,16 @@ import {
   type Solution,
   WALL,
 } from "../src/layout/problem";
-import type { ModelGraph } from "../src/wire";
 import { drawn, everything, expectBoxesInOrder, expectEdgesToJoin, sizesOf } from "./layout.geometry";
 
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
 
 /** The same graph, every id replaced by one that says nothing and is as long as it likes. */
 function renamed(graph: ModelGraph): ModelGraph {
-  const ids = Object.keys(graph.nodes);
+  const ids = [...graph.nodes.keys()];
   const fresh = new Map(ids.map((id, i) => [id, `"};${"x".repeat(i)}`]));
   const name = (id: string) => fresh.get(id) ?? id;
-  const nodes = Object.values(graph.nodes).map((each) => ({
+  const nodes = [...graph.nodes.values()].map((each) => ({
     ...each,
     id: name(each.id),
     parent: each.parent === null ? null : name(each.parent),
@@ -109,7 +109,7 @@ describe("equal blocks", () => {
 describe("size", () => {
   test("300 boxes in one container", async () => {
     const { nodes, edges } = fan(298);
-    const inside = Object.values(nodes).map((each) => ({ ...each, parent: "all" }));
+    const inside = [...nodes.values()].map((each) => ({ ...each, parent: "all" }));
     const graph = graphOf(
       "Full",
       [node("all"), ...inside],

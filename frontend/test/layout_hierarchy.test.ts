@@ -3,15 +3,15 @@
 
 import { describe, expect, test } from "vitest";
 import { blocks, CASES, chain, graphOf, node } from "../gallery/structure.cases";
+import type { ModelGraph } from "../src/graph";
 import { hierarchyOf, nameOf, openingExpansion, pathTo, visibleBox } from "../src/layout/hierarchy";
-import type { ModelGraph } from "../src/wire";
 
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
 
 /** Leaves and closed containers on view; an open container is a frame around its boxes. */
 function boxesOnView(graph: ModelGraph, expanded: ReadonlySet<string>): number {
   const hierarchy = hierarchyOf(graph);
-  const shown = Object.keys(graph.nodes).filter((id) => !expanded.has(id));
+  const shown = [...graph.nodes.keys()].filter((id) => !expanded.has(id));
   return shown.filter((id) => pathTo(hierarchy, id).every((step) => step === id || expanded.has(step))).length;
 }
 
@@ -70,6 +70,20 @@ describe("the tree", () => {
     expect(children.get(null)?.slice(0, 3)).toEqual(["input/image", "stem", "stage1"]);
   });
 
+  test("ids that are numbers stand in order of execution too, children after their parents", () => {
+    const nodes = [
+      ...[node("wide"), node("2"), node("2.1", { parent: "2" }), node("2.0", { parent: "2" })],
+      ...[node("0", { parent: "wide" }), node("1", { parent: "0" })],
+    ];
+    const graph = graphOf("Numbered", nodes, []);
+    const { children, parent } = hierarchyOf(graph);
+    expect(children.get(null)).toEqual(["wide", "2"]);
+    expect(children.get("2")).toEqual(["2.1", "2.0"]);
+    expect(pathTo(hierarchyOf(graph), "1")).toEqual(["wide", "0", "1"]);
+    expect([...parent.keys()]).toEqual(nodes.map(({ id }) => id));
+    expect([...openingExpansion(graph)]).toEqual(["wide", "2", "0"]);
+  });
+
   test("a parent that is missing, later or the node itself counts as the top", () => {
     const nodes = [
       node("lost", { parent: "nowhere" }),
@@ -95,7 +109,7 @@ describe("the tree", () => {
 
   test("names are relative to the enclosing module and tell calls apart", () => {
     const cnn = graphNamed("cnn");
-    const name = (graph: ModelGraph, id: string) => nameOf(graph, graph.nodes[id] ?? node(""));
+    const name = (graph: ModelGraph, id: string) => nameOf(graph, graph.nodes.get(id) ?? node(""));
     expect(name(cnn, "stage1.0.conv1")).toBe("conv1");
     expect(name(cnn, "stage1.0.relu#1")).toBe("relu#1");
     expect(name(cnn, "input/image")).toBe("image");

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Numbers } from "../src/backend";
+import { type ModelGraph, toGraph } from "../src/graph";
 import { joinSeries, layerRows, nearest, nearestIndex, type Series } from "../src/series";
-import type { ModelGraph, Node, SeriesMetadata } from "../src/wire";
+import type { Node, SeriesMetadata } from "../src/wire";
 
 const NORM = { name: "norm", scale: "log", help: "" };
 const MEAN = { name: "mean", scale: "signed", help: "" };
@@ -26,11 +27,9 @@ function part(
   };
 }
 
-function graph(parents: Record<string, string | null>): ModelGraph {
-  const nodes = Object.fromEntries(
-    Object.entries(parents).map(([id, parent]) => [id, { id, parent, kind: "module", module: id } as Node]),
-  );
-  return { nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] };
+function graph(parents: Record<string, string | null>, order = Object.keys(parents)): ModelGraph {
+  const nodes = order.map((id) => ({ id, parent: parents[id] ?? null, kind: "module", module: id }) as Node);
+  return toGraph({ nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] });
 }
 
 const nan = Number.NaN;
@@ -111,6 +110,13 @@ describe("rows of layers × steps", () => {
     const known = graph({ stem: null, block: null, "block.a": "block", "block.b": "block", head: null });
     expect(layerRows(series, known)).toEqual(["stem", "block.a", "block.b", "head", "unknown"]);
     expect(layerRows(series, null)).toEqual(["head", "block.b", "block.a", "unknown", "stem"]);
+  });
+
+  test("stand in graph order also where their names are numbers", () => {
+    const series = joinSeries([part(["0", "1", "2"], [0], [1, 2, 3])]) as Series;
+    const known = graph({}, ["2", "0", "1"]);
+    expect([...known.nodes.keys()]).toEqual(["2", "0", "1"]);
+    expect(layerRows(series, known)).toEqual(["2", "0", "1"]);
   });
 
   test("are the parameters where no layer has a row of its own", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
 import { mockBackend } from "../gallery/mock";
 import type { Backend, Numbers } from "../src/backend";
+import type { ModelGraph } from "../src/graph";
 import { Store } from "../src/store";
 import { decodeSelection } from "../src/url";
-import type { ModelGraph, RunListing } from "../src/wire";
+import type { Node, RunListing } from "../src/wire";
 import { deferred, FakeHost, listingOf, opened, opening, settled, TYPICAL } from "./fakes";
 
 const STEPS = [0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500];
@@ -210,8 +211,8 @@ describe("layers", () => {
     const { store } = await opened(TYPICAL, `#&${OURS}.layer=head%231`, {
       graph: async (...args) => {
         const graph = await mockBackend(TYPICAL).graph(...args);
-        const head = graph.nodes.head as ModelGraph["nodes"][string];
-        return { ...graph, nodes: { ...graph.nodes, "head#1": { ...head, id: "head#1", call: 1 } } };
+        const head = graph.nodes.get("head") as Node;
+        return { ...graph, nodes: new Map([...graph.nodes, ["head#1", { ...head, id: "head#1", call: 1 }]]) };
       },
     });
     expect(store.layerRowNames.value).toEqual(["head", "head.weight", "head.bias"]);

@@ -3,8 +3,8 @@
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { blocks, CASES, chain, graphOf, node } from "../gallery/structure.cases";
+import type { ModelGraph } from "../src/graph";
 import { type Paint, Structure, type StructureProps } from "../src/views/structure";
-import type { ModelGraph } from "../src/wire";
 
 const PANE = { width: 700, height: 500 };
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
@@ -55,13 +55,13 @@ function box(id: string): SVGGElement {
   return found;
 }
 const classes = (id: string) => [...box(id).classList];
-const everything = (graph: ModelGraph) => new Set(Object.keys(graph.nodes));
+const everything = (graph: ModelGraph) => new Set(graph.nodes.keys());
 
 describe("boxes", () => {
   test("each carries its id, its name and what is inside", async () => {
     const graph = graphNamed("cnn");
     await show(graph, { expanded: new Set(["stem"]) });
-    const tops = Object.values(graph.nodes).filter(({ parent }) => parent === null || parent === "stem");
+    const tops = [...graph.nodes.values()].filter(({ parent }) => parent === null || parent === "stem");
     expect(boxes().map(({ dataset }) => dataset.node)).toEqual(tops.map(({ id }) => id));
     expect(screen.getByLabelText("stage1, Sequential, 2 boxes inside")).toBe(box("stage1"));
     expect(box("stage1").getAttribute("aria-expanded")).toBe("false");
@@ -110,7 +110,7 @@ describe("boxes", () => {
     const before = document.querySelectorAll("img, script, iframe").length;
     await show(graph, { expanded: everything(graph), selected: "layers.<img src=x onerror=alert(1)>" });
     expect(document.querySelectorAll("img, script, iframe").length).toBe(before);
-    expect(boxes().map(({ dataset }) => dataset.node)).toEqual(Object.keys(graph.nodes));
+    expect(boxes().map(({ dataset }) => dataset.node)).toEqual([...graph.nodes.keys()]);
     expect(box("layers.שכבה").querySelector("text")?.textContent).toBe("שכבה");
     const crumb = screen.getByRole("navigation").textContent;
     expect(crumb).toContain("<img src=x onerror=alert(1)>");

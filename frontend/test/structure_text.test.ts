@@ -60,7 +60,7 @@ describe("viewport", () => {
     const here = { x: 200, y: 200, width: 100, height: 60 };
     expect(scaleOf(brought(at, here, pane))).toEqual({ k: 0.5, x: 0, y: 0 });
     const below = { ...here, y: 2000 };
-    expect(scaleOf(brought(at, below, pane))).toEqual({ k: 0.5, x: 0, y: 500 - 28 - 2060 * 0.5 });
+    expect(scaleOf(brought(at, below, pane))).toEqual({ k: 0.5, x: 0, y: 500 - 52 - 2060 * 0.5 }); // above the zoom buttons
     const left = { ...here, x: -1000 };
     expect(scaleOf(brought(at, left, pane))).toEqual({ k: 0.5, x: 28 + 500, y: 0 });
   });

@@ -1,6 +1,7 @@
 // The call tree of a graph: which boxes stand in which container, and which of them are on view.
 
-import type { ModelGraph, Node } from "../wire";
+import type { ModelGraph } from "../graph";
+import type { Node } from "../wire";
 
 export interface Hierarchy {
   /** Boxes directly inside each container, in order of execution; the key null is the top of the model. */
@@ -17,7 +18,7 @@ export function hierarchyOf(graph: ModelGraph): Hierarchy {
   if (known) return known;
   const children = new Map<string | null, string[]>([[null, []]]);
   const parent = new Map<string, string | null>();
-  for (const node of Object.values(graph.nodes)) {
+  for (const node of graph.nodes.values()) {
     const container = node.parent !== null && parent.has(node.parent) ? node.parent : null;
     parent.set(node.id, container);
     const siblings = children.get(container);
@@ -49,7 +50,7 @@ export function nameOf(graph: ModelGraph, node: Node): string {
   if (node.kind !== "module") return node.kind === "function" ? node.op || node.id : lastSegment(node.id);
   const call = node.call > 0 ? `#${node.call}` : "";
   if (!node.module) return node.id;
-  const enclosing = node.parent === null ? "" : (graph.nodes[node.parent]?.module ?? "");
+  const enclosing = node.parent === null ? "" : (graph.nodes.get(node.parent)?.module ?? "");
   if (enclosing && node.module.startsWith(`${enclosing}.`)) return node.module.slice(enclosing.length + 1) + call;
   return (enclosing ? lastSegment(node.module) : node.module) + call;
 }

@@ -1,6 +1,6 @@
 // The picture: every visible box and edge in absolute coordinates, composed from one layout per container, inside out.
 
-import type { ModelGraph } from "../wire";
+import type { ModelGraph } from "../graph";
 import { type Hierarchy, hierarchyOf, pathTo } from "./hierarchy";
 import { ANYWHERE, type Problem, type ProblemEdge, type Solution, WALL } from "./problem";
 

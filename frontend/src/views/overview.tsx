@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { formatCount, formatShape, plural } from "../format";
+import type { ModelGraph } from "../graph";
 import { nodeOf } from "../graph";
 import type { Store } from "../store";
-import type { ModelGraph } from "../wire";
 import { Waiting } from "./words";
 
 /** The model as a whole: what it is, what to know before trusting the picture, and where to go from here. */
@@ -78,7 +78,7 @@ export function totals(graph: ModelGraph): Totals {
   let frozen = 0;
   let modules = 0;
   let functions = 0;
-  for (const node of Object.values(graph.nodes)) {
+  for (const node of graph.nodes.values()) {
     if (node.kind === "function") functions++;
     if (node.kind !== "module") continue;
     modules++;

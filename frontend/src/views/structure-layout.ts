@@ -1,10 +1,10 @@
 // The layout of what is on view, kept up to date: a newer request drops the older one, the old picture stays meanwhile.
 
 import { useEffect, useState } from "preact/hooks";
+import type { ModelGraph } from "../graph";
 import { hierarchyOf } from "../layout/hierarchy";
 import { layOut, type Picture, type Sizes } from "../layout/picture";
 import { pageSolver, type Solver } from "../layout/solver";
-import type { ModelGraph } from "../wire";
 import { boxSize, headerSize, shapeOf, wordsOf } from "./structure-text";
 
 let solver: Solver | undefined;
@@ -12,7 +12,7 @@ let solver: Solver | undefined;
 export function sizesFor(graph: ModelGraph): Sizes {
   const { children } = hierarchyOf(graph);
   const nodeOf = (id: string) => {
-    const node = graph.nodes[id];
+    const node = graph.nodes.get(id);
     if (!node) throw new Error(`The graph has no node "${id}".`);
     return node;
   };

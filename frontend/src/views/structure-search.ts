@@ -1,7 +1,8 @@
 // Which boxes a search or a selection lights up.
 
+import type { ModelGraph } from "../graph";
 import { hierarchyOf, nameOf, pathTo, visibleBox } from "../layout/hierarchy";
-import type { ModelGraph, Node } from "../wire";
+import type { Node } from "../wire";
 
 /** True if `query` (any case) is part of the node's id, qualified name, shown name, class or operation. */
 export function matches(graph: ModelGraph, node: Node, query: string): boolean {
@@ -24,7 +25,7 @@ export function search(graph: ModelGraph, expanded: ReadonlySet<string>, query: 
   const hierarchy = hierarchyOf(graph);
   const boxes = new Set<string>();
   let [count, hidden] = [0, 0];
-  for (const node of Object.values(graph.nodes)) {
+  for (const node of graph.nodes.values()) {
     if (!matches(graph, node, query)) continue;
     const box = visibleBox(hierarchy, expanded, node.id) ?? node.id;
     count += 1;

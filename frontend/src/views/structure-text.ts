@@ -1,8 +1,9 @@
 // What is written in the boxes of the structure, and how much room it takes.
 
+import type { ModelGraph } from "../graph";
 import { nameOf } from "../layout/hierarchy";
 import type { Size } from "../layout/picture";
-import type { ModelGraph, Node } from "../wire";
+import type { Node } from "../wire";
 
 /** The fonts of the picture; the sizes are those of tokens.css. */
 export type Role = "name" | "class" | "mono" | "pill";

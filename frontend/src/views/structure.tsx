@@ -2,9 +2,10 @@
 
 import type { JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import type { ModelGraph } from "../graph";
 import { hierarchyOf, nameOf, pathTo, visibleBox } from "../layout/hierarchy";
 import type { PlacedBox } from "../layout/picture";
-import type { ModelGraph, Node } from "../wire";
+import type { Node } from "../wire";
 import { Box, type Paint, Wall } from "./structure-boxes";
 import { Definitions, Edges } from "./structure-edges";
 import { type LaidOut, useLayout } from "./structure-layout";
@@ -101,7 +102,7 @@ function Scene({ graph, selected, query, paint, onSelect, onToggle, laidOut, id 
     const hits = search(graph, expanded, query);
     const holder = selected === null ? null : visibleBox(hierarchy, expanded, selected);
     const boxes = picture.boxes.flatMap((box) => {
-      const node = graph.nodes[box.id];
+      const node = graph.nodes.get(box.id);
       return node ? [{ box, node }] : [];
     });
     const open = boxes.filter(({ box }) => box.expanded);
@@ -226,7 +227,7 @@ function Breadcrumb({ graph, selected, onSelect }: Pick<StructureProps, "graph" 
         {graph.class_name || "model"}
       </button>
       {path.map((id, i) => {
-        const node = graph.nodes[id];
+        const node = graph.nodes.get(id);
         return (
           <span key={id}>
             <i aria-hidden="true">›</i>
@@ -267,7 +268,7 @@ function Note({ laidOut, problem, query, graph }: NoteProps) {
     parts.push(`plain layout for ${listed}: Graphviz gave none`);
   }
   if (problem) parts.push(`no layout: ${problem}`);
-  if (Object.keys(graph.nodes).length === 0) parts.push("this graph has no nodes");
+  if (graph.nodes.size === 0) parts.push("this graph has no nodes");
   return (
     <p class="structure-note" role="status">
       {parts.join(" · ")}
