@@ -101,14 +101,14 @@ def serving(logdir: Path, log: Path, *arguments: str) -> Iterator[TensorBoard]:
             process.wait(DEADLINE)
 
 
-def statistics(step: int, layers: tuple[str, ...] = ("a", "a.weight", "b")) -> wire.Statistics:
-    """Return statistics whose values tell step, layer and column: step * 100 + layer * 10 + column."""
+def statistics(step: int, layers: tuple[str, ...] = ("a", "a.weight", "b"), session: int = 0) -> wire.Statistics:
+    """Return statistics whose values tell all: session * 10,000 + step * 100 + layer * 10 + column."""
     rows = np.arange(len(layers))[:, None]
     return wire.Statistics(
         layers=layers,
         owners=tuple(layer.removesuffix(".weight") for layer in layers),
         statistics=("norm", "mean"),
-        values=(step * 100 + rows * 10 + np.arange(2)).astype(np.float32),
+        values=(session * 10_000 + step * 100 + rows * 10 + np.arange(2)).astype(np.float32),
         histogram=(step + rows + np.arange(3)).astype(np.float32),
         edges=(-2.0, -1.0, 1.0, 2.0),
     )

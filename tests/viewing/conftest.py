@@ -104,11 +104,12 @@ def _write_torn(run: Path) -> None:
 
 
 def _write_restarted(run: Path) -> None:
-    for steps, layers in ((range(4), ("a", "b")), (range(2, 5), ("a", "b")), (range(5, 7), ("a", "b", "lora"))):
+    sessions = ((range(4), ("a", "b")), (range(2, 5), ("a", "b")), (range(3, 7), ("a", "b", "lora")))
+    for session, (steps, layers) in enumerate(sessions):
         with SummaryWriter(str(run)) as user:
             writer = MessageWriter(user)
             for step in steps:
-                writer.series("gradients", serving.statistics(step, layers), step=step)
+                writer.series("gradients", serving.statistics(step, layers, session), step=step)
 
 
 @pytest.fixture(scope="session", params=serving.LOADERS, ids=["rust", "python"])

@@ -66,9 +66,9 @@ def test_a_restart_serves_each_step_once(tensorboard: TensorBoard) -> None:
         tuple(entry["metadata"]["layers"]): entry["tag"] for entry in listing["tags"] if entry["kind"] == "series"
     }
     # The set of layers changed, so a new tag began; the first holds each of its steps once.
-    assert list(by_layers) == [("a", "b"), ("a", "b", "lora")] or list(by_layers) == [("a", "b", "lora"), ("a", "b")]
+    assert by_layers.keys() == {("a", "b"), ("a", "b", "lora")}
     arrays = tensorboard.get("array", run="restarted", tag=by_layers["a", "b"]).arrays()
     np.testing.assert_array_equal(arrays["steps"], [0, 1, 2, 3, 4])
-    np.testing.assert_array_equal(arrays["values"][:, 0, 0], [0, 100, 200, 300, 400])
+    np.testing.assert_array_equal(arrays["values"][:, 0, 0], [0, 100, 10200, 10300, 10400])
     arrays = tensorboard.get("array", run="restarted", tag=by_layers["a", "b", "lora"]).arrays()
-    np.testing.assert_array_equal(arrays["steps"], [5, 6])
+    np.testing.assert_array_equal(arrays["steps"], [3, 4, 5, 6])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from tensorboard.context import RequestContext
 
 from layerscope import codec, wire
 from layerscope.errors import LayerscopeError, MalformedError, NotFoundError
+from layerscope.viewing.joining import Part, join
 from layerscope.viewing.store import Store
 
 # Steps kept by plugin name; 0 keeps all.
@@ -27,8 +33,10 @@ def read(logdir: str | PathLike[str]) -> dict[str, wire.Run]:
         logdir: the directory given to ``tensorboard --logdir``; runs are its sub-directories ("." for itself).
 
     Raises:
-        NotFoundError: no run below ``logdir`` holds anything of ours.
+        NotFoundError: there is no such directory, or no run below it holds anything of ours.
     """
+    if not fspath(logdir).partition("://")[1] and not Path(logdir).is_dir():
+        raise NotFoundError("directory", fspath(logdir), [], where="this machine")
     multiplexer = EventMultiplexer(tensor_size_guidance=_KEEP_ALL)
     multiplexer.AddRunsFromDirectory(fspath(logdir))
     multiplexer.Reload()
@@ -42,30 +50,37 @@ def read(logdir: str | PathLike[str]) -> dict[str, wire.Run]:
 def _run(store: Store, name: str) -> wire.Run:
     listing = store.tags(name)
     found: dict[str, Any] = {kind: {} for kind in wire.KINDS}
+    scalars: dict[str, Any] = {}
     problems: list[str] = []
     for entry in listing.tags:
         if entry.metadata is None:
             problems.append(entry.problem)
             continue
-        try:
+        with _noting(problems):
             _READERS[entry.kind](store, name, entry, found[entry.kind])
-        except LayerscopeError as error:
-            problems.append(str(error))
+    for tag in listing.scalars:
+        with _noting(problems):
+            arrays = store.scalar(name, tag)
+            scalars[tag] = (arrays.steps, arrays.values[:, 0, 0].astype(np.float64))
     return wire.Run(
         name=name,
         graph=found["graph"].get("model"),
-        series=_with_histograms(found["series"], found["histograms"]),
+        series={series: _series(parts, found["histograms"].get(series)) for series, parts in found["series"].items()},
         samples=found["samples"],
         attributions=found["attribution"],
         maximizations=found["maximization"],
-        scalars={tag: _scalar(store, name, tag) for tag in listing.scalars},
+        scalars=scalars,
         problems=tuple(problems),
     )
 
 
-def _scalar(store: Store, run: str, tag: str) -> tuple[Any, Any]:
-    arrays = store.scalar(run, tag)
-    return arrays.steps, arrays.values[:, 0, 0].astype(np.float64)
+@contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """Add to ``problems`` what cannot be read; the rest is read all the same."""
+    try:
+        yield
+    except LayerscopeError as error:
+        problems.append(str(error))
 
 
 def _read_graph(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
@@ -73,59 +88,36 @@ def _read_graph(store: Store, run: str, entry: wire.TagEntry, found: dict[str, A
     found[entry.metadata.name] = codec.decode_graph(store.blob(run, entry.tag, entry.steps[-1]))
 
 
-def _read_series(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
+def _read_series(store: Store, run: str, entry: wire.TagEntry, found: dict[str, list[Part]]) -> None:
     metadata = entry.metadata
     assert isinstance(metadata, wire.SeriesMetadata)
-    arrays = store.array(run, entry.tag)
     names = tuple(statistic.name for statistic in metadata.statistics)
-    series = wire.Series(arrays.steps, metadata.layers, names, arrays.values)
-    found[metadata.name] = _joined(found[metadata.name], series) if metadata.name in found else series
+    part = Part(metadata.layers, names, store.array(run, entry.tag))
+    found.setdefault(metadata.name, []).append(part)
 
 
-def _joined(first: wire.Series, second: wire.Series) -> wire.Series:
-    """Join two tags of one series, between which the set of layers changed; NaN where a layer was not there."""
-    layers = tuple(dict.fromkeys((*first.layers, *second.layers)))
-    statistics = tuple(dict.fromkeys((*first.statistics, *second.statistics)))
-    steps = np.union1d(first.steps, second.steps)
-    values = np.full((len(steps), len(layers), len(statistics)), np.nan, dtype=np.float32)
-    for part in (first, second):
-        at = np.ix_(
-            np.searchsorted(steps, part.steps).tolist(),
-            [layers.index(layer) for layer in part.layers],
-            [statistics.index(statistic) for statistic in part.statistics],
-        )
-        values[at] = part.values
-    return wire.Series(steps, layers, statistics, values)
+def _read_histograms(store: Store, run: str, entry: wire.TagEntry, found: dict[str, list[Part]]) -> None:
+    metadata = entry.metadata
+    assert isinstance(metadata, wire.HistogramsMetadata)
+    bins = tuple(itertools.pairwise(metadata.edges))
+    part = Part(metadata.layers, bins, store.array(run, entry.tag))
+    found.setdefault(metadata.name, []).append(part)
 
 
-def _read_histograms(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
-    assert isinstance(entry.metadata, wire.HistogramsMetadata)
-    arrays = store.array(run, entry.tag)
-    # Of a series whose set of layers changed, the histograms of the last set are kept.
-    known = found.get(entry.metadata.name)
-    if known is None or arrays.steps[-1] > known[1].steps[-1]:
-        found[entry.metadata.name] = (entry.metadata, arrays)
-
-
-def _with_histograms(series: dict[str, wire.Series], histograms: dict[str, Any]) -> dict[str, wire.Series]:
-    out = dict(series)
-    for name, (metadata, arrays) in histograms.items():
-        if name not in out:
-            continue
-        rows = [metadata.layers.index(layer) if layer in metadata.layers else -1 for layer in out[name].layers]
-        absent = np.array(rows) == -1
-        counts = arrays.values[:, rows]
-        counts[:, absent] = np.nan
-        out[name] = wire.Series(
-            out[name].steps,
-            out[name].layers,
-            out[name].statistics,
-            out[name].values,
-            histogram=counts,
-            histogram_steps=arrays.steps,
-            edges=metadata.edges,
-        )
-    return out
+def _series(parts: list[Part], histograms: list[Part] | None) -> wire.Series:
+    joined = join(parts)
+    series = wire.Series(joined.steps, joined.layers, tuple(map(str, joined.columns)), joined.values)
+    if not histograms:
+        return series
+    last = max(histograms, key=lambda part: float(part.arrays.wall_times[-1]))
+    # Counts of other bins cannot stand in one array with these.
+    counts = join([part for part in histograms if part.columns == last.columns])
+    rows = [counts.layers.index(layer) if layer in counts.layers else -1 for layer in joined.layers]
+    histogram = counts.values[:, rows]
+    histogram[:, np.array(rows) == -1] = np.nan
+    bins: Any = last.columns
+    edges = (*(low for low, _ in bins), *(high for _, high in bins[-1:]))
+    return replace(series, histogram=histogram, histogram_steps=counts.steps, edges=edges)
 
 
 def _read_samples(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Reads the messages of a log directory through a TensorBoard data provider, and through nothing else.
 
 Going through the provider makes both of TensorBoard's loaders, remote log directories and hosted experiments work.
-Every call is filtered by run and tag: one answer of the Rust loader over 256 MiB fails.
+Values are read one run and tag at a time, and never more than ``MAX_READ_BYTES`` of them: one answer of the Rust loader
+over 256 MiB fails. The writer begins another tag long before that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard import errors as tensorboard_errors
 from tensorboard.context import RequestContext
 from tensorboard.data.provider import DataProvider, RunTagFilter
 
@@ -19,6 +21,9 @@ from layerscope.errors import MalformedError, NotFoundError, WireError
 
 _ALL_STEPS = 10**9
 """How many steps to ask a provider for: as many as TensorBoard kept."""
+
+MAX_READ_BYTES = 224 << 20
+"""Of a tag that holds more, as many steps are read as fit, the last among them."""
 
 
 class Arrays:
@@ -97,7 +102,9 @@ class Store:
         else:
             raise MalformedError(f"tag {tag!r} is of kind {metadata.kind!r}: it holds blobs, not an array.")
         shape = (len(metadata.layers), columns)
-        data = self._read(self._provider.read_tensors, wire.KINDS[metadata.kind].plugin_name, run, tag)
+        steps = max(1, MAX_READ_BYTES // max(1, 4 * shape[0] * shape[1]))
+        plugin_name = wire.KINDS[metadata.kind].plugin_name
+        data = self._read(self._provider.read_tensors, plugin_name, run, tag, steps=min(steps, _ALL_STEPS))
         for datum in data:
             if datum.numpy.shape != shape or datum.numpy.dtype.kind != "f":
                 raise MalformedError(
@@ -178,11 +185,16 @@ class Store:
             for plugin_name, is_tensor in ways
         ]
 
-    def _read(self, method: Callable[..., Any], plugin_name: str, run: str, tag: str) -> Sequence[Any]:
+    def _read(
+        self, method: Callable[..., Any], plugin_name: str, run: str, tag: str, *, steps: int = _ALL_STEPS
+    ) -> Sequence[Any]:
         try:
-            result = self._call(method, plugin_name, run, tag, downsample=_ALL_STEPS)
-        except (ValueError, TypeError, IndexError, KeyError) as error:  # what providers raise on a malformed tensor
-            raise MalformedError(f"tag {tag!r} of run {run!r} holds a value that cannot be read: {error}") from error
+            result = self._call(method, plugin_name, run, tag, downsample=steps)
+        except tensorboard_errors.PublicError:
+            raise
+        except Exception as error:  # each provider has its own for a malformed tensor, or for an answer too large
+            words = str(error).partition("\n")[0]
+            raise MalformedError(f"tag {tag!r} of run {run!r} holds a value that cannot be read: {words}") from error
         data = result.get(run, {}).get(tag, [])
         if not data:
             raise NotFoundError("tag", tag, [], where=f"run {run!r}")

@@ -10,6 +10,7 @@ Python loader.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ from tensorboard.util import tensor_util
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError
+
+TAG_BYTES = 64 << 20
 
 
 class SummaryWriter(Protocol):
@@ -32,7 +35,9 @@ class MessageWriter:
     """Writes graph, series, maps and images as summaries.
 
     The tag of a message is ``layerscope/<kind>/<name>/<digest of its metadata>``: TensorBoard keeps only the first
-    metadata of a tag, so when the set of layers changes, also between restarts, another tag begins.
+    metadata of a tag, so when the set of layers changes, also between restarts, another tag begins. So it does, with
+    ``/1``, ``/2``, ... at the end, after every ``TAG_BYTES`` of arrays: readers get the values of a tag in one answer,
+    whose size is limited.
 
     Args:
         summary_writer: the user's SummaryWriter.
@@ -49,6 +54,7 @@ class MessageWriter:
             )
         self._summary_writer = summary_writer
         self._described: set[str] = set()
+        self._written: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
 
     def graph(self, graph: wire.ModelGraph, *, step: int = 0, name: str = "model") -> None:
@@ -98,7 +104,11 @@ class MessageWriter:
         content = codec.encode_metadata(metadata)
         tag = f"layerscope/{kind.name}/{metadata.name}/{hashlib.sha256(content).hexdigest()[:8]}"
         if kind.tensor:
-            tensor = tensor_util.make_tensor_proto(np.asarray(value, dtype=np.float32))
+            array = np.asarray(value, dtype=np.float32)
+            tensor = tensor_util.make_tensor_proto(array)
+            filled = self._written[tag] // TAG_BYTES
+            self._written[tag] += array.nbytes
+            tag = f"{tag}/{filled}" if filled else tag
         else:
             tensor = _blob_sequence(list(value))
         summary = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
@@ -126,8 +136,8 @@ def _summary_metadata(kind: wire.Kind, content: bytes) -> Any:
 
 
 def _compact(array: NDArray[Any]) -> NDArray[Any]:
-    """Return floats as float16, which is enough to show, unless that would overflow; other types as they are."""
+    """Return floats as float16, which is enough to show, or float32 where float16 would lose digits."""
     if array.dtype.kind != "f":
         return array
     largest = np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
-    return array.astype(np.float16 if largest < np.finfo(np.float16).max else np.float32)
+    return array.astype(np.float16 if 2**-4 <= largest < np.finfo(np.float16).max else np.float32)

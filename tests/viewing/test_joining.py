@@ -1,0 +1,38 @@
+"""Tags of one series become one array; where they hold the same step, the last wall time wins."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from layerscope.viewing.joining import Part, join
+from layerscope.viewing.store import Arrays
+
+
+def _part(layers: str, columns: str, steps: range, wall_time: float) -> Part:
+    shape = (len(layers), len(columns))
+    return Part(
+        tuple(layers),
+        tuple(columns),
+        Arrays((step, wall_time + step, np.full(shape, wall_time + step, np.float32)) for step in steps),
+    )
+
+
+def test_the_last_wall_time_wins_in_any_order_of_tags() -> None:
+    parts = [_part("ab", "x", range(3), 0), _part("bc", "xy", range(1, 4), 100), _part("a", "y", range(2, 3), 50)]
+    nan = np.nan
+    for order in itertools.permutations(parts):
+        joined = join(order)
+        assert joined.layers == ("a", "b", "c")
+        assert joined.columns == ("x", "y")
+        np.testing.assert_array_equal(joined.steps, [0, 1, 2, 3])
+        np.testing.assert_array_equal(joined.values[:, 0, 0], [0, nan, nan, nan])
+        np.testing.assert_array_equal(joined.values[:, 1, 0], [0, 101, 102, 103])
+        np.testing.assert_array_equal(joined.values[:, 2, 1], [nan, 101, 102, 103])
+
+
+def test_of_one_tag_the_last_wall_time_of_a_step_wins() -> None:
+    data = [(0, 1.0, np.full((1, 1), 1)), (1, 9.0, np.full((1, 1), 2)), (1, 3.0, np.full((1, 1), 3))]
+    for order in itertools.permutations(data):
+        np.testing.assert_array_equal(Arrays(order).values[:, 0, 0], [1, 2])
