@@ -115,6 +115,43 @@ def test_restores_flags_gradients_hooks_and_random_states(fails: bool) -> None:
     assert random.getstate() == states[2]
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_teacher_made_in_inference_mode_is_left_as_found(frozen: bool) -> None:
+    with torch.inference_mode():
+        teacher = nn.BatchNorm1d(3)
+    model = nn.Sequential(nn.Linear(3, 3), teacher)
+    with contained(model, evaluating=False, frozen=frozen):
+        assert model[0].weight.requires_grad != frozen
+        with torch.inference_mode():
+            model(torch.ones(2, 3))
+        assert teacher.num_batches_tracked == 1
+    assert teacher.num_batches_tracked == 0
+    assert teacher.running_mean.tolist() == [0, 0, 0]
+    assert all(tensor.is_inference() for tensor in (*teacher.parameters(), *teacher.buffers()))
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_a_restore_that_raises_keeps_no_other_from_running() -> None:
+    class Stubborn(nn.Linear):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "training" and "training" in vars(self) and value:
+                raise ZeroDivisionError
+            super().__setattr__(name, value)
+
+    model = nn.Sequential(nn.BatchNorm1d(3), Stubborn(3, 3), nn.BatchNorm1d(3), Stubborn(3, 3))
+    model[0].bias.grad = grad = torch.ones(3)
+    with raising(), contained(model, frozen=True):
+        model[0].bias.grad = None
+        model[3].kept = torch.ones(1)
+        for norm in (model[0], model[2]):
+            norm.running_mean.add_(1)
+    assert [module.training for module in model.modules()] == [True] * 5
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert model[0].bias.grad is grad
+    assert not hasattr(model[3], "kept")
+    assert [norm.running_mean.tolist() for norm in (model[0], model[2])] == [[0, 0, 0]] * 2
+
+
 def test_a_backward_that_waits_still_finds_the_buffers_it_saved() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

@@ -39,7 +39,7 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
         model: the user's model.
         evaluating: put every module into evaluation mode for the block.
         frozen: switch ``requires_grad`` of every parameter off for the block, so that a backward pass computes no
-            gradients of parameters.
+            gradients of parameters. Those made in inference mode never get any and stay as they are.
 
     Raises:
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
@@ -69,7 +69,12 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     Restored, of every module (those in plain lists, sets and dicts, too): its training flag (one by one, so a frozen
     BatchNorm stays frozen), the values of its buffers, and its attributes, with the contents of those that are plain
     dicts, lists or sets (hooks are such). Of every parameter: ``requires_grad``, the reference in ``.grad``, and its
-    storage if ``.data`` was replaced.
+    storage if ``.data`` was replaced. Everything is restored that can be: an error on the way is raised at the end.
+
+    Args:
+        model: the user's model.
+        evaluating: as in ``contained``.
+        frozen: as in ``contained``.
 
     Raises:
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
@@ -84,28 +89,44 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     with torch.inference_mode(False):
         storages = [parameter.data for parameter, _ in parameters]  # aliases, no copies
     grads = [parameter.grad for parameter, _ in parameters]
-    try:
-        with _versions_preserved(buffers):
-            for module in modules if evaluating else ():
-                module.training = False
-            for parameter, _ in parameters if frozen else ():
-                parameter.requires_grad_(False)
-            yield
-    finally:
-        for module, saved, flag in zip(modules, attributes, training, strict=True):
-            _restore_attributes(module, saved)
-            module.training = flag
-        for buffer, value in zip(buffers, values, strict=True):
-            # Compared by value: BatchNorm writes its running statistics without raising their version.
-            if not buffer.is_meta and not torch.equal(buffer, value):
-                buffer.data.copy_(value)
+    with ExitStack() as stack:  # last in, first out; each restores its own thing, whatever another one raises
         for (parameter, requires_grad), storage, grad in zip(parameters, storages, grads, strict=True):
-            if not torch._C._is_alias_of(parameter, storage):  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-                parameter.data = storage
-            if parameter.requires_grad != requires_grad:
-                parameter.requires_grad_(requires_grad)
-            if parameter.grad is not grad:
-                parameter.grad = grad
+            stack.callback(_restore_grad, parameter, grad)
+            stack.callback(_restore_requires_grad, parameter, requires_grad)
+            stack.callback(_restore_storage, parameter, storage)
+        for buffer, value in zip(buffers, values, strict=True):
+            stack.callback(_restore_values, buffer, value)
+        for module, saved, flag in zip(modules, attributes, training, strict=True):
+            stack.callback(setattr, module, "training", flag)
+            stack.callback(_restore_attributes, module, saved)
+        stack.enter_context(_versions_preserved(buffers))
+        for module in modules if evaluating else ():
+            module.training = False
+        for parameter, _ in parameters if frozen else ():
+            if not parameter.is_inference():  # such a one has no gradient anyway, and could not be unfrozen
+                parameter.requires_grad_(False)
+        yield
+
+
+def _restore_grad(parameter: Tensor, grad: Tensor | None) -> None:
+    if parameter.grad is not grad:
+        parameter.grad = grad
+
+
+def _restore_requires_grad(parameter: Tensor, requires_grad: bool) -> None:
+    if parameter.requires_grad != requires_grad:
+        parameter.requires_grad_(requires_grad)
+
+
+def _restore_storage(parameter: Tensor, storage: Tensor) -> None:
+    if not torch._C._is_alias_of(parameter, storage):  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        parameter.data = storage
+
+
+def _restore_values(buffer: Tensor, value: Tensor) -> None:
+    # Compared by value: BatchNorm writes its running statistics without raising their version.
+    if not buffer.is_meta and not torch.equal(buffer, value):
+        buffer.data.copy_(value)
 
 
 @contextmanager
@@ -176,7 +197,8 @@ def _every_submodule_called() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with ExitStack() as stack:
-            # Where the compiler, slow to load, is not loaded, nothing is compiled. Before torch 2.6 it had no stance.
+            # Functions compiled inside a forward, too. Where the compiler, slow to load, is not loaded, nothing is
+            # compiled. Before torch 2.6 it had no stance.
             if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             yield

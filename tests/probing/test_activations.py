@@ -63,3 +63,14 @@ def test_nan_and_infinity_are_counted() -> None:
     assert np.isnan(by_name["norm"])
     assert found.histogram is not None
     assert found.histogram.sum() == 0
+
+
+def test_a_frozen_teacher_made_in_inference_mode_is_observed_and_left_as_found() -> None:
+    with torch.inference_mode():
+        teacher = nn.Linear(3, 2)
+    model, x = nn.Sequential(nn.Linear(3, 3), teacher), torch.randn(4, 3)
+    for _ in range(2):
+        found = activations(model, x)
+        with torch.no_grad():
+            assert found.values[1, 0] == pytest.approx(model(x).norm().item())
+        assert all(parameter.requires_grad for parameter in model.parameters())

@@ -177,6 +177,28 @@ def test_a_tensor_that_a_module_keeps_and_returns_stays_as_it_was(in_tuple: bool
     assert not value._backward_hooks
 
 
+def test_a_teacher_in_inference_mode_has_outputs_but_no_gradients() -> None:
+    class Distilled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(64, 2)
+            with torch.inference_mode():
+                self.teacher = nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.inference_mode():
+                hints = self.teacher(x.flatten(1))
+            return self.fc(x.flatten(1)) + hints
+
+    model = Distilled()
+    found = both(model, IMAGES)
+    with torch.no_grad():
+        assert torch.equal(found.outputs["teacher"], model.teacher(IMAGES.flatten(1)))
+    assert list(found.gradients) == ["fc"]
+    assert found.skipped == {"teacher": "the target does not depend on its output"}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_a_forward_that_computes_without_gradients_keeps_them_from_the_frozen_part_only() -> None:
     class Backbone(nn.Module):
         def __init__(self) -> None:

@@ -160,7 +160,7 @@ class _Recording(Generic[O, G]):
         if self.at_output is not None:
             with torch.no_grad():
                 self.outputs[key] = self.at_output(layer, tensor.detach())
-        if self.at_gradient is None:
+        if self.at_gradient is None or tensor.is_inference():  # no gradient reaches what inference mode made
             return None
         replacement = self._source(tensor, output) if tensor.is_leaf else None
         self._hook(layer, tensor if replacement is None else replacement)

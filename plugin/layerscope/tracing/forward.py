@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,12 +19,7 @@ from layerscope.tracing.values import replaced, tensors
 @contextmanager
 def surroundings(model: nn.Module) -> Iterator[None]:
     """Contain ``model`` for the block, in evaluation mode, without gradients and with nothing compiled."""
-    with ExitStack() as stack:
-        stack.enter_context(contained(model))
-        # Compiled functions inside a forward, too; nothing can be compiled until the compiler, slow to load, is there.
-        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(torch.no_grad())
+    with contained(model), torch.no_grad():
         yield
 
 
