@@ -1,8 +1,9 @@
 /** What the views read, loaded from the backend: joins of tags, slices of blobs, and a small memory of blobs. */
 
-import type { Backend } from "./backend";
+import { group } from "d3-array";
+import type { Backend, Numbers } from "./backend";
 import type { Tensor, Tensors } from "./safetensors";
-import { joinSeries, type Series } from "./series";
+import { holders, joinSeries, type Series } from "./series";
 import type {
   AttributionMetadata,
   HistogramsMetadata,
@@ -128,7 +129,7 @@ export interface HistogramSeries {
   readonly counts: Float32Array;
 }
 
-/** Load the histograms of one row from every tag that holds it. */
+/** Load the histograms of one row from every tag that holds it; tags of one name and equal bins are joined. */
 export async function loadHistograms(
   backend: Backend,
   run: string,
@@ -136,13 +137,25 @@ export async function loadHistograms(
   row: string,
   signal: AbortSignal,
 ): Promise<HistogramSeries[]> {
-  const holding = tags.filter(({ metadata }) => metadata.layers.includes(row));
-  return Promise.all(
-    holding.map(async ({ tag, metadata }) => {
-      const { steps, values } = await backend.array(run, tag, [row], signal);
-      return { name: metadata.name, steps, edges: metadata.edges, counts: values };
-    }),
+  const parts = await Promise.all(
+    tags
+      .filter(({ metadata }) => metadata.layers.includes(row))
+      .map(async ({ tag, metadata }) => ({ metadata, numbers: await backend.array(run, tag, [row], signal) })),
   );
+  const alike = group(parts, ({ metadata: { name, edges } }) => JSON.stringify([name, edges]));
+  return [...alike.values()].map((joined) => joinHistograms(joined));
+}
+
+function joinHistograms(parts: readonly { metadata: HistogramsMetadata; numbers: Numbers }[]): HistogramSeries {
+  const { name, edges } = (parts[0] as (typeof parts)[0]).metadata;
+  const holding = holders(parts);
+  const bins = edges.length - 1;
+  const counts = new Float32Array(holding.size * bins);
+  [...holding].forEach(([step, { numbers }], index) => {
+    const at = numbers.steps.indexOf(step) * numbers.columns;
+    counts.set(numbers.values.subarray(at, at + bins), index * bins);
+  });
+  return { name, steps: [...holding.keys()], edges, counts };
 }
 
 /** Remembers the last blobs, so that scrubbing back and forth does not load them again. */

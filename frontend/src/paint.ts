@@ -14,7 +14,7 @@ const BLANK: Paint = { fill: "", ink: "", value: "", mark: "none" };
 export function painter(store: Store): (node: Node) => Paint | null {
   const series = store.measured.value;
   const scale = store.scale.value;
-  const column = store.measure.value?.column ?? 0;
+  const column = store.column.value;
   const step = series === null ? -1 : nearestIndex(series.steps, store.step.value);
   return (node) => {
     if (series === null || step < 0 || node.kind !== "module") return null;

@@ -62,26 +62,59 @@ export class Series {
   }
 }
 
-/** Join the tags of one series: a new tag begins when the set of layers changes, so rows and steps are united. */
-export function joinSeries(parts: readonly { metadata: SeriesMetadata; numbers: Numbers }[]): Series | null {
-  const [first] = parts;
+/** One tag of a series. */
+export interface Part {
+  readonly metadata: SeriesMetadata;
+  readonly numbers: Numbers;
+}
+
+/** Saved step -> the tag that counts for it, steps ascending: of several that hold a step, the one that wrote last. */
+export function holders<P extends { readonly numbers: Numbers }>(parts: readonly P[]): Map<number, P> {
+  const found = new Map<number, { readonly part: P; readonly wallTime: number }>();
+  for (const part of inOrder(parts)) {
+    part.numbers.steps.forEach((step, index) => {
+      const wallTime = part.numbers.wallTimes[index] ?? 0;
+      if (wallTime >= (found.get(step)?.wallTime ?? Number.NEGATIVE_INFINITY)) found.set(step, { part, wallTime });
+    });
+  }
+  return new Map([...found].sort(([a], [b]) => a - b).map(([step, { part }]) => [step, part]));
+}
+
+/** Tags from the one that began first; a listing has them in the order of their names, which says nothing. */
+function inOrder<P extends { readonly numbers: Numbers }>(parts: readonly P[]): P[] {
+  const began = ({ numbers }: P) => numbers.wallTimes[0] ?? 0;
+  return [...parts].sort((one, other) => began(one) - began(other));
+}
+
+/**
+ * Join the tags of one series: another begins when the set of layers changes or a tag grew large, so rows, statistics
+ * and steps are united. Where tags overlap (a restart), a step is wholly that of the tag that wrote it last.
+ */
+export function joinSeries(parts: readonly Part[]): Series | null {
+  const [first, ...others] = inOrder(parts);
   if (first === undefined) return null;
-  const statistics = first.metadata.statistics;
-  const steps = [...new Set(parts.flatMap(({ numbers }) => numbers.steps))].sort((a, b) => a - b);
+  const statistics = [...first.metadata.statistics];
   const owners = new Map<string, string>();
-  for (const { metadata } of parts) {
+  for (const { metadata } of [first, ...others]) {
+    for (const statistic of metadata.statistics) {
+      if (!statistics.some(({ name }) => name === statistic.name)) statistics.push(statistic);
+    }
     metadata.layers.forEach((row, index) => {
       if (!owners.has(row)) owners.set(row, metadata.owners[index] ?? row);
     });
   }
   const rows = [...owners.keys()];
   const rowOf = new Map(rows.map((row, index) => [row, index]));
+  const holding = holders(parts);
+  const steps = [...holding.keys()];
   const stepOf = new Map(steps.map((step, index) => [step, index]));
   const values = new Float32Array(steps.length * rows.length * statistics.length).fill(Number.NaN);
   const measured = new Uint8Array(steps.length * rows.length);
-  for (const { metadata, numbers } of parts) {
+  for (const part of parts) {
+    const { metadata, numbers } = part;
     const columns = statistics.map(({ name }) => metadata.statistics.findIndex((other) => other.name === name));
     numbers.steps.forEach((step, s) => {
+      if (holding.get(step) !== part) return;
       metadata.layers.forEach((row, r) => {
         const cell = (stepOf.get(step) as number) * rows.length + (rowOf.get(row) as number);
         measured[cell] = 1;

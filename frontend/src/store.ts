@@ -21,7 +21,6 @@ export interface Measure {
   readonly id: string;
   readonly series: string;
   readonly statistic: Statistic;
-  readonly column: number;
 }
 
 /** The tags of one attribution method on one set of samples. */
@@ -89,10 +88,10 @@ export class Store {
   readonly measures = computed<readonly Measure[]>(() => {
     const found = new Map<string, Measure>();
     for (const { metadata } of this.tags.value.series) {
-      metadata.statistics.forEach((statistic, column) => {
+      for (const statistic of metadata.statistics) {
         const id = `${metadata.name}.${statistic.name}`;
-        if (!found.has(id)) found.set(id, { id, series: metadata.name, statistic, column });
-      });
+        if (!found.has(id)) found.set(id, { id, series: metadata.name, statistic });
+      }
     }
     return [...found.values()];
   });
@@ -161,7 +160,13 @@ export class Store {
 
   readonly measured = computed<Series | null>(() => {
     const measure = this.measure.value;
-    return measure === null ? null : (this.series.value.data?.byName.get(measure.series) ?? null);
+    const series = measure === null ? undefined : this.series.value.data?.byName.get(measure.series);
+    return series?.statistics.some(({ name }) => name === measure?.statistic.name) ? series : null;
+  });
+  /** Where the measure stands among the statistics of its series. */
+  readonly column = computed(() => {
+    const name = this.measure.value?.statistic.name;
+    return this.measured.value?.statistics.findIndex((statistic) => statistic.name === name) ?? 0;
   });
   readonly rows = computed<readonly string[]>(() => {
     const series = this.measured.value;
@@ -173,7 +178,7 @@ export class Store {
     const measure = this.measure.value;
     if (series === null || measure === null) return null;
     const rows = this.rows.value.map((row) => series.row(row)).filter((row) => row !== undefined);
-    return fitScale(scaleKind(measure.statistic.scale), series.column(measure.column, rows));
+    return fitScale(scaleKind(measure.statistic.scale), series.column(this.column.value, rows));
   });
 
   // --- the selected layer ------------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ function part(
   steps: number[],
   values: number[],
   changes: Partial<SeriesMetadata> = {},
+  wallTimes: readonly number[] = steps,
 ): { metadata: SeriesMetadata; numbers: Numbers } {
   const statistics = changes.statistics ?? [NORM];
   return {
     metadata: { kind: "series", name: "gradients", layers, owners: layers, statistics, version: 1, ...changes },
     numbers: {
       steps,
-      wallTimes: steps,
+      wallTimes,
       rows: layers.length,
       columns: statistics.length,
       values: Float32Array.from(values),
@@ -53,20 +54,37 @@ describe("joining the tags of a series", () => {
     ]) as Series;
     expect(series.steps).toEqual([0, 10, 20]);
     expect(series.rows).toEqual(["a", "b", "lora"]);
-    expect(Array.from(series.values)).toEqual([1, 2, nan, 3, 40, 50, nan, 60, 70]);
+    expect(Array.from(series.values)).toEqual([1, 2, nan, nan, 40, 50, nan, 60, 70]);
     expect(series.mark(0, 2, 0)).toBe("none");
+    expect(series.mark(1, 0, 0)).toBe("none"); // the tag that wrote step 10 last has no such layer
     expect(series.mark(2, 0, 0)).toBe("none");
     expect(series.mark(1, 1, 0)).toBe("");
   });
 
-  test("statistics are matched by name, in the order of the first tag", () => {
+  test("of a step that stands in several, the tag that wrote it last counts, in whatever order they come", () => {
+    const before = part(["a", "b"], [0, 10, 20], [1, 2, 3, 4, 5, 6], {}, [100, 110, 120]);
+    const restarted = part(["a", "lora"], [10, 15], [30, 31, 35, 36], {}, [200, 205]);
+    const late = part(["a", "b"], [15], [350, 351], {}, [204]); // begun after, but written before
+    for (const parts of [
+      [before, restarted, late],
+      [late, restarted, before],
+      [restarted, before, late],
+    ]) {
+      const series = joinSeries(parts) as Series;
+      expect(series.steps).toEqual([0, 10, 15, 20]);
+      expect(series.rows).toEqual(["a", "b", "lora"]);
+      expect(Array.from(series.values)).toEqual([1, 2, nan, 30, nan, 31, 35, nan, 36, 5, 6, nan]);
+    }
+  });
+
+  test("statistics are united and matched by name, in the order of the first tag", () => {
     const series = joinSeries([
       part(["a"], [0], [1, 2], { statistics: [NORM, MEAN] }),
       part(["a"], [1], [20, 30, 10], { statistics: [MEAN, NAN_COUNT, NORM] }),
       part(["a"], [2], [7], { statistics: [MEAN] }),
     ]) as Series;
-    expect(series.statistics).toEqual([NORM, MEAN]);
-    expect(Array.from(series.values)).toEqual([1, 2, 10, 20, nan, 7]);
+    expect(series.statistics).toEqual([NORM, MEAN, NAN_COUNT]);
+    expect(Array.from(series.values)).toEqual([1, 2, nan, 10, 20, 30, nan, 7, nan]);
   });
 
   test("of nothing is nothing", () => expect(joinSeries([])).toBeNull());

@@ -61,7 +61,7 @@ describe("a link", () => {
     expect(store.run.value).toBe("lr=0.1, no warm-up");
     expect([store.step.value, store.following.value]).toEqual([150, false]);
     expect([store.layer.value, store.row.value]).toEqual(["blocks.1.conv", "blocks.1.conv.bias"]);
-    expect([store.measure.value?.id, store.measure.value?.column]).toEqual(["activations.mean", 1]);
+    expect([store.measure.value?.id, store.column.value]).toEqual(["activations.mean", 1]);
     expect(store.scale.value?.kind).toBe("signed");
     expect([store.method.value?.name, store.sample.value, store.scalar.value]).toEqual(["grad_cam", 3, "accuracy"]);
     expect([store.query.value, [...store.expanded.value]]).toEqual(["conv", ["blocks", "blocks.1"]]);

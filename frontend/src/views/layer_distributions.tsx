@@ -26,7 +26,7 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
         </Waiting>
       ) : (
         filled.map(({ name, steps, edges, counts }) => (
-          <div key={name}>
+          <div key={`${name} ${edges}`}>
             <h5>
               {formatName(name)}{" "}
               <span class="quiet">

@@ -13,7 +13,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
   const measure = store.measure.value;
   const rows = store.rows.value;
   const scale = store.scale.value;
-  const column = measure?.column ?? 0;
+  const column = store.column.value;
   const cell = useCallback(
     (step: number, row: number) => {
       const index = series?.row(rows[row] ?? "");
