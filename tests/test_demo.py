@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +68,29 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert re.search(r"test accuracy \d+\.\d%", out)
     assert f"tensorboard --logdir {tmp_path}" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "digits-2"]  # nothing was overwritten
+
+
+def test_the_command_ends_with_the_tab_being_served(tmp_path: Path) -> None:
+    script = (
+        "from layerscope import cli, demo; demo.train.__kwdefaults__['steps'] = 2; "
+        f"cli.main(['demo', '--logdir', {str(tmp_path)!r}, '--port', '0'])"
+    )
+    command = [sys.executable, "-u", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            addresses = (re.search(r"tab at (http://\S+/)#layerscope", line) for line in process.stdout)
+            address = next(found[1] for found in addresses if found)
+            with urllib.request.urlopen(f"{address}data/plugin/layerscope/static/index.js", timeout=60) as answer:
+                assert b"render" in answer.read()
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+
+
+def test_a_port_in_use_is_told_before_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("localhost", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert cli.main(["demo", "--logdir", str(tmp_path), "--port", port]) == 1
+    assert f"port {port} was asked for, but it cannot be used" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -168,6 +168,105 @@ def test_a_wrong_layer_name_lists_the_nearest(model: DigitsNet, tmp_path: Path) 
             scope.maximize(step=0, layers=["stem.7"])
 
 
+def test_an_unknown_method_does_not_keep_the_others_from_being_recorded(model: DigitsNet, tmp_path: Path) -> None:
+    x, y = _batch(0)
+    with Scope(model, tmp_path) as scope, pytest.warns(LayerscopeWarning, match="'magic' was asked for"):
+        scope.attributions(x, y, step=0, methods=("grad_cam", "magic"))
+    assert list(layerscope.read(tmp_path)["."].attributions) == ["grad_cam"]
+
+
+def test_a_failing_layer_does_not_keep_the_others_from_being_recorded(model: DigitsNet, tmp_path: Path) -> None:
+    with Scope(model, tmp_path) as scope, pytest.warns(LayerscopeWarning, match="'nowhere' was asked for"):
+        scope.maximize(step=0, layers=["nowhere", "fc"], channels=1, steps=1, input_shape=(1, 8, 8))
+    assert [unit.layer for unit in layerscope.read(tmp_path)["."].maximizations[0].units] == ["fc"]
+
+
+def test_layers_are_chosen_among_those_that_run(tmp_path: Path) -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3)
+            self.head = nn.Linear(4, 4)
+            self.attention = nn.MultiheadAttention(4, 1, batch_first=True)  # never calls its linear layer, out_proj
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            tokens = self.head(self.conv(x).flatten(2).mT)
+            return self.attention(tokens, tokens, tokens)[0].sum(1)
+
+    with Scope(Attending(), tmp_path, strict=True) as scope:
+        scope.graph(_batch(0)[0])
+        scope.maximize(step=0, channels=1, steps=1)
+    assert [unit.layer for unit in layerscope.read(tmp_path)["."].maximizations[0].units] == ["conv", "head"]
+
+
+def test_by_default_the_images_are_of_telling_layers_in_the_range_of_the_probe(
+    model: DigitsNet, tmp_path: Path
+) -> None:
+    x, _ = _batch(0)
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.graph(torch.zeros_like(x))
+        scope.activations(x * 6 - 4, step=0)
+        scope.activations(x, step=1)  # the first probe counts
+        scope.maximize(step=0, channels=2, steps=3)
+    images = layerscope.read(tmp_path)["."].maximizations[0]
+    layers = ["stem.0", "stage2.0.conv1", "stage2.1.conv2", "fc"]
+    assert [unit.layer for unit in images.units] == [layer for layer in layers for _ in range(2)]
+    value_range = (float(x.min() * 6 - 4), float(x.max() * 6 - 4))
+    alone = layerscope.maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), value_range=value_range, steps=3)
+    np.testing.assert_allclose(images.objectives[-2:], alone.objective[:, -1], rtol=1e-5)
+
+
+def test_a_model_without_telling_layers_is_told_so(tmp_path: Path) -> None:
+    with (
+        Scope(nn.ReLU(), tmp_path, strict=True) as scope,
+        pytest.raises(InvalidArgumentError, match="the model calls none"),
+    ):
+        scope.maximize(step=0)
+
+
+@pytest.mark.parametrize("step", [None, 1.5, "3"])
+def test_a_step_must_be_a_whole_number(model: DigitsNet, tmp_path: Path, step: Any) -> None:
+    with (
+        Scope(model, tmp_path, strict=True) as scope,
+        pytest.raises(InvalidArgumentError, match="step must be a whole number, but it is"),
+    ):
+        scope.gradients(step)
+
+
+def test_a_step_may_be_a_tensor(model: DigitsNet, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.gradients(torch.tensor(7))  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["gradients"].steps, [7])
+
+
+def test_nested_inputs_are_kept_as_samples(tmp_path: Path) -> None:
+    class Nested(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return self.linear(batch["x"]) * batch["mask"][:, None]
+
+    batch = {"x": torch.rand(2, 4), "mask": torch.tensor([True, False])}
+    with Scope(Nested(), tmp_path, strict=True) as scope:
+        scope.attributions((batch,), [0, 1], step=0)
+    x, mask = layerscope.read(tmp_path)["."].samples["probe"]
+    np.testing.assert_allclose(x, batch["x"], atol=1e-3)
+    np.testing.assert_array_equal(mask, [True, False])
+
+
+def test_closing_puts_everything_on_disk(model: DigitsNet, tmp_path: Path) -> None:
+    writer = SummaryWriter(str(tmp_path), flush_secs=1000)
+    scope = Scope(model, writer)
+    scope.gradients(0)
+    scope.close()
+    np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["gradients"].steps, [0])
+    writer.add_scalar("loss", 1.0, 0)  # the user's writer is still open
+    writer.close()
+    assert "loss" in layerscope.read(tmp_path)["."].scalars
+
+
 def test_an_unknown_method_lists_the_known(model: DigitsNet, tmp_path: Path) -> None:
     x, y = _batch(0)
     with (

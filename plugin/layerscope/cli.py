@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 import threading
 from pathlib import Path
 
 import layerscope
-from layerscope.errors import LayerscopeError, MissingExtraError
+from layerscope.errors import InvalidArgumentError, LayerscopeError, MissingExtraError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,6 +50,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         if error.name in ("torch", "torchview"):
             raise MissingExtraError("layerscope demo", "demo", error.name) from error
         raise
+    if arguments.port and not arguments.no_serve:
+        _require_free(arguments.port)  # before the training, not after it
     run = _fresh(arguments.logdir / "digits")
     print(f"Training a residual CNN on handwritten digits; recording into {run}")
     accuracy = demo.train(run)
@@ -69,11 +72,23 @@ def _fresh(run: Path) -> Path:
     return taken
 
 
+def _require_free(port: int) -> None:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("localhost", port))
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"port {port} was asked for, but it cannot be used: {error.strerror}. Choose another --port, or leave "
+                "it out: the first free one from 6006 on is taken."
+            ) from error
+
+
 def _serve(logdir: Path, port: int | None) -> None:
     from tensorboard import program
 
     tensorboard = program.TensorBoard()
-    tensorboard.configure(argv=[None, "--logdir", str(logdir), *(["--port", str(port)] if port else [])])
+    tensorboard.configure(argv=[None, "--logdir", str(logdir), *([] if port is None else ["--port", str(port)])])
     address = tensorboard.launch()
     print(f"TensorBoard is serving the Layerscope tab at {address}#layerscope   (Ctrl+C ends it)", flush=True)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +16,11 @@ import torch
 from torch import nn
 
 from layerscope import wire
+from layerscope.containment import original
+from layerscope.errors import InvalidArgumentError, LayerscopeError
 from layerscope.probing.activations import activations
-from layerscope.probing.attributions import attribute_all
+from layerscope.probing.attributions import METHODS, attribute_all
+from layerscope.probing.calls import input_tensors
 from layerscope.probing.gradients import gradients
 from layerscope.probing.maximizing import maximize
 from layerscope.tracing import trace
@@ -43,11 +48,13 @@ class Scope:
     """
 
     def __init__(self, model: nn.Module, writer: SummaryWriter | str | PathLike[str], *, strict: bool = False) -> None:
-        self._model: nn.Module = getattr(model, "_orig_mod", model)
+        self._model = original(model)
         self._strict = strict
-        self._failed: set[str] = set()
+        self._failed: set[tuple[str, type[Exception]]] = set()
         self._own_writer: SummaryWriter | None = None
+        self._executed: set[str] = set()
         self._image_options: dict[str, Any] = {}
+        self._probed = False
         if isinstance(writer, (str, PathLike)):
             from torch.utils.tensorboard import SummaryWriter
 
@@ -62,8 +69,9 @@ class Scope:
             The structure, or None if it could not be traced.
         """
         with self._guarded("graph"):
-            self._remember((*args, *kwargs.values()))
+            self._remember((args, kwargs), probe=False)
             graph = trace(self._model, *args, **kwargs)
+            self._executed = {node.module for node in graph.nodes.values()}
             self._writer.graph(graph)
             return graph
         return None
@@ -76,6 +84,7 @@ class Scope:
             histogram: write the histogram of every layer and parameter too.
         """
         with self._guarded("gradients"):
+            step = _checked(step)
             self._writer.series("gradients", gradients(self._model, histogram=histogram), step=step)
 
     def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
@@ -87,7 +96,8 @@ class Scope:
             layers: ``"all"`` or layer keys.
         """
         with self._guarded("activations"):
-            self._remember(_tensors(inputs))
+            step = _checked(step)
+            self._remember(inputs)
             self._writer.series("activations", activations(self._model, inputs, layers=layers), step=step)
 
     def attributions(
@@ -106,14 +116,17 @@ class Scope:
             inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
             target: what is explained, as in ``layerscope.attribute``; None is the predicted class.
             step: training step.
-            methods: names in ``layerscope.probing.attributions.METHODS``; they share one forward and backward.
+            methods: names in ``layerscope.probing.attributions.METHODS``; they share one forward and backward. An
+                unknown one does not keep the others from being recorded.
             layers: ``"all"`` or layer keys.
             samples: name of this probe set. Its inputs are written once, and again when they change.
         """
         with self._guarded("attributions"):
-            self._remember(_tensors(inputs))
-            results = attribute_all(self._model, inputs, target, methods=methods, layers=layers)
-            self._writer.samples(samples, [_array(tensor) for tensor in _tensors(inputs)], step=step)
+            step = _checked(step)
+            self._remember(inputs)
+            known = [method for method in methods if method in METHODS]
+            results = attribute_all(self._model, inputs, target, methods=known or methods, layers=layers)
+            self._writer.samples(samples, [_array(tensor) for tensor in input_tensors(inputs)], step=step)
             for method, result in results.items():
                 maps = wire.AttributionMaps(
                     method=method,
@@ -124,25 +137,40 @@ class Scope:
                     delta=None if result.delta is None else _array(result.delta).astype(np.float32),
                 )
                 self._writer.attribution(maps, samples=samples, step=step)
+            if len(known) < len(methods):
+                unknown = [method for method in methods if method not in METHODS]
+                raise InvalidArgumentError(
+                    f"method {unknown[0]!r} was asked for, but the methods are {', '.join(map(repr, METHODS))}. "
+                    "The others were recorded."
+                )
 
     def maximize(self, *, step: int, layers: Sequence[str] | None = None, channels: int = 6, **options: Any) -> None:
         """Write activation-maximization images of the first channels of some layers.
 
         Args:
             step: training step.
-            layers: names of modules; None takes the first, the middle and the last convolution and the last linear
-                layer.
+            layers: layer keys; None takes the first, the middle and the last convolution and the last linear layer
+                that ``graph`` saw executed. One that fails does not keep the others from being recorded.
             channels: how many channels of each layer.
-            options: as in ``layerscope.maximize``. Size and range of the images are those of the inputs that the
-                scope has seen in ``graph``, ``activations`` or ``attributions``, if it has seen images.
+            options: as in ``layerscope.maximize``. Size and range of the images are by default those of the first
+                images that ``activations`` or ``attributions`` was given, or else ``graph``.
         """
         with self._guarded("maximize"):
+            step = _checked(step)
             images: dict[wire.Unit, tuple[Any, float]] = {}
+            failures: list[LayerscopeError] = []
             for layer in self._telling_layers() if layers is None else layers:
-                result = maximize(self._model, layer=layer, channels=channels, **(self._image_options | options))
+                try:
+                    result = maximize(self._model, layer=layer, channels=channels, **(self._image_options | options))
+                except LayerscopeError as error:  # the other layers are worth it
+                    failures.append(error)
+                    continue
                 for i, channel in enumerate(result.channels):
                     images[wire.Unit(layer, channel)] = (result.images[i], float(result.objective[i][-1]))
-            self._writer.maximization(images, step=step)
+            if images:
+                self._writer.maximization(images, step=step)
+            if failures:
+                raise failures[0]
 
     def close(self) -> None:
         """Flush what was written; close the SummaryWriter if the scope opened it."""
@@ -166,8 +194,8 @@ class Scope:
         except Exception as error:
             if self._strict:
                 raise
-            if what not in self._failed:
-                self._failed.add(what)
+            if (what, type(error)) not in self._failed:
+                self._failed.add((what, type(error)))
                 warnings.warn(
                     f"Layerscope could not record {what}: {type(error).__name__}: {error} Training goes on; this is "
                     "said once. Scope(..., strict=True) raises it instead.",
@@ -175,31 +203,44 @@ class Scope:
                     stacklevel=4,  # the caller of the method that is guarded
                 )
 
-    def _remember(self, inputs: Sequence[Any]) -> None:
-        """Note size and range of the first image batch that is seen, for activation maximization."""
-        images = [t for t in inputs if isinstance(t, torch.Tensor) and t.ndim == 4 and t.is_floating_point()]
-        if images and not self._image_options:
-            low, high = float(images[0].min()), float(images[0].max())
-            self._image_options = {
-                "input_shape": tuple(images[0].shape[1:]),
-                "value_range": (low, high if high > low else low + 1.0),
-            }
+    def _remember(self, inputs: Any, *, probe: bool = True) -> None:
+        """Note size and range of the first images that are seen; what is probed tells more than what is traced."""
+        if "value_range" in self._image_options and (self._probed or not probe):
+            return
+        for tensor in input_tensors(inputs):
+            if tensor.ndim != 4 or not tensor.is_floating_point() or not tensor.numel():
+                continue
+            self._image_options["input_shape"] = tuple(tensor.shape[1:])
+            low, high = float(tensor.min()), float(tensor.max())
+            if math.isfinite(low) and math.isfinite(high) and low < high:
+                self._image_options["value_range"] = (low, high)
+                self._probed = probe
+            return
 
     def _telling_layers(self) -> list[str]:
-        named = [(name, module) for name, module in self._model.named_modules() if name]
+        named = [
+            (name, module)
+            for name, module in self._model.named_modules()
+            if name and (not self._executed or name in self._executed)
+        ]
         convolutions = [name for name, m in named if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
         linears = [name for name, m in named if isinstance(m, nn.Linear)]
         chosen = [convolutions[i] for i in (0, len(convolutions) // 2, -1)] if convolutions else []
-        return list(dict.fromkeys([*chosen, *linears[-1:]]))
+        layers = list(dict.fromkeys([*chosen, *linears[-1:]]))
+        if not layers:
+            raise InvalidArgumentError(
+                "layers were left to be chosen among convolutions and linear layers, but the model calls none. "
+                "Name some: maximize(step=step, layers=[...])."
+            )
+        return layers
 
 
-def _tensors(inputs: Any) -> list[torch.Tensor]:
-    values: Any = inputs
-    if isinstance(inputs, dict):
-        values = inputs.values()
-    elif not isinstance(inputs, (tuple, list)):
-        values = [inputs]
-    return [value for value in values if isinstance(value, torch.Tensor)]
+def _checked(step: object) -> int:
+    """Return ``step`` as an int; a tensor or numpy integer will do."""
+    try:
+        return operator.index(step)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise InvalidArgumentError(f"step must be a whole number, but it is {step!r}.") from None
 
 
 def _array(tensor: torch.Tensor) -> Any:

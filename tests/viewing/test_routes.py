@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,15 @@ def test_blob_errors_in_words(
 ) -> None:
     answer = tensorboard.get("blob", run="full", tag=tensorboard.tag("full", kind, name), **query)
     assert (answer.code, words in answer.body.decode()) == (code, True), answer.body
+
+
+def test_only_files_whose_name_tells_their_content_are_cached(tensorboard: TensorBoard) -> None:
+    index = tensorboard.get("static/index.js")
+    assert (index.code, index.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert index.headers["Cache-Control"] == "no-cache, must-revalidate"
+    hashed = re.search(rb"app-[\w-]+\.js", index.body)
+    assert hashed is not None
+    assert tensorboard.get(f"static/{hashed[0].decode()}").headers["Cache-Control"] == "private, max-age=31536000"
 
 
 def test_unknown_layer_lists_the_nearest(tensorboard: TensorBoard) -> None:

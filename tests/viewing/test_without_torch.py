@@ -46,8 +46,8 @@ for entry in entries:
     else:
         get("blob", run="full", tag=entry["tag"], step=entry["steps"][-1])
         served.add("blob")
+assert b"render" in Client(apps["/static/*"]).get("/static/index.js").data
 served.add("static")
-assert Client(apps["/static/*"]).get("/static/missing.js").status_code == 404
 assert served == {route.strip("/*") for route in apps}, set(apps) - served
 assert {entry["kind"] for entry in entries} == set(__import__("layerscope.wire").wire.KINDS)
 """
@@ -64,7 +64,18 @@ def test_every_route_is_served_without_torch(logdir: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_an_import_of_torch_would_be_noticed(logdir: Path) -> None:
+def test_a_route_that_imports_torch_would_be_noticed(logdir: Path) -> None:
+    spoiled = (
+        "import layerscope.viewing.routes as routes\n"
+        "tags = routes._tags\n"
+        "routes._tags = lambda store, request: __import__('torch') and tags(store, request)\n"
+    )
+    result = _run(SCRIPT.replace("logdir = sys.argv[1]", f"{spoiled}logdir = sys.argv[1]"), logdir)
+    assert result.returncode != 0
+    assert "import of torch halted" in result.stderr
+
+
+def test_what_needs_torch_names_the_extra(logdir: Path) -> None:
     result = _run(SCRIPT + "\nimport layerscope; layerscope.Scope", logdir)
     assert result.returncode != 0
     assert 'pip install "layerscope[torch]"' in result.stderr
