@@ -221,9 +221,10 @@ class SamplesMetadata:
 class AttributionMetadata:
     """Metadata of kind ``attribution``; its name is the method, after ``<samples>/`` unless samples is ``probe``.
 
-    Values: [safetensors]. Tensor ``layer:<key>`` is float16 [samples, ...] at the layer's own resolution with the
-    channels summed away; tensors ``targets`` int64 [samples], ``probabilities`` float32 [samples] (softmax of the
-    target) and, where the method defines it, ``delta`` float32 [samples] (completeness gap).
+    Values: [safetensors]. Tensor ``layer:<key>`` is float16, or float32 where float16 would lose digits, [samples, ...]
+    at the layer's own resolution with the channels summed away; tensors ``targets`` int64 [samples], ``probabilities``
+    float32 [samples] (softmax of the target) and, where the method defines it, ``delta`` float32 [samples]
+    (completeness gap).
     """
 
     kind: str
@@ -337,8 +338,9 @@ class AttributionMaps:
 
     method: str
     signed: bool
-    layers: dict[str, NDArray[np.float16]]
-    """Layer key -> [samples, ...] at the layer's own resolution, channels summed away."""
+    layers: dict[str, NDArray[np.float16 | np.float32]]
+    """Layer key -> [samples, ...] at the layer's own resolution, channels summed away; float16, or float32 where
+    float16 would lose digits."""
     targets: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     delta: NDArray[np.float32] | None = None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import layerscope
@@ -128,7 +129,6 @@ def test_several_inputs_and_one_that_is_not_used() -> None:
 def test_maps_sum_the_channels_away(model: DigitsNet) -> None:
     found = attribute(model, IMAGES, 0, method="gradient_x_activation")
     maps = found.maps()
-    assert maps["block1.conv1"].dtype == np.float16
     assert maps["block1.conv1"].shape == (3, 8, 8)
     np.testing.assert_allclose(maps["block1.conv1"], found.layers["block1.conv1"].sum(1), rtol=1e-3, atol=1e-6)
     assert maps["pool"].shape == (3, 1, 1)
@@ -144,12 +144,33 @@ def test_maps_of_a_1d_convolution_keep_the_length() -> None:
     }  # fmt: skip
 
 
-def test_maps_stay_finite_in_half_precision_and_keep_nan_and_infinity() -> None:
-    values = torch.tensor([[1e9, -1e9, torch.nan, torch.inf, -torch.inf, 0.25]])
-    found = Attribution("activation", True, {"fc": values}, [], torch.zeros(1), torch.zeros(1), channels={"fc": 1})
-    np.testing.assert_array_equal(
-        found.maps()["fc"], np.array([[65504, -65504, np.nan, np.inf, -np.inf, 0.25]], np.float16)
-    )
+def as_map(*values: float) -> NDArray[np.floating[Any]]:
+    tensor = torch.tensor([values], dtype=torch.float64)
+    found = Attribution("activation", True, {"fc": tensor}, [], torch.zeros(1), torch.zeros(1), channels={"fc": 1})
+    return found.maps()["fc"][0]
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e-30, "f4"), (1e-7, "f4"), (0.06, "f4"), (0.07, "f2"), (1, "f2"), (65e3, "f2"), (1e9, "f4")]
+)
+def test_maps_of_any_scale_keep_their_digits(scale: float, dtype: str) -> None:
+    values = np.linspace(-1, 1, 1001) ** 3 * scale
+    found = as_map(*values)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(found.astype(float), values, rtol=2**-11, atol=2**-21 * scale)
+    if scale == 1e-7:
+        np.testing.assert_allclose(found[values != 0], values[values != 0], rtol=1e-3)
+
+
+def test_maps_keep_nan_infinity_and_zeros_and_stay_finite() -> None:
+    nan, inf = np.nan, np.inf
+    for largest, dtype, kept in ((0.25, np.float16, 0.25), (1e300, np.float32, np.finfo(np.float32).max)):
+        found = as_map(largest, -largest, nan, inf, -inf, 0)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, np.array([kept, -kept, nan, inf, -inf, 0], dtype))
+    assert as_map(0, 0, nan).dtype == np.float16
+    np.testing.assert_array_equal(as_map(nan, inf), np.array([nan, inf], np.float16))
+    assert as_map().shape == (0,)
 
 
 def test_the_result_is_independent_of_the_model(model: DigitsNet) -> None:

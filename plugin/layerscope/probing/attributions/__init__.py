@@ -58,13 +58,14 @@ class Attribution:
     channels: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
     """Layer key -> the dimension of its attribution that is the channels, None if there is none."""
 
-    def maps(self) -> dict[str, NDArray[np.float16]]:
-        """Return layer key -> float16 [samples, ...] with the channels summed away.
+    def maps(self) -> dict[str, NDArray[np.float16 | np.float32]]:
+        """Return layer key -> float16 or float32 [samples, ...] with the channels summed away.
 
         [batch, channels, height, width] becomes [batch, height, width], [batch, tokens, features] becomes [batch,
-        tokens], [batch, channels, length] of a 1-D convolution [batch, length]; [batch, features] stays. float16
-        has 11 significant bits: magnitudes beyond 65504 become 65504, those below 3e-8 become 0; NaN and infinities
-        stay.
+        tokens], [batch, channels, length] of a 1-D convolution [batch, length]; [batch, features] stays. A map is
+        float16 unless its largest finite magnitude is beyond 65504 or below 2^-4 = 0.0625 (early layers of a large
+        network are far below), where float16 overflows or loses digits; so the error of an element is at most 2^-11
+        of its own magnitude or 2^-21 of the largest. NaN and infinities stay.
         """
         return {key: _as_map(tensor, self.channels.get(key)) for key, tensor in self.layers.items()}
 
@@ -191,10 +192,17 @@ def _of_inputs(method: Method, captured: Captured[Any, Any], inputs: Any) -> lis
     ]
 
 
-def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16]:
+_LEAST_IN_HALF = 2.0**-4
+"""Largest magnitude of a map from which on float16, whose steps never get finer than 2^-24, is fine enough."""
+
+
+def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16 | np.float32]:
     values = tensor.detach().double()
     if tensor.ndim > 2 and channels is not None:
         values = values.sum(channels)
-    limit = torch.finfo(torch.float16).max
-    clamped = torch.where(values.isfinite(), values.clamp(-limit, limit), values)
-    return clamped.half().cpu().numpy()
+    finite = values.isfinite()
+    largest = values.abs().where(finite, 0).max().item() if values.numel() else 0.0
+    in_half = largest == 0 or _LEAST_IN_HALF <= largest <= torch.finfo(torch.float16).max
+    dtype = torch.float16 if in_half else torch.float32
+    limit = torch.finfo(dtype).max  # doubles beyond float32 stay finite
+    return values.clamp(-limit, limit).where(finite, values).to(dtype).cpu().numpy()
