@@ -38,7 +38,7 @@ def squares(output: Any) -> Tensor:
 def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     assert set(found) == set(expected)
     for key, tensor in expected.items():
-        torch.testing.assert_close(found[key], tensor, rtol=1e-5, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(found[key], tensor, rtol=0, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
 
 
 @pytest.mark.parametrize("frozen", [False, True])

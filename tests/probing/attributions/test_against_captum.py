@@ -7,6 +7,7 @@ import torch
 from captum.attr import InputXGradient, LayerActivation, LayerGradCam, LayerGradientXActivation
 from torch import Tensor, nn
 
+from layerscope import demo
 from layerscope.probing.attributions import METHODS, attribute, attribute_all
 from probed_models import DigitsNet, Reusing, twin
 
@@ -18,7 +19,7 @@ ORACLES = {
 }
 
 
-@pytest.fixture(params=[DigitsNet, Reusing])
+@pytest.fixture(params=[DigitsNet, Reusing, demo.DigitsNet], ids=["DigitsNet", "Reusing", "demo"])
 def model(request: pytest.FixtureRequest) -> nn.Module:
     torch.manual_seed(0)
     model: nn.Module = request.param()
@@ -46,13 +47,13 @@ def test_equals_captum_layer_by_layer(method: str, model: nn.Module, images: Ten
     assert set(last_calls) == set(modules) - {""}
     for name, key in last_calls.items():
         expected = captum(method, model, modules[name], images)
-        torch.testing.assert_close(found[key], expected, rtol=1e-6, atol=1e-6, msg=lambda text, key=key: key + text)
+        torch.testing.assert_close(found[key], expected, rtol=0, atol=1e-6, msg=lambda text, key=key: key + text)
 
 
 def test_every_call_equals_plain_autograd(model: nn.Module, images: Tensor) -> None:
     found = attribute_all(model, images, LABELS, methods=tuple(METHODS))
     activations, gradients = twin(model, lambda logits: logits.gather(1, LABELS[:, None]), images)
-    assert len(activations) == {DigitsNet: 22, Reusing: 8}[type(model)]
+    assert len(activations) == {DigitsNet: 22, Reusing: 8, demo.DigitsNet: 39}[type(model)]
     for key, activation in activations.items():
         product = activation * gradients[key]
         cam = gradients[key]
@@ -64,20 +65,20 @@ def test_every_call_equals_plain_autograd(model: nn.Module, images: Tensor) -> N
             "grad_cam": (cam * activation).sum(1, keepdim=True),
         }
         for method, tensor in expected.items():
-            torch.testing.assert_close(found[method].layers[key], tensor, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(found[method].layers[key], tensor, rtol=0, atol=1e-6)
 
 
 def test_gradient_x_input_equals_captum(model: nn.Module, images: Tensor) -> None:
     (found,) = attribute(model, images, LABELS, method="gradient_x_activation").inputs
     expected = InputXGradient(model).attribute(images.clone().requires_grad_(), target=LABELS)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_grad_cam_with_relu_equals_captum(model: nn.Module, images: Tensor) -> None:
-    layer = "block1.conv1" if isinstance(model, DigitsNet) else "first"
+    layer = {DigitsNet: "block1.conv1", Reusing: "first", demo.DigitsNet: "stage1.0.conv1"}[type(model)]
     found = attribute(model, images, LABELS, method="grad_cam", layers=[layer], relu=True)
     oracle = LayerGradCam(model, model.get_submodule(layer))
     expected = oracle.attribute(images.clone(), target=LABELS, relu_attributions=True)
-    torch.testing.assert_close(found.layers[layer], expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.layers[layer], expected, rtol=0, atol=1e-6)
     assert (found.layers[layer] == 0).any()
     assert not found.signed
