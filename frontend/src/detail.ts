@@ -24,9 +24,18 @@ export interface Detail {
   readonly maps: ReadonlySignal<Resource<Maps>>;
   /** The maps at a few steps spread over the whole run. */
   readonly film: ReadonlySignal<Resource<readonly Maps[]>>;
-  /** The inputs that the maps belong to. */
-  readonly samples: ReadonlySignal<Resource<Tensors>>;
+  /** The inputs that those maps belong to, by the step at which they were saved. */
+  readonly samples: ReadonlySignal<Resource<ReadonlyMap<number, Tensors>>>;
+  /** The inputs that were the latest when maps were saved at `step`. */
+  readonly inputsAt: (step: number) => Inputs;
   readonly images: ReadonlySignal<Resource<Images>>;
+}
+
+export interface Inputs {
+  /** Null where there are none, or not yet. */
+  readonly tensors: Tensors | null;
+  /** Why they cannot be shown, in words; "" if they can, or are on their way. */
+  readonly problem: string;
 }
 
 const FILM_FRAMES = 6;
@@ -68,16 +77,16 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
   const load = (run: string, { tag, step }: Frame, signal: AbortSignal) =>
     loadMaps(memory, run, tag, step, store.layer.peek() ?? "", signal);
 
+  const nearestFrame = (at: readonly Frame[]): Frame => {
+    const steps = at.map(({ step }) => step);
+    return at[nearestIndex(steps, store.step.value)] as Frame;
+  };
+
   const askMaps = () => {
     const found = frames();
     if (found === null) return null;
     const { run, key, at } = found;
-    const frame = at[
-      nearestIndex(
-        at.map(({ step }) => step),
-        store.step.value,
-      )
-    ] as Frame;
+    const frame = nearestFrame(at);
     return {
       key,
       version: `${frame.tag.tag} ${frame.step}`,
@@ -99,17 +108,26 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
+  const samplesTag = () =>
+    store.tags.value.samples.find(({ metadata }) => metadata.name === store.method.value?.samples);
+  /** Samples are saved again only when they change, so a map's own are the latest until its step. */
+  const savedUntil = (step: number): number | undefined => samplesTag()?.steps.findLast((saved) => saved <= step);
+
   const askSamples = () => {
-    const run = store.run.value;
-    const method = store.method.value;
-    const tag = store.tags.value.samples.find(({ metadata }) => metadata.name === method?.samples);
-    const at = nearest(tag?.steps.filter((step) => step <= store.step.value) ?? [], store.step.value) ?? tag?.steps[0];
-    if (run === null || tag === undefined || at === undefined) return null;
+    const found = frames();
+    const tag = samplesTag();
+    if (found === null || tag === undefined) return null;
+    const { run, at } = found;
+    const mapped = [nearestFrame(at), ...spread(at, FILM_FRAMES)].map(({ step }) => savedUntil(step));
+    const steps = [...new Set(mapped.filter((step) => step !== undefined))].sort((a, b) => a - b);
     return {
       key: JSON.stringify([run, tag.tag]),
-      version: String(at),
+      version: steps.join(),
       look: store.look.value,
-      load: (signal: AbortSignal) => memory.load(run, tag.tag, at, signal),
+      load: async (signal: AbortSignal) => {
+        const loaded = await Promise.all(steps.map((step) => memory.load(run, tag.tag, step, signal)));
+        return new Map(loaded.map((tensors, index) => [steps[index] as number, tensors]));
+      },
     };
   };
 
@@ -131,11 +149,21 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
+  const samples = resource<ReadonlyMap<number, Tensors>>(end, askSamples);
+  const inputsAt = (step: number): Inputs => {
+    const saved = savedUntil(step);
+    if (saved === undefined) return { tensors: null, problem: `No inputs were saved up to step ${step}.` };
+    const tensors = samples.value.data?.get(saved) ?? null;
+    const reason = tensors === null ? samples.value.error : tensors.has("0") ? "" : "Their type is not read here.";
+    return { tensors, problem: reason && `The inputs of step ${saved} cannot be shown. ${reason}` };
+  };
+
   return {
     histograms: resource<readonly HistogramSeries[]>(end, askHistograms),
     maps: resource(end, askMaps),
     film: resource<readonly Maps[]>(end, askFilm),
-    samples: resource(end, askSamples),
+    samples,
+    inputsAt,
     images: resource(end, askImages),
   };
 }

@@ -3,7 +3,7 @@ import { mockBackend } from "../gallery/mock";
 import type { Numbers } from "../src/backend";
 import { BlobMemory, loadHistograms, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
 import type { AttributionMetadata, HistogramsMetadata, MaximizationMetadata } from "../src/wire";
-import { opened, settled, TYPICAL } from "./fakes";
+import { changingSamples, opened, settled, TYPICAL } from "./fakes";
 
 const { signal } = new AbortController();
 const backend = mockBackend(TYPICAL);
@@ -125,7 +125,7 @@ describe("the detail of a layer follows the step", () => {
     const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250");
     const shown = () => [store.detail.maps.value.data?.step, store.detail.images.value.data?.step];
     expect(shown()).toEqual([200, 200]);
-    expect(store.detail.samples.value.data?.get("0")?.shape).toEqual([8, 1, 16, 16]);
+    expect(store.detail.inputsAt(200).tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
     expect(store.detail.film.value.data?.map(({ step }) => step)).toEqual([0, 200, 400]);
     store.goTo(350);
     await settled();
@@ -133,6 +133,43 @@ describe("the detail of a layer follows the step", () => {
     store.goTo(0);
     await settled();
     expect(shown()).toEqual([0, 200]);
+  });
+
+  test("and each map has the inputs that were the latest when it was saved", async () => {
+    const { store } = await opened(
+      TYPICAL,
+      "#&p.layerscope.layer=stem&p.layerscope.step=250",
+      changingSamples(TYPICAL),
+    );
+    const value = (step: number) => store.detail.inputsAt(step).tensors?.get("0")?.data[0];
+    expect(store.detail.maps.value.data?.step).toBe(200); // though the samples changed at 220
+    expect([0, 200, 400].map(value)).toEqual([0, 0, 220]);
+    store.goTo(400);
+    await settled();
+    expect([0, 200, 400].map(value)).toEqual([0, 0, 220]);
+  });
+
+  test("and says why inputs cannot be shown, and asks again", async () => {
+    const changing = changingSamples(TYPICAL, [10, 220]);
+    const failing = { ...changing };
+    let fail = true;
+    failing.tensors = (run, tag, step, end) =>
+      fail && tag.includes("/samples/") ? Promise.reject(new Error("cut off.")) : changing.tensors(run, tag, step, end);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem", failing);
+    expect(store.detail.inputsAt(200)).toEqual({
+      tensors: null,
+      problem: "The inputs of step 10 cannot be shown. cut off.",
+    });
+    expect(store.detail.inputsAt(0)).toEqual({ tensors: null, problem: "No inputs were saved up to step 0." });
+    fail = false;
+    store.refresh();
+    await settled();
+    expect(store.detail.inputsAt(200)).toMatchObject({ problem: "" });
+    const other = { ...changing, tensors: async () => new Map() };
+    const unread = await opened(TYPICAL, "#&p.layerscope.layer=stem", other);
+    expect(unread.store.detail.inputsAt(400).problem).toBe(
+      "The inputs of step 220 cannot be shown. Their type is not read here.",
+    );
   });
 
   test("and is nothing without a layer, or for one that has none", async () => {

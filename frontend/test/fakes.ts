@@ -71,6 +71,24 @@ export async function opened(shape: Shape = TYPICAL, hash = "", changes: Partial
   return { store, host, end };
 }
 
+/** A backend whose samples change: saved at `steps`, every pixel but the last of each image is the step itself. */
+export function changingSamples(shape: Shape, steps = [0, 220]): Backend {
+  const backend = mockBackend(shape);
+  return {
+    ...backend,
+    tags: async (run, signal) => {
+      const listing = await backend.tags(run, signal);
+      const tags = listing.tags.map((entry) => (entry.kind === "samples" ? { ...entry, steps } : entry));
+      return { ...listing, tags };
+    },
+    tensors: async (run, tag, step, signal) => {
+      if (!tag.includes("/samples/")) return backend.tensors(run, tag, step, signal);
+      const data = Float32Array.from({ length: 8 * 4 }, (_, pixel) => (pixel % 4 === 3 ? 100 : step));
+      return new Map([["0", { shape: [8, 1, 2, 2], data }]]);
+    },
+  };
+}
+
 /** Wait until every promise that can has settled. */
 export async function settled(): Promise<void> {
   for (let round = 0; round < 3; round++) await new Promise((resolve) => setTimeout(resolve));

@@ -5,6 +5,7 @@ import { AttributionMap, type Picture, pictureOf, type SampleMap, sampleOf } fro
 import { Strip } from "../charts/strip";
 import { type ColourScale, fitScale } from "../colour";
 import type { Maps } from "../data";
+import type { Inputs } from "../detail";
 import { formatNumber, formatShape } from "../format";
 import type { Tensors } from "../safetensors";
 import type { Store } from "../store";
@@ -56,7 +57,7 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
           <Samples
             store={store}
             maps={maps.data}
-            inputs={store.detail.samples.value.data}
+            inputs={store.detail.inputsAt(maps.data.step)}
             scale={scale}
             width={width}
           />
@@ -79,14 +80,13 @@ export function mapScale(maps: readonly Maps[]): ColourScale | null {
 interface SamplesProps {
   readonly store: Store;
   readonly maps: Maps;
-  readonly inputs: Tensors | null;
+  readonly inputs: Inputs;
   readonly scale: ColourScale | null;
   readonly width: number;
 }
 
 function Samples({ store, maps, inputs, scale, width }: SamplesProps): JSX.Element | null {
   const map = maps.map;
-  const pictures = useMemo(() => picturesOf(inputs), [inputs]);
   if (map === null || scale === null) return <p class="empty">The map has no finite values.</p>;
   const [count = 0, ...grid] = map.shape;
   const flat = grid.length === 1;
@@ -98,6 +98,7 @@ function Samples({ store, maps, inputs, scale, width }: SamplesProps): JSX.Eleme
         {grid.length > 2 ? ": maps of this shape are not drawn" : ""}
         {count > MAX_SAMPLES ? `; ${MAX_SAMPLES} of ${count} samples` : ""}
       </p>
+      {inputs.problem !== "" && <p class="problem">{inputs.problem}</p>}
       <div class={flat ? "samples flat" : "samples"}>
         {Array.from({ length: Math.min(count, MAX_SAMPLES) }, (_, index) => {
           const sample = sampleOf(map, index);
@@ -112,7 +113,13 @@ function Samples({ store, maps, inputs, scale, width }: SamplesProps): JSX.Eleme
               aria-label={`Sample ${index}, ${caption}`}
               onClick={() => store.choose({ sample: index })}
             >
-              <SampleView sample={sample} picture={pictures(index)} scale={scale} width={width} index={index} />
+              <SampleView
+                sample={sample}
+                picture={pictureAt(inputs.tensors, index)}
+                scale={scale}
+                width={width}
+                index={index}
+              />
               <span class="caption number">{caption}</span>
             </button>
           );
@@ -162,18 +169,16 @@ function SampleView({ sample, picture, scale, width, index }: SampleViewProps): 
   );
 }
 
-/** The inputs as pictures, made once each; null where they are no images. */
-function picturesOf(inputs: Tensors | null): (index: number) => Picture | null {
-  const made = new Map<number, Picture | null>();
+const pictures = new WeakMap<Tensors, Map<number, Picture | null>>();
+
+/** Input `index` as a picture, made once; null where the inputs are no images. */
+function pictureAt(inputs: Tensors | null, index: number): Picture | null {
   const first = inputs?.get("0");
-  return (index) => {
-    if (first === undefined) return null;
-    const known = made.get(index);
-    if (known !== undefined) return known;
-    const picture = pictureOf(first, index);
-    made.set(index, picture);
-    return picture;
-  };
+  if (inputs === null || first === undefined) return null;
+  const made = pictures.get(inputs) ?? new Map<number, Picture | null>();
+  pictures.set(inputs, made);
+  if (!made.has(index)) made.set(index, pictureOf(first, index));
+  return made.get(index) ?? null;
 }
 
 /** What the map explains, e.g. `class 3 · p 0.98`. */
@@ -198,9 +203,11 @@ interface FilmProps {
 /** The chosen sample's map at a few steps from first to last. */
 function Film({ store, film, scale, width }: FilmProps): JSX.Element | null {
   const index = store.sample.value;
-  const inputs = store.detail.samples.value.data;
-  const pictures = useMemo(() => picturesOf(inputs), [inputs]);
-  const frames = film.map(({ step, map }) => ({ step, sample: map === null ? null : sampleOf(map, index) }));
+  const frames = film.map(({ step, map }) => ({
+    step,
+    sample: map === null ? null : sampleOf(map, index),
+    picture: pictureAt(store.detail.inputsAt(step).tensors, index),
+  }));
   if (scale === null || frames.every(({ sample }) => sample === null || sample.shape.length > 2)) return null;
   const size = Math.min(TILE, Math.floor((width - 8 * frames.length) / frames.length));
   return (
@@ -209,7 +216,7 @@ function Film({ store, film, scale, width }: FilmProps): JSX.Element | null {
         sample {index} over training <span class="quiet">same scale</span>
       </h5>
       <div class="film">
-        {frames.map(({ step, sample }) => (
+        {frames.map(({ step, sample, picture }) => (
           <button
             type="button"
             key={step}
@@ -224,7 +231,7 @@ function Film({ store, film, scale, width }: FilmProps): JSX.Element | null {
               <AttributionMap
                 map={sample}
                 scale={scale}
-                picture={pictures(index)}
+                picture={picture}
                 size={size}
                 label={`attribution at step ${step}`}
               />

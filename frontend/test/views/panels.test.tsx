@@ -1,20 +1,22 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
-import { APP_CASES, type Shape } from "../../gallery/mock";
+import { APP_CASES, mockBackend, type Shape } from "../../gallery/mock";
 import { Header } from "../../src/views/header";
 import { LayerPanel } from "../../src/views/layer";
 import { LayersSteps } from "../../src/views/layers_steps";
 import { Scrubber } from "../../src/views/scrubber";
 import { Problems } from "../../src/views/words";
-import { layOut, recordCanvases } from "../canvas";
-import { opened, settled, TYPICAL } from "../fakes";
+import { type Drawn, layOut, recordCanvases } from "../canvas";
+import { changingSamples, opened, settled, TYPICAL } from "../fakes";
 
 const LAYER = "p.layerscope.layer";
 const EMPTY: Shape = { layers: [], steps: 0, bare: true };
 
+let drawn: Drawn;
+
 beforeEach(() => {
   layOut(400, 300);
-  recordCanvases();
+  drawn = recordCanvases();
   Element.prototype.scrollIntoView = () => undefined;
 });
 
@@ -123,6 +125,30 @@ describe("a layer", () => {
     await act(settled);
     fireEvent.click(screen.getByLabelText(/^Sample 3,/));
     expect(store.sample.value).toBe(3);
+  });
+
+  test("lays each map over the inputs of its own step, in the film too", async () => {
+    await tab(TYPICAL, `#&${LAYER}=stem&p.layerscope.step=200`, changingSamples(TYPICAL));
+    // Only the veiled grey of an input (2 × 2) lies between 40 and 202. Inputs of step 0 are dark but for their last
+    // pixel, those of step 220 light but for it. The film is drawn last: steps 0, 200 and 400.
+    const veiled = drawn.images.filter(({ width, data }) => width === 2 && data[0] !== 0 && data[0] !== 255);
+    const last = veiled.map(({ data }) => [data[0], data[12]]);
+    expect(last.slice(-3)).toEqual([
+      [40, 198],
+      [40, 198],
+      [198, 40],
+    ]);
+  });
+
+  test("says why its inputs cannot be shown, and shows the maps all the same", async () => {
+    const { tensors } = mockBackend(TYPICAL);
+    await tab(TYPICAL, `#&${LAYER}=stem`, {
+      tensors: (run: string, tag: string, step: number, end: AbortSignal) =>
+        tag.includes("/samples/") ? Promise.reject(new Error("cut off.")) : tensors(run, tag, step, end),
+    });
+    const panel = within(screen.getByLabelText("Attribution maps"));
+    expect(panel.getByText("The inputs of step 0 cannot be shown. cut off.")).toBeTruthy();
+    expect(panel.getAllByTestId("attribution-map")).toHaveLength(8);
   });
 
   test("the picture layers × steps selects layer and step, and reveals the layer", async () => {
