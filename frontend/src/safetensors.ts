@@ -2,8 +2,16 @@
 
 export interface Tensor {
   readonly shape: readonly number[];
-  /** F16 is widened to float32, I64 to float64 (exact up to 2^53). */
-  readonly data: Float32Array | Float64Array | Uint8Array;
+  /** F16 and BF16 are widened to float32, whole numbers of 64 bits to float64 (exact up to 2^53); BOOL is 0 or 1. */
+  readonly data:
+    | Float32Array
+    | Float64Array
+    | Uint8Array
+    | Int8Array
+    | Uint16Array
+    | Int16Array
+    | Uint32Array
+    | Int32Array;
 }
 
 export type Tensors = ReadonlyMap<string, Tensor>;
@@ -16,15 +24,24 @@ const DTYPES: Readonly<Record<string, { width: number; decode: Decode }>> = {
   F64: { width: 8, decode: (bytes) => new Float64Array(bytes) },
   F32: { width: 4, decode: (bytes) => new Float32Array(bytes) },
   F16: { width: 2, decode: (bytes) => Float32Array.from(new Uint16Array(bytes), float16) },
+  BF16: { width: 2, decode: bfloat16 },
   I64: { width: 8, decode: (bytes) => Float64Array.from(new BigInt64Array(bytes), Number) },
+  U64: { width: 8, decode: (bytes) => Float64Array.from(new BigUint64Array(bytes), Number) },
+  I32: { width: 4, decode: (bytes) => new Int32Array(bytes) },
+  U32: { width: 4, decode: (bytes) => new Uint32Array(bytes) },
+  I16: { width: 2, decode: (bytes) => new Int16Array(bytes) },
+  U16: { width: 2, decode: (bytes) => new Uint16Array(bytes) },
+  I8: { width: 1, decode: (bytes) => new Int8Array(bytes) },
   U8: { width: 1, decode: (bytes) => new Uint8Array(bytes) },
+  BOOL: { width: 1, decode: (bytes) => new Uint8Array(bytes) },
 };
 
 /**
- * Parse a safetensors file.
+ * Parse a safetensors file. Tensors of a dtype that is not read here (complex, of less than a byte, of 8-bit floats)
+ * are left out; the others are there.
  *
  * Throws an `Error` that says what is wrong: a header or tensor that reaches past the end, tensors that overlap, a size
- * that does not fit its shape, a dtype that is not among F64, F32, F16, I64 and U8.
+ * that does not fit its shape.
  */
 export function parseSafetensors(buffer: ArrayBuffer): Tensors {
   if (buffer.byteLength < 8) throw malformed(`it has ${buffer.byteLength} bytes, but its header length takes 8`);
@@ -37,7 +54,8 @@ export function parseSafetensors(buffer: ArrayBuffer): Tensors {
   const header = parseHeader(buffer.slice(8, start));
   refuseOverlaps(header);
   for (const [name, entry] of Object.entries(header)) {
-    if (name !== "__metadata__") tensors.set(name, parseTensor(buffer, start, name, entry));
+    const tensor = name === "__metadata__" ? null : parseTensor(buffer, start, name, entry);
+    if (tensor !== null) tensors.set(name, tensor);
   }
   return tensors;
 }
@@ -66,11 +84,10 @@ function parseHeader(bytes: ArrayBuffer): Record<string, unknown> {
   return header;
 }
 
-function parseTensor(buffer: ArrayBuffer, start: number, name: string, entry: unknown): Tensor {
+function parseTensor(buffer: ArrayBuffer, start: number, name: string, entry: unknown): Tensor | null {
   if (!isRecord(entry)) throw malformed(`tensor "${name}" has no description`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  const type = typeof dtype === "string" && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
-  if (type === undefined) throw malformed(`tensor "${name}" has dtype ${String(dtype)}, which is not read here`);
+  if (typeof dtype !== "string") throw malformed(`tensor "${name}" has no dtype`);
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
     throw malformed(`tensor "${name}" has no valid shape or offsets`);
   }
@@ -78,11 +95,19 @@ function parseTensor(buffer: ArrayBuffer, start: number, name: string, entry: un
   if (from > to || start + to > buffer.byteLength) {
     throw malformed(`tensor "${name}" lies at bytes ${from} to ${to}, outside the file`);
   }
+  const type = Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
+  if (type === undefined) return null;
   const bytes = shape.reduce((product, size) => product * size, type.width);
   if (bytes !== to - from) {
     throw malformed(`tensor "${name}" of shape [${shape.join(", ")}] needs ${bytes} bytes, but has ${to - from}`);
   }
   return { shape, data: type.decode(buffer.slice(start + from, start + to)) };
+}
+
+/** The upper halves of float32. */
+function bfloat16(bytes: ArrayBuffer): Float32Array {
+  const widened = Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16);
+  return new Float32Array(widened.buffer);
 }
 
 function float16(bits: number): number {
