@@ -21,7 +21,7 @@ export interface Selection {
   readonly row: string | null;
   /** Colour by: `<series>.<statistic>`. */
   readonly measure: string | null;
-  /** Name of the attribution tag: `<samples>/<method>`. */
+  /** Name of the attribution tag: the method, after `<samples>/` unless its samples are `probe`. */
   readonly method: string | null;
   readonly sample: number | null;
   /** Tag of the user's scalar in the scrubber. */
