@@ -21,7 +21,10 @@ export interface Question<T> {
   readonly load: (signal: AbortSignal, known: T | null) => Promise<T>;
 }
 
-/** Follow a question that depends on signals: load when it changes, abort what has become stale. */
+const LIMIT_MS = 120_000;
+const TOO_LATE = "TensorBoard has not answered for two minutes. It is asked again when the page looks for new data.";
+
+/** Follow a question that depends on signals: load when it changes, abort what has become stale or hangs. */
 export function resource<T>(end: AbortSignal, ask: () => Question<T> | null): ReadonlySignal<Resource<T>> {
   const state = signal<Resource<T>>({ data: null, error: "", loading: false });
   let asked: Question<T> | null = null;
@@ -34,12 +37,20 @@ export function resource<T>(end: AbortSignal, ask: () => Question<T> | null): Re
     const controller = new AbortController();
     running = controller;
     if (known === null) set(null, "", true);
+    const limit = setTimeout(() => {
+      if (running !== controller) return;
+      running = null;
+      controller.abort();
+      set(known, TOO_LATE, false);
+    }, LIMIT_MS);
     try {
       const data = await question.load(controller.signal, known);
       if (!controller.signal.aborted) set(data, "", false);
     } catch (error) {
       if (controller.signal.aborted) return;
       set(known, error instanceof Error ? error.message : String(error), false);
+    } finally {
+      clearTimeout(limit);
     }
     if (running === controller) running = null;
   };

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Question, resource } from "../src/resource";
 
 interface Answer {
@@ -144,6 +144,45 @@ describe("failures", () => {
     ask({ key: "other" });
     await refuse(0, new DOMException("aborted", "AbortError"));
     expect(state.value).toEqual({ data: null, error: "", loading: true });
+  });
+});
+
+describe("a question that hangs", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+  const settled = () => vi.advanceTimersByTimeAsync(0);
+
+  test("is given up after two minutes, in words, and asked again at the next look", async () => {
+    const { state, ask, answers } = asked({ live: true });
+    answers[0]?.resolve("one");
+    await settled();
+    ask({ live: true, look: 1 });
+    await vi.advanceTimersByTimeAsync(119_999);
+    ask({ live: true, look: 2 });
+    expect(answers).toHaveLength(2);
+    expect(state.value.error).toBe("");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(answers[1]?.signal.aborted).toBe(true);
+    expect(state.value).toMatchObject({ data: "one", loading: false });
+    expect(state.value.error).toMatch(/^TensorBoard has not answered for two minutes\./);
+    ask({ live: true, look: 3 });
+    answers[1]?.resolve("late");
+    answers[2]?.resolve("two");
+    await settled();
+    expect(state.value).toEqual({ data: "two", error: "", loading: false });
+  });
+
+  test("is of no concern once something else is asked, or it was answered", async () => {
+    const { state, ask, answers } = asked();
+    await vi.advanceTimersByTimeAsync(60_000);
+    ask({ key: "other" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(state.value).toEqual({ data: null, error: "", loading: true });
+    answers[1]?.resolve("two");
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(state.value).toEqual({ data: "two", error: "", loading: false });
+    expect(answers[1]?.signal.aborted).toBe(false);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
