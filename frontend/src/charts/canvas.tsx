@@ -18,6 +18,11 @@ export interface Inks {
   readonly data: string;
 }
 
+/** Pixels of the screen per CSS pixel, at least 1. */
+export function screenDensity(): number {
+  return Math.max(1, window.devicePixelRatio || 1);
+}
+
 /** A canvas at the resolution of the screen. */
 export function Canvas({ width, height, draw, label }: CanvasProps): JSX.Element {
   const ref = useRef<HTMLCanvasElement>(null);
@@ -27,7 +32,7 @@ export function Canvas({ width, height, draw, label }: CanvasProps): JSX.Element
     const canvas = ref.current;
     const context = canvas?.getContext("2d");
     if (!canvas || !context || width <= 0 || height <= 0) return;
-    const density = Math.max(1, window.devicePixelRatio || 1);
+    const density = screenDensity();
     canvas.width = Math.round(width * density);
     canvas.height = Math.round(height * density);
     context.setTransform(density, 0, 0, density, 0, 0);

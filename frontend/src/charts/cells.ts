@@ -1,7 +1,7 @@
 /** Draws rows × columns of coloured cells: what the layers × steps picture and the histograms over time share. */
 
 import type { Mark } from "../series";
-import { hatch, type Inks } from "./canvas";
+import { hatch, type Inks, screenDensity } from "./canvas";
 import type { Column } from "./columns";
 
 export interface Cell {
@@ -57,7 +57,7 @@ export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: 
 
 /** The nearest whole pixel of the screen: between cells that end inside one, the background would shine through. */
 function snapped(length: number): number {
-  const density = Math.max(1, window.devicePixelRatio || 1);
+  const density = screenDensity();
   return Math.round(length * density) / density;
 }
 

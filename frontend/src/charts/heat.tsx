@@ -3,7 +3,7 @@ import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { ColourScale } from "../colour";
 import { formatNumber } from "../format";
 import { nearestIndex } from "../series";
-import { Canvas, type Inks } from "./canvas";
+import { Canvas, type Inks, screenDensity } from "./canvas";
 import { type Cell, drawCells } from "./cells";
 import { stepColumns, stepScale, stepTicks } from "./columns";
 
@@ -27,13 +27,16 @@ export interface HeatProps {
 const AXIS = 18;
 const MIN_ROW = 4;
 const MAX_ROW = 30;
+const MAX_CANVAS = 16_000; // pixels of the screen; Chromium draws nothing on a canvas that is longer than 16,384
 const LABEL_ROW = 12;
 const LETTER = 6.2; // px that a letter takes on average
 const TIP = 190; // px that a tooltip takes at most where names are short
 
-/** Height of each row: fills what is there, between legible and generous. */
-export function rowHeight(rows: number, height: number): number {
-  return Math.min(MAX_ROW, Math.max(MIN_ROW, Math.floor(height / Math.max(1, rows))));
+/** Height of each row: fills what is there, between legible and generous, on a canvas that browsers still draw. */
+export function rowHeight(rows: number, height: number, density = screenDensity()): number {
+  const count = Math.max(1, rows);
+  const wanted = Math.min(MAX_ROW, Math.max(MIN_ROW, Math.floor(height / count)));
+  return Math.min(wanted, MAX_CANVAS / density / count);
 }
 
 /** Every how many rows a label fits. */
@@ -71,8 +74,9 @@ export function Heat(props: HeatProps): JSX.Element {
       }),
     [columns, rows, row, cell, scale],
   );
-  const every = labelEvery(row);
   const at = selected === null ? -1 : rows.indexOf(selected);
+  // Kept while the step changes: there can be thousands of them.
+  const options = useMemo(() => rowOptions(rows, row, at, labels), [rows, row, at, labels]);
 
   const cellAt = (event: PointerEvent | MouseEvent): Hover | null => {
     const box = plotted.current?.getBoundingClientRect();
@@ -126,29 +130,13 @@ export function Heat(props: HeatProps): JSX.Element {
         onPointerLeave={() => setHover(null)}
       >
         <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
-          {rows.map((name, index) => (
-            <div
-              key={name}
-              id={`heat-row-${index}`}
-              data-row={index}
-              role="option"
-              tabIndex={-1}
-              aria-selected={index === at}
-              aria-label={`${name}: ${spoken(cell(nearestIndex(steps, step), index))}`}
-              class={index === at ? "heat-label selected" : "heat-label"}
-              style={{
-                top: `${index * row}px`,
-                height: `${Math.max(row, LABEL_ROW)}px`,
-                lineHeight: `${Math.max(row, LABEL_ROW)}px`,
-              }}
-              title={name}
-            >
-              {index % every === 0 || index === at ? tail(name, Math.floor(labels / LETTER)) : ""}
-            </div>
-          ))}
+          {options}
         </div>
         <div class="heat-plot" ref={plotted}>
           <Canvas width={plot} height={rows.length * row} draw={draw} />
+          <span id="heat-value" hidden>
+            {at >= 0 && spoken(cell(nearestIndex(steps, step), at))}
+          </span>
           <svg class="heat-cross" width={plot} height={rows.length * row} aria-hidden="true">
             {at >= 0 && <rect x={0.5} y={at * row + 0.5} width={plot - 1} height={Math.max(1, row - 1)} />}
             <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />
@@ -172,6 +160,29 @@ export function Heat(props: HeatProps): JSX.Element {
       </svg>
     </div>
   );
+}
+
+/** One option per row, of which as many are written out as there is room for; the selected one has its value told. */
+function rowOptions(rows: readonly string[], row: number, at: number, width: number): JSX.Element[] {
+  const every = labelEvery(row);
+  const height = `${Math.max(row, LABEL_ROW)}px`;
+  return rows.map((name, index) => (
+    <div
+      key={name}
+      id={`heat-row-${index}`}
+      data-row={index}
+      role="option"
+      tabIndex={-1}
+      aria-selected={index === at}
+      aria-label={name}
+      aria-describedby={index === at ? "heat-value" : undefined}
+      class={index === at ? "heat-label selected" : "heat-label"}
+      style={{ top: `${index * row}px`, height, lineHeight: height }}
+      title={name}
+    >
+      {index % every === 0 || index === at ? tail(name, Math.floor(width / LETTER)) : ""}
+    </div>
+  ));
 }
 
 interface TipProps {

@@ -67,16 +67,41 @@ describe("the picture", () => {
     expect(written.slice(0, 4)).toEqual([0, 1, 3, 6]); // every third, and the selected one
   });
 
-  test("says every cell at the current step in words", () => {
+  test("names every row, and says the selected one's cell at the current step in words", () => {
     const container = heat({ selected: "conv2" });
-    expect([...container.querySelectorAll("[role=option]")].map((row) => row.getAttribute("aria-label"))).toEqual([
-      "conv1: 0.25",
-      "conv2: NaN (not finite)",
-      "fc: 0.75",
-    ]);
+    const options = [...container.querySelectorAll("[role=option]")];
+    expect(options.map((row) => row.getAttribute("aria-label"))).toEqual(["conv1", "conv2", "fc"]);
+    expect(options.map((row) => row.getAttribute("aria-describedby"))).toEqual([null, "heat-value", null]);
+    expect(container.querySelector("#heat-value")?.textContent).toBe("NaN (not finite)");
     const list = container.querySelector("[role=listbox]");
     expect(list?.getAttribute("aria-activedescendant")).toBe("heat-row-1");
     expect(container.querySelector("#heat-row-1")?.getAttribute("aria-selected")).toBe("true");
+  });
+
+  test("of ten thousand layers is no higher than a canvas can be, and a row can still be clicked", () => {
+    const rows = Array.from({ length: 10_000 }, (_, i) => `layers.${i}`);
+    const container = heat({ rows, steps: [0], span: [0, 0], step: 0 });
+    expect(container.querySelector("canvas")?.height).toBe(16_000);
+    expect(drawn.rects).toHaveLength(10_000);
+    expect(drawn.rects.every(({ height }) => height >= 1)).toBe(true);
+    const plot = container.querySelector(".heat-plot") as Element;
+    fireEvent.click(plot, { clientX: 10, clientY: 9999 * 1.6 + 0.8, bubbles: true });
+    expect(onSelect.mock.calls).toEqual([["layers.9999", 0]]);
+  });
+
+  test("does not make its rows anew where only the step changes", () => {
+    const rows = ["conv1", "conv2", "fc"];
+    const props = { rows, steps: STEPS, span: [0, 100] as const, cell, scale, measure: "", selected: "fc", onSelect };
+    const { container, rerender } = render(<Heat {...props} width={260} height={108} step={50} />);
+    const changed = vi.fn();
+    const options = [...container.querySelectorAll("[role=option]")];
+    const observer = new MutationObserver(changed);
+    observer.observe(container.querySelector(".heat-labels") as Element, { subtree: true, attributes: true });
+    rerender(<Heat {...props} width={260} height={108} step={100} />);
+    expect(container.querySelector("#heat-value")?.textContent).toBe("1");
+    expect([...container.querySelectorAll("[role=option]")]).toEqual(options);
+    expect(observer.takeRecords()).toEqual([]);
+    observer.disconnect();
   });
 
   test("takes hostile names as text", () => {
@@ -135,6 +160,7 @@ describe("choosing", () => {
 
 test("rows fill the height between legible and generous", () => {
   expect([rowHeight(10, 200), rowHeight(3, 200), rowHeight(1000, 200), rowHeight(0, 200)]).toEqual([20, 30, 4, 30]);
+  expect([rowHeight(4000, 200, 1), rowHeight(10_000, 200, 1), rowHeight(10_000, 200, 2)]).toEqual([4, 1.6, 0.8]);
   expect([labelEvery(30), labelEvery(12), labelEvery(6), labelEvery(4)]).toEqual([1, 1, 2, 3]);
 });
 
