@@ -150,7 +150,7 @@ class _Recording(Generic[O, G]):
 
     def on_output(self, key: str, module: nn.Module, output: Any) -> Any:
         tensor = first_float_tensor(output)
-        channels = None if tensor is None else self._layouts.channel_dim(module, tensor.ndim)
+        channels = None if tensor is None else self._layouts.channel_dim(module, tensor.shape)
         if self.asked != "all" and key not in self.asked:
             return None
         if tensor is None:

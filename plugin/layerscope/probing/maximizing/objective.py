@@ -32,7 +32,7 @@ def channel_means(model: nn.Module, layer: str, images: Tensor) -> Tensor:
 
     def on_output(key: str, module: nn.Module, output: Any) -> None:
         tensor = first_float_tensor(output)
-        channels = None if tensor is None else layouts.channel_dim(module, tensor.ndim)
+        channels = None if tensor is None else layouts.channel_dim(module, tensor.shape)
         if key != layer:
             return
         if tensor is None or channels is None:
