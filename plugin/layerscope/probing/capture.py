@@ -70,8 +70,13 @@ def capture(
     its first floating-point tensor. If a layer's output is modified in place after the layer (an in-place ReLU
     behind it), the pass is run again with copies of just these outputs.
 
+    A gradient is that of the tensor which the layer returned, wherever that tensor is used. A layer that returns its
+    input itself (``nn.Identity``, dropout in evaluation mode) therefore has the gradient of its input: if that one
+    also goes around the layer, as in a shortcut, with that way's share. Captum's layer gradients agree.
+
     Args:
-        model: the model; a compiled one is run through its original.
+        model: the model; a compiled one is run through its original. In ``DistributedDataParallel`` or
+            ``DataParallel`` every layer key begins with ``module``; give ``model.module`` for those of the model.
         inputs: a tensor, a tuple (positional arguments) or a mapping (keyword arguments). Never modified.
         layers: ``"all"`` for every module call but the model's own, or layer keys.
         at_output: called with a layer and its output, detached. It must not keep the tensor itself.

@@ -13,10 +13,13 @@ from layerscope.probing.statistics import Moments, measure, table, united
 def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
     """Return statistics of the gradients that are in ``.grad`` now: after ``backward()``, before ``zero_grad()``.
 
-    Only ``.grad`` is read: nothing runs, nothing is copied for longer than a moment, nothing is modified.
+    Only ``.grad`` is read: nothing runs, nothing is copied for longer than a moment, nothing is modified. With a
+    ``torch.amp.GradScaler`` the gradients there are those of the scaled loss, larger by its factor, until
+    ``scaler.unscale_(optimizer)`` has been called: call it first, for numbers that can be compared over steps.
 
     Args:
-        model: the model; a compiled one is looked at through its original.
+        model: the model; a compiled one is looked at through its original. In ``DistributedDataParallel`` or
+            ``DataParallel`` every name begins with ``module``; give ``model.module`` for those of the model.
         histogram: count the elements of every row by sign and exponent too.
 
     Returns:

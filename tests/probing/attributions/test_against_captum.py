@@ -82,3 +82,24 @@ def test_grad_cam_with_relu_equals_captum(model: nn.Module, images: Tensor) -> N
     torch.testing.assert_close(found.layers[layer], expected, rtol=0, atol=1e-6)
     assert (found.layers[layer] == 0).any()
     assert not found.signed
+
+
+@pytest.mark.parametrize("make", [nn.Identity, nn.Dropout])
+def test_a_layer_that_returns_its_input_has_the_gradient_of_its_input_as_in_captum(make: type[nn.Module]) -> None:
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.passing = nn.Linear(64, 4), make()
+            self.fc, self.shortcut = nn.Linear(4, 10), nn.Linear(4, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.body(x.flatten(1))
+            return self.fc(self.passing(x)) + self.shortcut(x)
+
+    torch.manual_seed(0)
+    model, x = Around().eval(), torch.randn(3, 1, 8, 8)
+    found = attribute(model, x, LABELS, method="gradient_x_activation").layers
+    activation = model.body(x.flatten(1))
+    both = activation * (model.fc.weight + model.shortcut.weight)[LABELS]
+    for expected in (captum("gradient_x_activation", model, model.passing, x), both, found["body"]):
+        torch.testing.assert_close(found["passing"], expected, rtol=0, atol=1e-6)
