@@ -60,7 +60,11 @@ def process() -> dict[str, Any]:
         "call": nn.Module.__call__,
         "creation": [getattr(torch, name) for name in torchview.recorder_tensor.orig_name_list],
         "torchview": [dict(vars(module)) for module in torchview_modules],
-        "hooks": (dict(module_hooks._global_forward_hooks), dict(module_hooks._global_forward_pre_hooks)),
+        "hooks": {
+            name: dict(kept)
+            for name, kept in vars(module_hooks).items()
+            if name.startswith("_global") and isinstance(kept, dict)
+        },
         "fast path": torch.backends.mha.get_fastpath_enabled(),
         "grad": torch.is_grad_enabled(),
         "random": (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.nn.modules import module as module_hooks
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from layerscope.naming import CallCounter, LayerNames
@@ -60,6 +61,8 @@ class CallRecord:
         finally:
             for handle in handles:
                 handle.remove()
+                # Torch forgets this one, and torch.compile would then warn of global hooks that are not there.
+                module_hooks._global_forward_hooks_with_kwargs.pop(handle.id, None)  # pyright: ignore[reportPrivateUsage]
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != self._thread:
