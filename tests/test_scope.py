@@ -224,6 +224,34 @@ def test_a_model_without_telling_layers_is_told_so(tmp_path: Path) -> None:
         scope.maximize(step=0)
 
 
+def test_gradients_that_are_not_there_are_told(model: DigitsNet, tmp_path: Path) -> None:
+    with Scope(model, tmp_path) as scope, pytest.warns(LayerscopeWarning, match=r"after loss.backward\(\) and before"):
+        scope.gradients(0)
+
+
+def test_nothing_is_recorded_after_close(model: DigitsNet, tmp_path: Path) -> None:
+    scope = Scope(model, tmp_path)
+    scope.close()
+    scope.close()
+    with pytest.warns(LayerscopeWarning, match="the scope was closed. Record before"):
+        scope.activations(_batch(0)[0], step=0)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("model", [None, nn.Linear])
+def test_the_model_must_be_one(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"model must be a torch.nn.Module, but it is"):
+        Scope(model, tmp_path)
+
+
+def test_layers_must_be_a_list(model: DigitsNet, tmp_path: Path) -> None:
+    with (
+        Scope(model, tmp_path, strict=True) as scope,
+        pytest.raises(InvalidArgumentError, match=r"must be a list of layer keys, not 'fc'; give \['fc'\]"),
+    ):
+        scope.maximize(step=0, layers="fc")
+
+
 @pytest.mark.parametrize("step", [None, 1.5, "3"])
 def test_a_step_must_be_a_whole_number(model: DigitsNet, tmp_path: Path, step: Any) -> None:
     with (
@@ -235,6 +263,7 @@ def test_a_step_must_be_a_whole_number(model: DigitsNet, tmp_path: Path, step: A
 
 def test_a_step_may_be_a_tensor(model: DigitsNet, tmp_path: Path) -> None:
     with Scope(model, tmp_path, strict=True) as scope:
+        nn.functional.cross_entropy(model(_batch(0)[0]), _batch(0)[1]).backward()
         scope.gradients(torch.tensor(7))  # pyright: ignore[reportArgumentType]
     np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["gradients"].steps, [7])
 
@@ -259,9 +288,9 @@ def test_nested_inputs_are_kept_as_samples(tmp_path: Path) -> None:
 def test_closing_puts_everything_on_disk(model: DigitsNet, tmp_path: Path) -> None:
     writer = SummaryWriter(str(tmp_path), flush_secs=1000)
     scope = Scope(model, writer)
-    scope.gradients(0)
+    scope.activations(_batch(0)[0], step=0)
     scope.close()
-    np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["gradients"].steps, [0])
+    np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["activations"].steps, [0])
     writer.add_scalar("loss", 1.0, 0)  # the user's writer is still open
     writer.close()
     assert "loss" in layerscope.read(tmp_path)["."].scalars

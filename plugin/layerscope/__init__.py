@@ -18,14 +18,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import MissingExtraError
+from layerscope.errors import LayerscopeError, MissingExtraError
 
 if TYPE_CHECKING:
     from layerscope.probing.activations import activations
     from layerscope.probing.attributions import Attribution, attribute
     from layerscope.probing.gradients import gradients
     from layerscope.probing.maximizing import Maximization, maximize
-    from layerscope.scope import Scope
+    from layerscope.scope import LayerscopeWarning, Scope
     from layerscope.tracing import trace
     from layerscope.viewing.reader import read
     from layerscope.wire import Edge, ModelGraph, Node, Run, Series, Statistics
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Attribution": "layerscope.probing.attributions",
     "Edge": "layerscope.wire",
+    "LayerscopeWarning": "layerscope.scope",
     "Maximization": "layerscope.probing.maximizing",
     "ModelGraph": "layerscope.wire",
     "Node": "layerscope.wire",
@@ -54,6 +55,8 @@ _HOMES = {
 __all__ = [
     "Attribution",
     "Edge",
+    "LayerscopeError",
+    "LayerscopeWarning",
     "Maximization",
     "ModelGraph",
     "Node",
@@ -84,4 +87,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -48,6 +48,8 @@ class Scope:
     """
 
     def __init__(self, model: nn.Module, writer: SummaryWriter | str | PathLike[str], *, strict: bool = False) -> None:
+        if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(f"model must be a torch.nn.Module, but it is {model!r}.")
         self._model = original(model)
         self._strict = strict
         self._failed: set[tuple[str, type[Exception]]] = set()
@@ -85,6 +87,10 @@ class Scope:
         """
         with self._guarded("gradients"):
             step = _checked(step)
+            if all(parameter.grad is None for parameter in self._model.parameters()):
+                raise InvalidArgumentError(
+                    "no parameter has a gradient. Call gradients(step) after loss.backward() and before zero_grad()."
+                )
             self._writer.series("gradients", gradients(self._model, histogram=histogram), step=step)
 
     def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
@@ -157,6 +163,8 @@ class Scope:
         """
         with self._guarded("maximize"):
             step = _checked(step)
+            if isinstance(layers, str):
+                raise InvalidArgumentError(f"layers must be a list of layer keys, not {layers!r}; give [{layers!r}].")
             images: dict[wire.Unit, tuple[Any, float]] = {}
             failures: list[LayerscopeError] = []
             for layer in self._telling_layers() if layers is None else layers:
@@ -173,7 +181,8 @@ class Scope:
                 raise failures[0]
 
     def close(self) -> None:
-        """Flush what was written; close the SummaryWriter if the scope opened it."""
+        """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards."""
+        self._writer.close()
         self._summary_writer.flush()
         if self._own_writer is not None:
             self._own_writer.close()
@@ -197,8 +206,8 @@ class Scope:
             if (what, type(error)) not in self._failed:
                 self._failed.add((what, type(error)))
                 warnings.warn(
-                    f"Layerscope could not record {what}: {type(error).__name__}: {error} Training goes on; this is "
-                    "said once. Scope(..., strict=True) raises it instead.",
+                    f"Layerscope could not record {what}: {type(error).__name__}: {str(error).rstrip('.')}. Training "
+                    "goes on; this is said once. Scope(..., strict=True) raises it instead.",
                     LayerscopeWarning,
                     stacklevel=4,  # the caller of the method that is guarded
                 )

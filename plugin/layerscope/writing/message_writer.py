@@ -53,9 +53,14 @@ class MessageWriter:
                 f"writes into the same event file; given: {type(summary_writer).__name__}."
             )
         self._summary_writer = summary_writer
+        self._closed = False
         self._described: set[str] = set()
         self._written: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Write nothing more; the SummaryWriter stays open."""
+        self._closed = True
 
     def graph(self, graph: wire.ModelGraph, *, step: int = 0, name: str = "model") -> None:
         """Write a structure with its DOT."""
@@ -100,6 +105,8 @@ class MessageWriter:
         self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
 
     def _write(self, metadata: wire.Metadata, value: NDArray[np.float32] | Sequence[bytes], step: int) -> None:
+        if self._closed:  # a closed SummaryWriter would begin a second event file
+            raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
         kind = wire.KINDS[metadata.kind]
         content = codec.encode_metadata(metadata)
         tag = f"layerscope/{kind.name}/{metadata.name}/{hashlib.sha256(content).hexdigest()[:8]}"

@@ -110,8 +110,9 @@ def _image_shape(model: nn.Module, given: Sequence[int] | None) -> tuple[int, in
         convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if convolution is None:
             raise InvalidArgumentError(
-                "the shape of the images is inferred from the model's first 2-D convolution, but it has none. "
-                "Give input_shape=(colours, height, width)."
+                "activation maximization is for models of images, whose shape is inferred from the model's first 2-D "
+                "convolution, but it has none. If it takes images all the same, give input_shape=(colours, height, "
+                "width)."
             )
         return convolution.in_channels, _DEFAULT_SIDE, _DEFAULT_SIDE
     shape = tuple(given)
@@ -130,8 +131,8 @@ def _available(ascent: Ascent, model: nn.Module, *, inferred: bool) -> int:
         if not inferred:
             raise
         raise CaptureError(
-            f"the shape of the images was inferred as {ascent.shape}, but the model fails on one: {error} "
-            "Give input_shape=(colours, height, width)."
+            f"the shape of the images was inferred as {ascent.shape}, but the model fails on one: "
+            f"{str(error).rstrip('.')}. Give input_shape=(colours, height, width); a Scope knows it after graph(x)."
         ) from error
 
 
