@@ -27,7 +27,7 @@ export interface HeatProps {
 const AXIS = 18;
 const MIN_ROW = 4;
 const MAX_ROW = 30;
-const MAX_CANVAS = 16_000; // pixels of the screen; Chromium draws nothing on a canvas that is longer than 16,384
+const MAX_CANVAS = 16_000; // pixels of the screen; graphics cards hold 16,384 and Chromium draws nothing from 65,536 on
 const LABEL_ROW = 12;
 const LETTER = 6.2; // px that a letter takes on average
 const TIP = 190; // px that a tooltip takes at most where names are short
