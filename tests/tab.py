@@ -21,7 +21,8 @@ FLAGS = [
     "--disable-sync",
 ]
 TIMEOUT = 30_000
-"""Milliseconds that any one expectation may take."""
+"""Milliseconds that any one action or expectation may take."""
+expect.set_options(timeout=TIMEOUT)  # the context's own timeout does not reach expectations
 
 # A violation of the content policy is an event, not a console message; this makes it one, in every frame.
 REPORT_VIOLATIONS = """
