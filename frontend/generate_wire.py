@@ -15,6 +15,7 @@ TARGET = Path(__file__).parent / "src" / "wire.ts"
 MESSAGES = (
     wire.Node,
     wire.Edge,
+    wire.Fold,
     wire.GraphBlob,
     wire.Statistic,
     *wire.METADATA.values(),

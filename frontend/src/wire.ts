@@ -16,13 +16,31 @@ export interface Node {
   output_dtypes: string[];
   own_parameters: number;
   total_parameters: number;
+  own_bytes: number;
+  total_bytes: number;
   trainable: boolean | null;
+  trainable_parameters: number;
+  tied: string[];
+  flops: number | null;
+  activation_bytes: number;
+  extra_repr: string;
+  source: string;
+  doc: string;
 }
 
 export interface Edge {
   source: string;
   target: string;
   shape: number[] | null;
+}
+
+export interface Fold {
+  id: string;
+  parent: string | null;
+  members: string[][];
+  label: string;
+  shared: boolean;
+  uniform: boolean;
 }
 
 export interface GraphBlob {
@@ -32,6 +50,9 @@ export interface GraphBlob {
   outputs: string[];
   class_name: string;
   warnings: string[];
+  folds: Fold[];
+  recorder: string;
+  stopped_in: string | null;
 }
 
 export interface Statistic {

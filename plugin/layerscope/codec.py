@@ -6,6 +6,7 @@ safetensors, in files and over HTTP alike. A newer version is refused in words. 
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import zlib
 from collections.abc import Mapping
@@ -80,13 +81,13 @@ def decode_metadata(content: bytes, *, what: str = "the tag's metadata") -> wire
     return metadata
 
 
+_SHARED_BY_GRAPH_AND_BLOB = tuple(field.name for field in dataclasses.fields(wire.GraphBlob) if field.name != "nodes")
+
+
 def graph_json(graph: wire.ModelGraph) -> bytes:
     """Return a graph as JSON, a ``GraphBlob``."""
-    return to_json(
-        wire.GraphBlob(
-            tuple(graph.nodes.values()), graph.edges, graph.inputs, graph.outputs, graph.class_name, graph.warnings
-        )
-    )
+    shared = {name: getattr(graph, name) for name in _SHARED_BY_GRAPH_AND_BLOB}
+    return to_json(wire.GraphBlob(tuple(graph.nodes.values()), **shared))
 
 
 def encode_graph(graph: wire.ModelGraph) -> bytes:
@@ -108,10 +109,14 @@ def decode_graph(data: bytes, *, what: str = "the graph") -> wire.ModelGraph:
         raise MalformedError(f"{what} has {len(blob.nodes)} nodes, but only {len(nodes)} different ids.")
     ends = {end for edge in blob.edges for end in (edge.source, edge.target)}
     parents = {node.parent for node in nodes.values() if node.parent is not None}
-    unknown = (ends | parents | {*blob.inputs, *blob.outputs}) - nodes.keys()
+    parents |= {fold.parent for fold in blob.folds if fold.parent is not None}
+    stopped = set() if blob.stopped_in is None else {blob.stopped_in}
+    unknown = (ends | parents | stopped | {*blob.inputs, *blob.outputs}) - nodes.keys()
+    members = {item for fold in blob.folds for member in fold.members for item in member}
+    unknown |= members - nodes.keys() - {fold.id for fold in blob.folds}
     if unknown:
         raise MalformedError(f"{what} refers to {len(unknown)} nodes that it does not hold, e.g. {min(unknown)!r}.")
-    return wire.ModelGraph(nodes, blob.edges, blob.inputs, blob.outputs, blob.class_name, blob.warnings)
+    return wire.ModelGraph(nodes, **{name: getattr(blob, name) for name in _SHARED_BY_GRAPH_AND_BLOB})
 
 
 def _gunzip(data: bytes, what: str) -> bytes:

@@ -76,8 +76,27 @@ class Node:
     """Number of parameter elements that the module itself holds."""
     total_parameters: int = 0
     """Number of parameter elements of the module and all modules in it, each counted once."""
+    own_bytes: int = 0
+    """Bytes of the parameters that the module itself holds."""
+    total_bytes: int = 0
+    """Bytes of the parameters of the module and all modules in it, each counted once."""
     trainable: bool | None = None
     """True if any of its parameters requires a gradient, False if all are frozen, None if it has none."""
+    trainable_parameters: int = 0
+    """Number of the elements of ``total_parameters`` that require a gradient."""
+    tied: tuple[str, ...] = ()
+    """Qualified names of the other parameters in the model that are the same tensor as one of its own."""
+    flops: int | None = None
+    """Floating-point operations of the matrix products, convolutions and attentions that ran in it, multiplications
+    and additions apart (``torch.utils.flop_counter``); None where they are not counted."""
+    activation_bytes: int = 0
+    """Bytes of the tensors that it returned."""
+    extra_repr: str = ""
+    """The settings of the module as its ``extra_repr()`` tells them: ``3, 64, kernel_size=(7, 7)``."""
+    source: str = ""
+    """Where its class is defined: path below the directory it is imported from, and line (``net/block.py:12``)."""
+    doc: str = ""
+    """First line of the docstring of its class."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,28 @@ class Edge:
     source: str
     target: str
     shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Repeated siblings that can be shown as one box: equal modules and functions, equally joined.
+
+    Every name in it stays a name of the graph: a fold is a view of nodes, it replaces none.
+    """
+
+    id: str
+    """Unique among the ids of nodes and folds."""
+    parent: str | None
+    """Id of the module node that encloses the members; None at the top."""
+    members: tuple[tuple[str, ...], ...]
+    """The repetitions in order of execution, two at least; each the ids of one or more siblings (its period), which
+    are nodes, or folds that lie in it."""
+    label: str
+    """What is repeated, and how often: ``layers.0…11 (12)`` for distinct weights, ``cell ×200`` for the same."""
+    shared: bool
+    """True if all repetitions are calls of the same modules, with the same weights; False if weights are distinct."""
+    uniform: bool
+    """True if the repetitions also agree in all shapes and numbers of parameters."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +143,13 @@ class ModelGraph:
     """Class of the traced model."""
     warnings: tuple[str, ...] = ()
     """What a reader must know before trusting the picture, in words; empty if nothing."""
+    folds: tuple[Fold, ...] = ()
+    """What can be folded; no two folds share a member, unless one lies in a member of the other."""
+    recorder: str = ""
+    """What saw the forward: ``modes`` (function and dispatch modes: modules, functions, flow), ``torchview`` (the
+    same), ``modules`` (module calls only), ``static`` (nothing ran: the registered modules); "" if unknown."""
+    stopped_in: str | None = None
+    """Id of the node in which the forward raised: the graph shows the part that ran. None if it ended."""
 
     def to_dot(self) -> str:
         """Return the whole structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys."""
@@ -120,6 +168,9 @@ class GraphBlob:
     outputs: tuple[str, ...]
     class_name: str = ""
     warnings: tuple[str, ...] = ()
+    folds: tuple[Fold, ...] = ()
+    recorder: str = ""
+    stopped_in: str | None = None
 
 
 # --- Numbers per layer -------------------------------------------------------------------------------------------
