@@ -191,7 +191,16 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
       output_dtypes: ["float32"],
       own_parameters: 0,
       total_parameters: 0,
+      own_bytes: 0,
+      total_bytes: 0,
       trainable: null,
+      trainable_parameters: 0,
+      tied: [],
+      flops: null,
+      activation_bytes: 0,
+      extra_repr: "",
+      source: "",
+      doc: "",
       ...changes,
     });
   };
@@ -206,7 +215,8 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
   const edges = chain
     .slice(1)
     .map((target, index) => ({ source: chain[index] as string, target, shape: [8, 16, 8, 8] }));
-  return { nodes, edges, inputs: ["input"], outputs: ["output"], class_name: "DigitsNet", warnings: [...warnings] };
+  const told = { class_name: "DigitsNet", warnings: [...warnings], folds: [], recorder: "modes", stopped_in: null };
+  return { nodes, edges, inputs: ["input"], outputs: ["output"], ...told };
 }
 
 const SAMPLES = 8;

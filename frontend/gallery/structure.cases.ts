@@ -1,7 +1,7 @@
 // The graphs that the structure page of the gallery shows and the tests lay out: real traces, and made-up extremes.
 
 import { type ModelGraph, toGraph } from "../src/graph";
-import type { GraphBlob, Node } from "../src/wire";
+import type { Fold, GraphBlob, Node } from "../src/wire";
 import traces from "./structure.cases.jsonl?raw";
 
 /** A node of a made-up graph: a linear layer at the top, unless `rest` says otherwise. */
@@ -10,17 +10,31 @@ export function node(id: string, rest: Partial<Node> = {}): Node {
   return {
     ...{ id, kind: "module", module: id, call: 0, parent: null, class_name: "Linear", op: "" },
     ...{ input_shapes: shape, input_dtypes: ["float32"], output_shapes: shape, output_dtypes: ["float32"] },
-    ...{ own_parameters: 4160, total_parameters: 4160, trainable: true },
+    ...{ own_parameters: 4160, total_parameters: 4160, trainable: true, trainable_parameters: 4160, tied: [] },
+    ...{
+      own_bytes: 16640,
+      total_bytes: 16640,
+      flops: null,
+      activation_bytes: 256,
+      extra_repr: "",
+      source: "",
+      doc: "",
+    },
     ...rest,
   };
 }
 
 /** A graph of `nodes` in order of execution, joined by `edges`, each "source target". */
-export function graphOf(class_name: string, nodes: readonly Node[], edges: readonly [string, string][]): ModelGraph {
+export function graphOf(
+  class_name: string,
+  nodes: readonly Node[],
+  edges: readonly [string, string][],
+  folds: Fold[] = [],
+): ModelGraph {
   return toGraph({
     nodes: [...nodes],
     edges: edges.map(([source, target]) => ({ source, target, shape: null })),
-    ...{ inputs: [], outputs: [], class_name, warnings: [] },
+    ...{ inputs: [], outputs: [], class_name, warnings: [], folds, recorder: "modes", stopped_in: null },
   });
 }
 

@@ -4,7 +4,17 @@ import type { Node } from "../src/wire";
 
 function graph(parents: Record<string, string | null>): ModelGraph {
   const nodes = Object.entries(parents).map(([id, parent]) => ({ id, parent, kind: "module", module: id }) as Node);
-  return toGraph({ nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] });
+  return toGraph({
+    nodes,
+    edges: [],
+    inputs: [],
+    outputs: [],
+    class_name: "",
+    warnings: [],
+    folds: [],
+    recorder: "",
+    stopped_in: null,
+  });
 }
 
 describe("ancestors", () => {

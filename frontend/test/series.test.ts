@@ -30,7 +30,17 @@ function part(
 
 function graph(parents: Record<string, string | null>, order = Object.keys(parents)): ModelGraph {
   const nodes = order.map((id) => ({ id, parent: parents[id] ?? null, kind: "module", module: id }) as Node);
-  return toGraph({ nodes, edges: [], inputs: [], outputs: [], class_name: "", warnings: [] });
+  return toGraph({
+    nodes,
+    edges: [],
+    inputs: [],
+    outputs: [],
+    class_name: "",
+    warnings: [],
+    folds: [],
+    recorder: "",
+    stopped_in: null,
+  });
 }
 
 const nan = Number.NaN;
