@@ -6,6 +6,7 @@ The data's way is the directory listing::
     probing/     model + batch -> numbers per layer      [torch]
     writing/     messages -> event file                  [no torch]
     viewing/     event file -> HTTP                      [no torch]
+    structure/   ModelGraph -> folds, DOT, differences   [no torch; tracing and viewing stand on it]
 
 ``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing. What passes between
 the rooms is defined in ``wire.py``; ``naming.py`` makes the layer keys that they all share.

@@ -153,7 +153,7 @@ class ModelGraph:
 
     def to_dot(self) -> str:
         """Return the whole structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys."""
-        from layerscope.dot import to_dot  # the graphviz package is not needed to read or write messages
+        from layerscope.structure.dot import to_dot  # the graphviz package is not needed to read or write messages
 
         return to_dot(self)
 

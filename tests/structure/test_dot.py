@@ -17,7 +17,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from layerscope.dot import to_dot
+from layerscope.structure.dot import to_dot
 from layerscope.tracing import trace
 from layerscope.wire import Edge, ModelGraph, Node
 from traced_models import ResidualNet, mlp

@@ -1,0 +1,1 @@
+"""What is done with a ModelGraph once it exists: folding, DOT, comparison, other formats. Never torch."""
