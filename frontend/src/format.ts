@@ -25,6 +25,30 @@ export function formatCount(count: number): string {
   return String(count);
 }
 
+/** A number of bytes: `512 B`, `36.3 KiB`, `1.2 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1023.5 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${size >= 1000 ? Math.round(size) : Number(size.toPrecision(3))} ${units[unit]}`;
+}
+
+/** A number of floating-point operations: `950 FLOP`, `1.2 GFLOP`. */
+export function formatFlops(flops: number): string {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
+  let size = flops;
+  let prefix = 0;
+  while (size >= 999.5 && prefix < prefixes.length - 1) {
+    size /= 1000;
+    prefix++;
+  }
+  return `${Number(size.toPrecision(3))} ${prefixes[prefix]}FLOP`;
+}
+
 /** A tensor shape: `32×3×224×224`; a scalar is `scalar`. */
 export function formatShape(shape: readonly number[]): string {
   return shape.length ? shape.join("×") : "scalar";
