@@ -40,6 +40,26 @@ def mlp() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Sequential(nn.Linear(5, 5), nn.Tanh()), nn.Linear(5, 2))
 
 
+class UNet(nn.Module):
+    """Two levels down and up again, with skip connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down1 = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU())
+        self.pool = nn.MaxPool2d(2)
+        self.down2 = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.ReLU())
+        self.bottom = nn.Conv2d(8, 8, 3, padding=1)
+        self.up2 = nn.ConvTranspose2d(8, 8, 2, stride=2)
+        self.up1 = nn.Sequential(nn.Conv2d(16, 4, 3, padding=1), nn.Upsample(scale_factor=2))
+        self.head = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.down1(x)
+        second = self.down2(self.pool(first))
+        up = self.up2(self.bottom(self.pool(second)))
+        return self.head(torch.cat([self.up1(torch.cat([up, second], 1)), first], 1))
+
+
 class PositionEmbedding(nn.Module):
     """Tokens plus positions; the positions come from a buffer, as in BERT."""
 

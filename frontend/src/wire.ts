@@ -53,6 +53,7 @@ export interface GraphBlob {
   folds: Fold[];
   recorder: string;
   stopped_in: string | null;
+  failure: string;
 }
 
 export interface Statistic {

@@ -6,7 +6,7 @@
     ├── MissingExtraError (ImportError)   a feature needs an extra that is not installed
     ├── LayerNotFoundError (KeyError)     no layer of that name; the nearest names are in the message
     ├── NotFoundError (LookupError)       a run, tag, step or file is not in the log directory
-    ├── TraceError                        the model's forward could not be traced
+    ├── TraceError                        the model's forward raised while it was traced
     ├── CaptureError                      a layer's activation or gradient could not be captured
     ├── InvalidArgumentError (ValueError) an argument breaks a rule; the message states the rule
     └── WireError (ValueError)            a message cannot be encoded or decoded
@@ -61,7 +61,7 @@ class NotFoundError(LayerscopeError, LookupError):
 
 
 class TraceError(LayerscopeError):
-    """The model's forward could not be traced."""
+    """The forward of the model raised while it was traced for a log directory."""
 
 
 class CaptureError(LayerscopeError):

@@ -17,7 +17,7 @@ from torch import nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.errors import InvalidArgumentError, LayerscopeError
+from layerscope.errors import InvalidArgumentError, LayerscopeError, TraceError
 from layerscope.probing.activations import activations
 from layerscope.probing.attributions import METHODS, attribute_all
 from layerscope.probing.calls import input_tensors
@@ -68,15 +68,18 @@ class Scope:
         """Trace the structure, called exactly as ``model(*args, **kwargs)`` is, and write it.
 
         Returns:
-            The structure, or None if it could not be traced.
+            The structure, or None if it could not be traced. If the forward raised, it is the part that ran; that is
+            written, too, before the failure is warned of or raised (``TraceError``).
         """
+        graph = None
         with self._guarded("graph"):
             self._remember((args, kwargs), probe=False)
             graph = trace(self._model, *args, **kwargs)
-            self._executed = {node.module for node in graph.nodes.values()}
             self._writer.graph(graph)
-            return graph
-        return None
+            if graph.failure:
+                raise TraceError(graph.failure)
+            self._executed = {node.module for node in graph.nodes.values()}
+        return graph
 
     def gradients(self, step: int, *, histogram: bool = True) -> None:
         """Write statistics of the gradients that are there now: after ``backward()``, before ``zero_grad()``.

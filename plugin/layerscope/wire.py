@@ -149,7 +149,9 @@ class ModelGraph:
     """What saw the forward: ``modes`` (function and dispatch modes: modules, functions, flow), ``torchview`` (the
     same), ``modules`` (module calls only), ``static`` (nothing ran: the registered modules); "" if unknown."""
     stopped_in: str | None = None
-    """Id of the node in which the forward raised: the graph shows the part that ran. None if it ended."""
+    """Id of the node in which the forward raised; None if it ended, or raised in the model itself."""
+    failure: str = ""
+    """What the forward raised and where, in words: the graph shows the part that ran. "" if it ended."""
 
     def to_dot(self) -> str:
         """Return the whole structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys."""
@@ -171,6 +173,7 @@ class GraphBlob:
     folds: tuple[Fold, ...] = ()
     recorder: str = ""
     stopped_in: str | None = None
+    failure: str = ""
 
 
 # --- Numbers per layer -------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
-"""What remains where torchview cannot follow: the module tree, joined where modules hand on the very same tensor."""
+"""What remains where no recorder can follow: the module tree, joined where modules hand on the very same tensor."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +28,11 @@ class ReadsItsInput(nn.Module):
         return self.fc(self.experts[f"expert_{expert}".replace("tensor(1)", "1")](x))
 
 
-def test_a_model_that_torchview_cannot_follow_shows_its_modules_and_says_so() -> None:
+def test_a_model_that_no_recorder_can_follow_shows_its_modules_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("a mode of its own")
+
+    monkeypatch.setattr("layerscope.tracing.tracer.record_with_modes", fails)
     graph = trace(ReadsItsInput(), torch.randn(2, 3), torch.tensor(1))
     assert [(node.id, node.parent) for node in graph.nodes.values()] == [
         ("input/x", None),
@@ -42,9 +49,10 @@ def test_a_model_that_torchview_cannot_follow_shows_its_modules_and_says_so() ->
         Edge("experts.expert_1.1", "fc", (2, 3)),
         Edge("fc", "output/0", (2, 2)),
     )
+    assert graph.recorder == "modules"
     assert graph.warnings == (
-        "Only modules are shown, without the functions between them: torchview cannot follow this model "
-        "(KeyError: 'expert_RecorderTensor(1)').",
+        "Only modules are shown, without the functions between them: neither function modes (RuntimeError: a mode of "
+        "its own) nor torchview (KeyError: 'expert_RecorderTensor(1)') can follow this model.",
         "Not connected: nothing in the graph uses 'input/expert'.",
     )
 
@@ -53,7 +61,9 @@ def test_a_model_that_torchview_cannot_follow_shows_its_modules_and_says_so() ->
 def test_agrees_with_torchview_on_modules_and_the_edges_between_them(model: nn.Module, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
     full, modules = trace(model, x), assemble(model, record_modules(model, (x,), {}))
-    assert [*modules.nodes.values()] == [node for node in full.nodes.values() if node.kind != "function"]
+    assert [*modules.nodes.values()] == [
+        replace(node, flops=None) for node in full.nodes.values() if node.kind != "function"
+    ]
     assert modules.edges == tuple(
         edge for edge in full.edges if "function" not in (full.nodes[edge.source].kind, full.nodes[edge.target].kind)
     )

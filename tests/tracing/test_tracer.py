@@ -122,8 +122,9 @@ def test_stock_transformer_encoder_keeps_its_layers_in_evaluation_mode(grad: boo
         inside = [node.id for node in graph.nodes.values() if node.parent == f"layers.{index}"]
         parts = [".self_attn", ".dropout1", "/add", ".norm1", ".linear1", "/relu", ".dropout", ".linear2", ".dropout2"]
         assert inside == [f"layers.{index}{part}" for part in (*parts, "/add#1", ".norm2")]
-        assert f"layers.{index}.self_attn/multi_head_attention_forward" in graph.nodes
+        assert not [node.id for node in graph.nodes.values() if node.parent == f"layers.{index}.self_attn"]
     assert ("layers.0.norm2", "layers.1/add") in joined(graph)
+    assert ("layers.0.norm2", "layers.1.self_attn") in joined(graph)
     assert ("input/src", "layers.0/add") in joined(graph)
     assert graph.nodes["layers.0"].parent is None
     assert graph.warnings == ()
@@ -184,13 +185,15 @@ def test_extra_positional_arguments_and_one_tensor_given_twice() -> None:
 
     x, y = torch.randn(2, 3), torch.randn(2, 3)
     graph = trace(Sum(), x, y, x)
-    assert graph.inputs == ("input/first", "input/others.0")
+    assert graph.inputs == ("input/first", "input/others.0", "input/others.1")
     assert set(joined(graph)) == {
         ("input/first", "scale"),
+        ("input/others.1", "scale"),  # the same object as first: which of the two it is cannot be told
         ("scale", "/add"),
         ("input/others.0", "/add"),
         ("/add", "/add#1"),
         ("input/first", "/add#1"),
+        ("input/others.1", "/add#1"),
         ("/add#1", "output/0"),
     }
 
@@ -258,13 +261,12 @@ def test_lstm_is_one_node_with_all_its_outputs() -> None:
 
 def test_embedding_fed_by_a_buffer_is_there_and_connected_to_what_uses_it() -> None:
     graph = trace(PositionEmbedding(), torch.zeros(2, 5, dtype=torch.int64))
-    assert [*graph.nodes] == ["input/ids", "tokens", "positions", "/add", "output/0"]
+    assert [*graph.nodes] == ["input/ids", "tokens", "position_ids", "positions", "/add", "output/0"]
+    assert (graph.nodes["position_ids"].kind, graph.nodes["position_ids"].class_name) == ("parameter", "Buffer")
+    assert Edge("position_ids", "positions", (5,)) in graph.edges
     assert Edge("positions", "/add", (5, 4)) in graph.edges
     assert (graph.nodes["positions"].input_shapes, graph.nodes["positions"].input_dtypes) == (((5,),), ("int64",))
-    assert graph.warnings == (
-        "Not connected: nothing in the graph feeds 'positions'. The input is a buffer, a parameter or a tensor made "
-        "inside the forward, or its way was not recorded.",
-    )
+    assert graph.warnings == ()
 
 
 def test_creation_functions_that_take_tensors_do_not_cut_the_flow() -> None:
@@ -287,7 +289,7 @@ def test_creation_functions_that_take_tensors_do_not_cut_the_flow() -> None:
     }
 
 
-def test_a_cut_flow_is_said_in_words() -> None:
+def test_assignment_to_a_slice_keeps_the_flow() -> None:
     class Assigns(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -299,9 +301,29 @@ def test_a_cut_flow_is_said_in_words() -> None:
             out[:, :] = self.first(x)
             return self.second(out)
 
-    warnings = trace(Assigns(), torch.randn(2, 3)).warnings
+    graph = trace(Assigns(), torch.randn(2, 3))
+    assert set(joined(graph)) == {
+        ("input/x", "first"),
+        ("/zeros", "/__setitem__"),
+        ("first", "/__setitem__"),
+        ("/__setitem__", "second"),
+        ("second", "output/0"),
+    }
+    assert graph.warnings == ()
+
+
+def test_a_cut_flow_is_said_in_words() -> None:
+    class LeavesTorch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(3, 3)
+            self.second = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(torch.tensor(self.first(x).tolist()))
+
+    warnings = trace(LeavesTorch(), torch.randn(2, 3)).warnings
     assert [warning.partition(". ")[0].removesuffix(".") for warning in warnings] == [
-        "Not connected: nothing in the graph feeds 'second'",
         "Not connected: nothing in the graph uses the output of 'first'",
         "Not connected: no recorded way leads from an input to 'output/0'",
     ]

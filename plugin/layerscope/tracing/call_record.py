@@ -42,7 +42,7 @@ class CallRecord:
 
     def function(self, op: str) -> Function:
         """Record that a function named ``op`` was called now."""
-        function = Function(op, self.current)
+        function = Function(op, self.current, len(self.events))
         if function.caller is not None:
             function.caller.functions += 1
         self.events.append(function)
@@ -70,6 +70,7 @@ class CallRecord:
         named, caller = self._counter.next(module), self.current
         call = Call(module, self._names.qualified(module), named.call, named.key, caller)
         call.is_model = module is self._model and not self.calls
+        call.began = len(self.events)
         call.inputs = specs(args)
         if caller is not None:
             caller.calls.append(call)
@@ -85,6 +86,7 @@ class CallRecord:
         while call.module is not module:
             call = self._stack.pop()
         if len(kwargs_and_result) == 1:
+            call.raised = True
             return None
         kwargs, result = kwargs_and_result
         # Global pre-hooks get no keyword arguments, so their tensors are read here.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from layerscope.containment import contained
 from layerscope.naming import LayerNames
 from layerscope.tracing.recording import Value, spec
-from layerscope.tracing.values import replaced, tensors
+from layerscope.tracing.values import attribute_tensors, replaced
 
 
 @contextmanager
@@ -25,6 +25,9 @@ def surroundings(model: nn.Module) -> Iterator[None]:
 
 class Arguments:
     """The arguments of one forward pass with every tensor copied, so that nothing in place reaches the caller's.
+
+    Tensors in objects that cannot be rebuilt are not copied, but put back at the end of the ``with`` block. A forward
+    that takes ``use_cache`` gets ``use_cache=False`` unless it is told otherwise: a cache is no part of the structure.
 
     Args:
         model: its ``forward`` names the inputs.
@@ -40,18 +43,39 @@ class Arguments:
         kwargs: dict[str, Any],
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda tensor: tensor,
     ) -> None:
-        named: dict[int, tuple[Value, torch.Tensor]] = {}
+        if "use_cache" not in kwargs and "use_cache" in _parameters(model):
+            kwargs = {**kwargs, "use_cache": False}
+        self.inputs: list[tuple[Value, torch.Tensor]] = []
+        """Every tensor with its name; one that is passed twice stays one tensor, and has two names."""
+        self._foreign: list[tuple[torch.Tensor, torch.Tensor]] = []
+        copies: dict[int, torch.Tensor] = {}
 
         def exchanged(tensor: torch.Tensor) -> torch.Tensor:
-            return named[id(tensor)][1] if id(tensor) in named else tensor
+            if id(tensor) not in copies:
+                copies[id(tensor)] = prepare(tensor.detach().clone())
+            return copies[id(tensor)]
 
-        # A tensor that is passed twice stays one tensor and is one input, under its first name.
-        for name, tensor in tensors(_by_parameter(model, args, kwargs)):
-            if id(tensor) not in named:
-                named[id(tensor)] = Value(name, spec(tensor)), prepare(tensor.detach().clone())
-        self.inputs: list[tuple[Value, torch.Tensor]] = list(named.values())
         self.args: tuple[Any, ...] = tuple(replaced(arg, exchanged) for arg in args)
         self.kwargs: dict[str, Any] = {name: replaced(arg, exchanged) for name, arg in kwargs.items()}
+        for name, tensor in attribute_tensors(_by_parameter(model, args, kwargs)):
+            if id(tensor) not in copies:
+                self._foreign.append((tensor, tensor.detach().clone()))
+            self.inputs.append((Value(name, spec(tensor)), copies.get(id(tensor), tensor)))
+
+    def __enter__(self) -> Arguments:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for tensor, values in self._foreign:
+            if not tensor.is_meta and not torch.equal(tensor, values):
+                tensor.data.copy_(values)
+
+
+def _parameters(model: nn.Module) -> Iterable[str]:
+    try:
+        return inspect.signature(model.forward).parameters
+    except (TypeError, ValueError):
+        return ()
 
 
 def _by_parameter(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Records modules only: what remains when torchview cannot follow a model."""
+"""Records modules only: what remains when nothing else can follow a model, and the proof that its forward works."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from torch import nn
 from layerscope.tracing.call_record import CallRecord
 from layerscope.tracing.forward import Arguments, surroundings
 from layerscope.tracing.recording import Call, Flow, Recording, Value, spec
-from layerscope.tracing.values import tensors
+from layerscope.tracing.values import attribute_tensors, tensors
 
 
 def record_modules(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
     """Run one plain forward and return its module calls, joined where one gives another the very same tensor.
 
-    Functions between modules are not seen, so a flow through a function is missing.
-
-    Raises:
-        Exception: whatever the forward raises.
+    Functions between modules are not seen, so a flow through a function is missing. If the forward raises, the
+    recording holds what ran until then, and the exception in ``failure``.
     """
     makers: dict[int, Call | Value] = {}
     kept: list[Any] = []  # an id stands for a tensor only as long as the tensor lives
@@ -36,13 +34,17 @@ def record_modules(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, An
             kept.append(result)
 
     record = CallRecord(model, finished)
-    with surroundings(model):
-        arguments = Arguments(model, args, kwargs)
+    result, failure = None, None
+    with surroundings(model), Arguments(model, args, kwargs) as arguments:
         makers.update((id(tensor), value) for value, tensor in arguments.inputs)
-        with record.recording():
-            result = model(*arguments.args, **arguments.kwargs)
+        try:
+            with record.recording():
+                result = model(*arguments.args, **arguments.kwargs)
+        except Exception as error:
+            failure = error
     outputs: list[Value] = []
-    for name, tensor in tensors(result):
+    for name, tensor in attribute_tensors(result):
         outputs.append(Value(name or "0", spec(tensor)))
         join(tensor, outputs[-1])
-    return Recording(record.events, flows, [value for value, _ in arguments.inputs], outputs)
+    inputs = [value for value, _ in arguments.inputs]
+    return Recording(record.events, flows, inputs, outputs, "modules", failure=failure)

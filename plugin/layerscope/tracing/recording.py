@@ -1,13 +1,13 @@
 """What one forward pass did, in the form that every recorder fills and ``assemble`` turns into a ``ModelGraph``.
 
-A recorder is a function ``(model, args, kwargs) -> Recording``: ``torchview_recorder`` gives modules, functions and
-flows; ``module_recorder`` gives modules and the flows between them, for models that torchview cannot follow.
+A recorder is a function ``(model, args, kwargs) -> Recording``: ``mode_recorder`` and ``torchview_recorder`` give
+modules, functions and flows; ``module_recorder`` gives modules and the flows between them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -23,7 +23,16 @@ class TensorSpec(NamedTuple):
 
 def spec(tensor: torch.Tensor) -> TensorSpec:
     """Return shape and dtype of ``tensor``."""
-    return TensorSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+    return TensorSpec(tuple(tensor.shape), _DTYPES[tensor.dtype])
+
+
+class _DtypeNames(dict[torch.dtype, str]):
+    def __missing__(self, dtype: torch.dtype) -> str:
+        self[dtype] = name = str(dtype).removeprefix("torch.")
+        return name
+
+
+_DTYPES = _DtypeNames()
 
 
 @dataclass(eq=False)
@@ -50,22 +59,34 @@ class Call:
     """True for the outermost call: the model that is traced."""
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    began: int = 0
+    """Place among the events."""
     calls: list[Call] = field(default_factory=list["Call"])
     """Module calls made directly by this one."""
     functions: int = 0
     """Number of functions called directly by this one."""
+    fed: bool = False
+    """True if a function called directly by this one used a tensor from outside."""
+    raised: bool = False
+    """True if it ended by an exception."""
+    flops: int | None = None
+    """Floating-point operations in it; None if none is counted."""
+    flops_known: bool = True
+    """False if something ran in it whose floating-point operations cannot be counted."""
 
     @property
     def is_box(self) -> bool:
-        """True if it is shown closed, as one box: torchview's rule, but judged by what ran.
+        """True if it is shown closed, as one box: it called no other module.
 
-        A module without submodules hides its functions; one that called neither modules nor functions has nothing
-        to show. The model itself is a box only if it has no submodules at all.
+        The model itself is a box only if it has no submodules at all, and is a module of torch or calls but one
+        function: of a model that is written in functions, these are the structure.
         """
         if self.calls:
             return False
-        has_submodules = any(True for _ in self.module.children())
-        return not has_submodules if self.is_model else not (has_submodules and self.functions)
+        if not self.is_model:
+            return True
+        alone = not any(True for _ in self.module.children())
+        return alone and (self.functions < 2 or type(self.module).__module__.startswith("torch."))
 
 
 @dataclass(eq=False)
@@ -74,11 +95,32 @@ class Function:
 
     op: str
     caller: Call | None
+    began: int = 0
+    """Place among the events."""
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
+    flops: int | None = None
+    """Floating-point operations in it; None if none is counted."""
+    flops_known: bool = True
+    """False if something ran in it whose floating-point operations cannot be counted."""
 
 
-End: TypeAlias = Call | Function | Value
+@dataclass(eq=False)
+class Held:
+    """A tensor that the model holds, where something uses it that does not hold it itself."""
+
+    name: str
+    """Qualified name."""
+    class_name: str
+    """``Parameter``, ``Buffer``, or ``Tensor`` for one that is kept as a plain attribute."""
+    tensor: torch.Tensor
+    spec: TensorSpec
+    caller: Call | None = None
+    """The call in which it is used."""
+
+
+End: TypeAlias = Call | Function | Value | Held
+E = TypeVar("E", bound=End)
 """What a tensor can flow from and to."""
 
 
@@ -99,11 +141,17 @@ class Recording:
     flows: list[Flow]
     inputs: list[Value]
     outputs: list[Value]
+    recorder: str
+    """Name of the recorder, as in ``ModelGraph.recorder``."""
     warnings: list[str] = field(default_factory=list[str])
     """What this recorder could not do, in words."""
+    failure: Exception | None = None
+    """What the forward raised; then this is the part that ran. None if it ended."""
+    stopped: str = ""
+    """The failure in words: where, and what."""
 
 
-def box_of(end: Call | Function) -> Call | Function:
+def box_of(end: E) -> E | Call:
     """Return what is drawn for ``end``: a function inside a closed module is drawn as that module."""
     if isinstance(end, Function) and end.caller is not None and end.caller.is_box:
         return end.caller

@@ -99,17 +99,17 @@ class _Tracer:
 
     def run(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the model as ``model(*args, **kwargs)`` with recorder tensors and return its result."""
-        arguments = Arguments(model, args, kwargs, self._as_recorder)
-        roots: NodeContainer[TensorNode] = NodeContainer()
-        for value, tensor in arguments.inputs:
-            self._inputs.append(value)
-            for node in getattr(tensor, "tensor_nodes", []):
-                self.makers[node] = value
-                roots.add(node)
-        forward = _Forward(model, arguments, self.record)
-        graph = ComputationGraph(graphviz.Digraph(), roots, roll=False, depth=math.inf)
-        torchview_main.forward_prop(forward, [], "", graph, "eval")  # pyright: ignore[reportArgumentType]
-        return forward.result
+        with Arguments(model, args, kwargs, self._as_recorder) as arguments:
+            roots: NodeContainer[TensorNode] = NodeContainer()
+            for value, tensor in arguments.inputs:
+                self._inputs.append(value)
+                for node in getattr(tensor, "tensor_nodes", []):
+                    self.makers[node] = value
+                    roots.add(node)
+            forward = _Forward(model, arguments, self.record)
+            graph = ComputationGraph(graphviz.Digraph(), roots, roll=False, depth=math.inf)
+            torchview_main.forward_prop(forward, [], "", graph, "eval")  # pyright: ignore[reportArgumentType]
+            return forward.result
 
     def _as_recorder(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return ``tensor`` as torchview's recorder tensor; sparse tensors and foreign subclasses stay as they are."""
@@ -172,7 +172,7 @@ class _Tracer:
             for name, tensor in tensors(result):
                 outputs.append(Value(name or "0", spec(tensor)))
                 join(getattr(tensor, "tensor_nodes", [])[-1:], outputs[-1])
-        return Recording(self.record.events, flows, self._inputs, outputs)
+        return Recording(self.record.events, flows, self._inputs, outputs, "torchview")
 
     def _matched_calls(self) -> Iterator[tuple[ModuleNode, Call]]:
         """Yield torchview's module nodes with the calls that they stand for."""

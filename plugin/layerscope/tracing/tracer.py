@@ -7,11 +7,14 @@ from typing import Any
 from torch import nn
 
 from layerscope.containment import original
-from layerscope.errors import InvalidArgumentError, TraceError
+from layerscope.errors import InvalidArgumentError
 from layerscope.tracing.assemble import assemble
 from layerscope.tracing.forward import described, stopped_in
+from layerscope.tracing.meta import on_meta
+from layerscope.tracing.mode_recorder import record_with_modes
 from layerscope.tracing.module_recorder import record_modules
 from layerscope.tracing.recording import Recording
+from layerscope.tracing.static_recorder import registered_modules
 from layerscope.tracing.torchview_recorder import record_with_torchview
 from layerscope.wire import ModelGraph
 
@@ -20,51 +23,79 @@ def trace(model: nn.Module, /, *args: Any, **kwargs: Any) -> ModelGraph:
     """Return the structure of ``model`` as one forward pass, ``model(*args, **kwargs)``, executes it.
 
     Modules are nodes, one for each call, with the module that called them as parent; so are the functions called
-    between modules, the inputs (``input/<parameter of forward>``) and the outputs (``output/<index or key>``).
-    Functions inside a module without submodules are not shown. The model itself is no node, unless it has no
-    submodules at all.
+    between modules, the parameters and buffers that enter such a function directly, the inputs
+    (``input/<parameter of forward>``) and the outputs (``output/<index or key>``). A module that calls no other module
+    is one box: functions inside it are not shown. The model itself is no node, unless it is such a box.
 
     The forward runs in evaluation mode and without gradients, on copies of the input tensors, on the devices where
-    model and inputs are; afterwards the model is as before. A compiled model is traced as its original.
+    model and inputs are; afterwards the model is as before. A compiled model is traced as its original. A forward that
+    takes ``use_cache`` gets ``use_cache=False`` unless it is given. With inputs on the meta device, or a model there,
+    nothing is computed: the other one is replaced by an empty copy, so that a model of any size is traced in seconds.
 
-    Modules, their order and nesting come from forward hooks, functions and edges from torchview. Where both do not
-    suffice, ``ModelGraph.warnings`` says what is missing.
+    Modules, their order and nesting come from forward hooks. Functions and edges come from the first of these that
+    can follow the model: function and dispatch modes, torchview, none; ``ModelGraph.recorder`` names it. If the
+    forward raises, the graph is the part that ran, and ``ModelGraph.stopped_in`` the node where it stopped; if nothing
+    ran, it is the tree of registered modules. ``ModelGraph.warnings`` says so, and what else is missing.
 
     Args:
         model: the model.
-        args: positional arguments of its forward: tensors, or any nesting of lists, tuples, mappings and dataclasses
+        args: positional arguments of its forward: tensors, or any nesting of lists, tuples, mappings and objects
             of them, or other values.
         kwargs: keyword arguments of its forward.
 
     Raises:
         InvalidArgumentError: ``model`` is no ``torch.nn.Module``, or has lazy parameters that have no shape yet.
-        TraceError: the forward raised; the message names the module in which it stopped.
     """
     if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(f"trace() needs a torch.nn.Module, but was given {type(model).__name__}.")
-    model = original(model)
+    model, args, kwargs = on_meta(original(model), args, kwargs)
     return assemble(model, _record(model, args, kwargs))
 
 
 def _record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
-    """Record with torchview; where that fails, record modules only; where that fails too, it is the forward."""
+    """Record with the modes; where they fail, a plain forward tells whether it is they or the forward that does."""
+    recording = None
     try:
-        return record_with_torchview(model, args, kwargs)
+        recording = record_with_modes(model, args, kwargs)
+        cause = recording.failure
     except InvalidArgumentError:
         raise
     except Exception as error:
-        failure = error.__cause__ or error  # torchview wraps what it catches
+        cause = error
+    if recording is not None and cause is None:
+        return recording
+    modules = record_modules(model, args, kwargs)
+    if modules.failure is not None:
+        return _part(model, recording or modules, modules.failure)
     try:
-        recording = record_modules(model, args, kwargs)
+        recording = record_with_torchview(model, args, kwargs)
     except Exception as error:
-        raise TraceError(
-            f"trace() ran the forward of {type(model).__name__}, and it stopped in "
-            f"{described(stopped_in(error, model), model)} with {type(error).__name__}: {error}. "
-            "Call trace(model, ...) with the arguments that the model is called with."
-        ) from error
-    cause = str(failure).partition("\n")[0][:200]
-    recording.warnings.append(
-        f"Only modules are shown, without the functions between them: torchview cannot follow this model "
-        f"({type(failure).__name__}: {cause})."
-    )
+        failure = error.__cause__ or error  # torchview wraps what it catches
+        modules.warnings.append(
+            "Only modules are shown, without the functions between them: neither function modes "
+            f"({_reason(cause)}) nor torchview ({_reason(failure)}) can follow this model."
+        )
+        return modules
+    recording.warnings.append(f"Recorded with torchview: function modes cannot follow this model ({_reason(cause)}).")
     return recording
+
+
+def _part(model: nn.Module, recording: Recording, failure: Exception) -> Recording:
+    """Return what ran of a forward that raised, or, if nothing did, what would have."""
+    where = described(stopped_in(failure, model), model)
+    stopped = f"The forward stopped in {where} with {_reason(failure)}."
+    if len(recording.events) < 2:  # the call of the model itself
+        recording = registered_modules(model, failure)
+        recording.warnings.append(
+            f"{stopped} Nothing ran before: the graph shows the registered modules, without edges. Call trace(model, "
+            "...) with the arguments that the model is called with."
+        )
+    else:
+        recording.warnings.append(f"{stopped} The graph shows the part that ran until then.")
+    recording.failure, recording.stopped = failure, stopped
+    return recording
+
+
+def _reason(error: BaseException | None) -> str:
+    first = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first[:200]}"

@@ -1,0 +1,274 @@
+"""Records modules, functions and flows with a function mode, a dispatch mode and forward hooks.
+
+The function mode sees every torch function that Python calls, by the name that people know it by. The dispatch mode
+sees the operators beneath: which memory they write, how many floating-point operations they need, and what no function
+was called for (TorchScript, custom operators). No tensor of the model is replaced by another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch._ops import HigherOrderOperator
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from layerscope.tracing.call_record import CallRecord
+from layerscope.tracing.data_flow import DataFlow, plain
+from layerscope.tracing.forward import Arguments, surroundings
+from layerscope.tracing.held_tensors import HeldTensors
+from layerscope.tracing.operators import OPERATORS
+from layerscope.tracing.passive_functions import PASSIVE
+from layerscope.tracing.recording import Call, End, Flow, Function, Held, Recording, Value, box_of, spec
+from layerscope.tracing.values import address, attribute_tensors, found, tensors, unrecorded
+
+
+def record_with_modes(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
+    """Run one forward under the modes and return its module calls, functions and flows.
+
+    If the forward raises, the recording holds what ran until then, and the exception in ``failure``.
+    """
+    recorder = _ModeRecorder(model)
+    with surroundings(model), Arguments(model, args, kwargs) as arguments:
+        result, failure = recorder.run(arguments)
+        return recorder.recording(result, failure)
+
+
+class _ModeRecorder:
+    """One recorded forward pass."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.record = CallRecord(model, self._finished)
+        self.flow: DataFlow[End] = DataFlow()
+        self.flows: list[Flow] = []
+        self.functions = _Functions(self)
+        self.operators = _Operators(self)
+        self.inside = False
+        """True while a torch function runs: operators then belong to it."""
+        self.written: set[int] = set()
+        """Memory that the running function has written."""
+        self.flops = _Flops()
+        self._model = model
+        self._held = HeldTensors(model)
+        self._inputs: list[Value] = []
+
+    def run(self, arguments: Arguments) -> tuple[Any, Exception | None]:
+        """Call the model and return its result, or the exception that its forward raised."""
+        by_tensor: dict[int, tuple[torch.Tensor, list[Value]]] = {}
+        for value, tensor in arguments.inputs:
+            self._inputs.append(value)
+            by_tensor.setdefault(id(tensor), (tensor, []))[1].append(value)
+        for tensor, values in by_tensor.values():
+            self.flow.made(tensor, *values)
+        try:
+            with self.record.recording(), self.operators, self.functions:
+                return self._model(*arguments.args, **arguments.kwargs), None
+        except Exception as error:
+            return None, error
+
+    # --- During the forward ---
+
+    def sources(self, tensor: torch.Tensor) -> tuple[End, ...]:
+        """Return what made ``tensor``, or what of the model it is."""
+        makers = self.flow.makers(tensor)
+        if makers:
+            return makers
+        held = self._held.find(plain(tensor))
+        return () if held is None else (held,)
+
+    def read(self, tensors: list[torch.Tensor], sources: list[tuple[End, ...]], reader: Function | Call) -> None:
+        """Note that ``reader`` used ``tensors``, which came from ``sources`` when it was called."""
+        caller = reader.caller if isinstance(reader, Function) else None
+        for tensor, ends in zip(tensors, sources, strict=True):
+            for end in ends:
+                self.flows.append(Flow(end, reader, tuple(tensor.shape)))
+                if caller is not None and not caller.fed:
+                    caller.fed = not isinstance(end, Held) and (isinstance(end, Value) or end.began < caller.began)
+
+    def _finished(self, call: Call, arguments: Any, result: Any) -> None:
+        """Join a box by its arguments and results where its inside did not.
+
+        It returns what it was given, or has computed in a way that no mode can see: NumPy, a library of its own.
+        """
+        if call.calls:
+            return
+        with unrecorded():
+            if not call.fed:
+                given = [tensor for _, tensor in tensors(arguments)]
+                self.read(given, [self.sources(tensor) for tensor in given], call)
+            for _, tensor in tensors(result):
+                if not call.functions or not self.sources(tensor):
+                    self.flow.made(tensor, call)
+
+    # --- After the forward ---
+
+    def recording(self, result: Any, failure: Exception | None) -> Recording:
+        """Return what was recorded; the model returned ``result``, or raised ``failure``."""
+        outputs: list[Value] = []
+        with unrecorded():
+            for name, tensor in attribute_tensors(result):
+                outputs.append(Value(name or "0", spec(tensor)))
+                for end in self.sources(tensor):
+                    self.flows.append(Flow(end, outputs[-1], tuple(tensor.shape)))
+        self.flops.share(self.record.events)
+        flows = list(self._drawn_flows())
+        return Recording(self.record.events, flows, self._inputs, outputs, "modes", failure=failure)
+
+    def _drawn_flows(self) -> Iterator[Flow]:
+        """Yield the flows between what is drawn: functions inside boxes stand for the boxes."""
+        known: set[Flow] = set()
+        for source, target, shape in self.flows:
+            head = target if isinstance(target, Value) else box_of(target)
+            if isinstance(source, Held):
+                tail = self._held.node(source, head)
+            else:
+                tail = source if isinstance(source, Value) else box_of(source)
+            flow = Flow(tail, head, shape) if tail is not None and tail is not head else None
+            if flow is not None and flow not in known:
+                known.add(flow)
+                yield flow
+
+
+class _Functions(TorchFunctionMode):
+    """Tells the recorder of each torch function that is called. While one runs, the mode is off."""
+
+    def __init__(self, recorder: _ModeRecorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in PASSIVE:
+            return func(*args, **kwargs)
+        recorder = self._recorder
+        record = recorder.record
+        given = [*found(args), *found(kwargs)] if kwargs else found(args)
+        sources = [recorder.sources(tensor) for tensor in given]
+        shapes = tuple(map(spec, given))
+        events = len(record.events)
+        recorder.inside, recorder.written = True, set()
+        recorder.flops.begin()
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            recorder.inside = False
+        written = recorder.written
+        returned = found(result)
+        if (not returned and not written) or len(record.events) > events:  # or it called back into the model
+            return result
+        function = record.function(_op(func))
+        function.inputs, function.outputs = shapes, tuple(map(spec, returned))
+        recorder.flops.end(function)
+        recorder.read(given, sources, function)
+        for tensor in given if written else ():
+            if address(plain(tensor)) in written:
+                recorder.flow.written(tensor, function)
+        for tensor in returned:
+            recorder.flow.made(tensor, function)
+        return result
+
+
+class _Operators(TorchDispatchMode):
+    """Tells the recorder of the operators beneath the functions."""
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from loading its compiler, a matter of seconds, in the middle of the forward."""
+        return False
+
+    def __init__(self, recorder: _ModeRecorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args, kwargs)
+        recorder = self._recorder
+        operator = OPERATORS[func]
+        if recorder.inside:
+            result = func(*args, **kwargs)
+            if operator.writes:
+                recorder.written.update(address(plain(tensor)) for tensor in operator.written(args, kwargs))
+            recorder.flops.add(operator, args, kwargs, result)
+            return result
+        given = [*found(args), *found(kwargs)]
+        sources = [recorder.sources(tensor) for tensor in given]
+        shapes = tuple(map(spec, given))
+        recorder.flops.begin()
+        result = func(*args, **kwargs)
+        returned = found(result)
+        if returned or operator.writes:
+            function = recorder.record.function(operator.name)
+            function.inputs, function.outputs = shapes, tuple(map(spec, returned))
+            recorder.flops.add(operator, args, kwargs, result)
+            recorder.flops.end(function)
+            recorder.read(given, sources, function)
+            for tensor in operator.written(args, kwargs):
+                recorder.flow.written(tensor, function)
+            for tensor in returned:
+                recorder.flow.made(tensor, function)
+        return result
+
+    def _higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Run what ``torch.cond`` chooses as the model would run it itself; other such operators run unseen."""
+        if func.name() != "cond":
+            return func(*args, **kwargs)
+        chosen, otherwise, operands = args[1:4]
+        inside, self._recorder.inside = self._recorder.inside, False
+        try:
+            with self, self._recorder.functions:
+                return (chosen if args[0] else otherwise)(*operands)
+        finally:
+            self._recorder.inside = inside
+
+
+class _Flops:
+    """Adds up the floating-point operations of functions and of the modules around them."""
+
+    def __init__(self) -> None:
+        self._count: int | None = None
+        self._uncounted = False
+
+    def begin(self) -> None:
+        """Begin the count of one function."""
+        self._count, self._uncounted = None, False
+
+    def add(self, operator: Any, args: Any, kwargs: Any, result: Any) -> None:
+        """Count one operator."""
+        if operator.flops is not None:
+            try:
+                self._count = (self._count or 0) + operator.flops(*args, **kwargs, out_val=result)
+            except Exception:  # counting is for the reader's comfort: shapes that the formula does not expect
+                self._uncounted = True
+        elif operator.uncounted:
+            self._uncounted = True
+
+    def end(self, function: Function) -> None:
+        """Give the count to ``function``."""
+        function.flops, function.flops_known = self._count, not self._uncounted
+
+    @staticmethod
+    def share(events: list[Call | Function]) -> None:
+        """Give each call the sum of what ran in it; events stand after the call in which they happened."""
+        for event in reversed(events):
+            if not event.flops_known:
+                event.flops = None
+            caller = event.caller
+            if caller is not None:
+                caller.flops_known &= event.flops_known
+                if event.flops is not None:
+                    caller.flops = (caller.flops or 0) + event.flops
+
+
+def _op(function: Any) -> str:
+    """Return the name of a function; a property of a tensor (``x.T``) goes by its own name, not by ``__get__``."""
+    name = getattr(function, "__name__", None) or str(function)
+    if name in ("__get__", "__set__"):
+        return str(getattr(getattr(function, "__self__", None), "__name__", name))
+    return str(name)
