@@ -115,6 +115,13 @@ export function expectEdgesToJoin(graph: ModelGraph, expanded: ReadonlySet<strin
       if (pieces.length > 0) wrong.push(`${source} -> ${target} is drawn, but an end is not on view`);
       return;
     }
+    const stub = picture.stubs.find(({ tensors }) => tensors.includes(tensor));
+    if (stub) {
+      const taker = byId.get(stub.box);
+      if (!touches(firstOf(stub.points), tail)) wrong.push(`${source} -> ${target} is pulled aside from another box`);
+      if (!taker || !touches(lastOf(stub.points), taker)) wrong.push(`${source} -> ${target} has its tag beside a box`);
+      return;
+    }
     const starting = pieces.filter(({ points }) => touches(firstOf(points), tail));
     if (starting.length !== 1) wrong.push(`${source} -> ${target} leaves its box ${starting.length} times`);
     let [at, left] = [starting[0], pieces.length - 1];

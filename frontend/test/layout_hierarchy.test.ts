@@ -4,7 +4,8 @@
 import { describe, expect, test } from "vitest";
 import { blocks, CASES, chain, graphOf, node } from "../gallery/structure.cases";
 import type { ModelGraph } from "../src/graph";
-import { hierarchyOf, nameOf, openingExpansion, pathTo, visibleBox } from "../src/layout/hierarchy";
+import { hierarchyOf, nameOf, pathTo, visibleBox } from "../src/layout/hierarchy";
+import { openingExpansion } from "../src/layout/opening";
 
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
 

@@ -2,8 +2,8 @@
 // The solver's promises: each problem once, a deadline for each, and a column whenever Graphviz gives nothing.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { solveAsColumn } from "../src/layout/column";
 import type { Problem, Solution } from "../src/layout/problem";
+import { solveInRows } from "../src/layout/rows";
 import { type LayoutWorker, type Reply, type Request, Solver } from "../src/layout/solver";
 
 /** A worker that does as it is told by the test. */
@@ -32,7 +32,7 @@ class ScriptedWorker implements LayoutWorker {
   /** Answer the oldest question that is open with a solution of this width. */
   answer(width: number): void {
     const { id, problem } = this.asked.at(-1) as Request;
-    this.say({ type: "solved", id, solution: { ...solveAsColumn(problem), width, approximate: false } });
+    this.say({ type: "solved", id, solution: { ...solveInRows(problem, true), width, approximate: false } });
   }
 }
 
@@ -120,7 +120,7 @@ describe("each problem once", () => {
 describe("the column", () => {
   const expectColumn = (solution: Solution, width: number) => {
     expect(solution.approximate).toBe(true);
-    expect(solution).toEqual(solveAsColumn(problemOf(width)));
+    expect(solution).toEqual(solveInRows(problemOf(width), true));
   };
 
   test("past the deadline the worker is ended, and a fresh one takes the next problem", async () => {

@@ -1,7 +1,9 @@
 // The picture: every visible box and edge in absolute coordinates, composed from one layout per container, inside out.
 
 import type { ModelGraph } from "../graph";
-import { type Hierarchy, hierarchyOf, pathTo } from "./hierarchy";
+import { arrange } from "./arrange";
+import { hierarchyOf, visibleBox } from "./hierarchy";
+import { type Level, type Levels, readLevels } from "./levels";
 import { ANYWHERE, type Problem, type ProblemEdge, type Solution, WALL } from "./problem";
 
 export interface Size {
@@ -36,102 +38,58 @@ export interface PlacedEdge {
   tensors: number[];
 }
 
+/** A tensor that is pulled aside, at one of the boxes that take it. */
+export interface PlacedStub {
+  /** The box that takes it. */
+  box: string;
+  /** The box that makes it, or that stands for the one that does. */
+  from: string;
+  /** The line that is drawn on demand. */
+  points: number[];
+  /** Indices into `graph.edges`. */
+  tensors: number[];
+}
+
 export interface Picture extends Size {
   /** Containers stand before what they enclose. */
   boxes: PlacedBox[];
   edges: PlacedEdge[];
+  /** Tensors with many takers beside the main flow, in place of their edges. */
+  stubs: PlacedStub[];
   /** Containers that were drawn as a plain column because Graphviz took too long; null is the top. */
   approximate: (string | null)[];
 }
 
 export type Solve = (problem: Problem) => Promise<Solution>;
 
+/** Where the tag of a stub stands on the top of its box, from the left. */
+export const STUB_X = 16;
 const SIDE = 18; // between a container's wall and its content
 const BOTTOM = 18; // below the content of a container that no tensor leaves
-/** A container with more tensors than this through one wall draws them through one shared port. */
-export const MAX_PORTS = 8;
-
-/** One visible container as read from the graph: its boxes, and the tensors between them and through its walls. */
-interface Level {
-  id: string | null;
-  boxes: readonly string[];
-  index: Map<string, number>;
-  /** Tensors, known by the box that makes them, in the order of their ports. */
-  inPorts: Ports;
-  outPorts: Ports;
-  /** [child or null for the wall, child or null, producing box, edge index] */
-  flows: [from: string | null, to: string | null, tensor: string, edge: number][];
-}
-
-class Ports {
-  readonly #index = new Map<string, number>();
-  add(tensor: string): void {
-    if (!this.#index.has(tensor)) this.#index.set(tensor, this.#index.size);
-  }
-  get count(): number {
-    return this.#index.size > MAX_PORTS ? 1 : this.#index.size;
-  }
-  of(tensor: string): number {
-    return this.#index.size > MAX_PORTS ? 0 : (this.#index.get(tensor) ?? 0);
-  }
-}
-
-/** Lay out what is visible of `graph` when the containers in `expanded` are open. */
+/**
+ * Lay out what is visible of `graph` when `expanded` is open (see expansion.ts). `aspect` is the width of the pane over
+ * its height: what is much taller wraps into columns.
+ */
 export async function layOut(
   graph: ModelGraph,
   expanded: ReadonlySet<string>,
   sizes: Sizes,
   solve: Solve,
+  aspect = 1.6,
 ): Promise<Picture> {
   const levels = readLevels(graph, expanded);
-  const top = await placeLevel(null, levels, sizes, solve);
-  const picture: Picture = { width: top.width, height: top.height, boxes: [], edges: [], approximate: [] };
+  const top = await placeLevel(null, { levels, sizes, solve, aspect });
+  const picture: Picture = { width: top.width, height: top.height, boxes: [], edges: [], stubs: [], approximate: [] };
   flatten(top, 0, 0, 0, picture);
+  placeStubs(graph, expanded, levels, picture);
   return picture;
 }
 
-function readLevels(graph: ModelGraph, expanded: ReadonlySet<string>): Map<string | null, Level> {
-  const hierarchy = hierarchyOf(graph);
-  const levels = new Map<string | null, Level>();
-  const open = (id: string | null) => {
-    const boxes = hierarchy.children.get(id);
-    if (!boxes || (id !== null && !expanded.has(id))) return;
-    const index = new Map(boxes.map((box, i) => [box, i]));
-    levels.set(id, { id, boxes, index, inPorts: new Ports(), outPorts: new Ports(), flows: [] });
-    for (const box of boxes) open(box);
-  };
-  open(null);
-  graph.edges.forEach((edge, i) => {
-    readEdge(hierarchy, levels, edge.source, edge.target, i);
-  });
-  return levels;
-}
-
-/** Spread one edge over the levels it is visible on: out through walls, across, and in through walls. */
-function readEdge(
-  hierarchy: Hierarchy,
-  levels: Map<string | null, Level>,
-  source: string,
-  target: string,
-  edge: number,
-): void {
-  const from = pathTo(hierarchy, source);
-  const to = pathTo(hierarchy, target);
-  if (from.length === 0 || to.length === 0) return; // an end that is no node
-  let common = 0;
-  while (common < from.length - 1 && common < to.length - 1 && from[common] === to[common]) common++;
-  if (from[common] === to[common] && from.length !== to.length) return; // a container and its own content
-  levels.get(from[common - 1] ?? null)?.flows.push([from[common] ?? "", to[common] ?? "", source, edge]);
-  for (let depth = common + 1; depth < from.length; depth++) {
-    const level = levels.get(from[depth - 1] ?? null);
-    level?.outPorts.add(source);
-    level?.flows.push([from[depth] ?? "", null, source, edge]);
-  }
-  for (let depth = common + 1; depth < to.length; depth++) {
-    const level = levels.get(to[depth - 1] ?? null);
-    level?.inPorts.add(source);
-    level?.flows.push([null, to[depth] ?? "", source, edge]);
-  }
+interface Job {
+  levels: Levels;
+  sizes: Sizes;
+  solve: Solve;
+  aspect: number;
 }
 
 /** A laid-out container in its own coordinates. */
@@ -149,16 +107,10 @@ interface Placed extends Size {
   entering: number[][];
 }
 
-async function placeLevel(
-  id: string | null,
-  levels: Map<string | null, Level>,
-  sizes: Sizes,
-  solve: Solve,
-): Promise<Placed> {
+async function placeLevel(id: string | null, job: Job): Promise<Placed> {
+  const { levels, sizes, solve, aspect } = job;
   const level = levels.get(id) as Level;
-  const inside = await Promise.all(
-    level.boxes.map((box) => (levels.has(box) ? placeLevel(box, levels, sizes, solve) : null)),
-  );
+  const inside = await Promise.all(level.boxes.map((box) => (levels.has(box) ? placeLevel(box, job) : null)));
   const boxes = level.boxes.map((box, i) => ({
     id: box,
     size: inside[i] ?? sizes.box(box),
@@ -176,7 +128,7 @@ async function placeLevel(
     outPorts: level.outPorts.count,
     edges,
   };
-  const solution = await solve(problem);
+  const solution = await arrange(problem, { aspect, inner: id !== null }, solve);
   const header = id === null ? { width: 0, height: 0 } : sizes.header(id);
   const side = id === null ? 0 : SIDE;
   const width = Math.max(even(solution.width) + 2 * side, header.width);
@@ -184,7 +136,8 @@ async function placeLevel(
   const air = id !== null && problem.inPorts === 0 ? BOTTOM : 0;
   const bottom = id !== null && problem.outPorts === 0 ? BOTTOM : 0;
   const entering: number[][] = Array.from({ length: problem.inPorts }, () => []);
-  for (const [from, , tensor, edge] of level.flows) if (from === null) entering[level.inPorts.of(tensor)]?.push(edge);
+  for (const { from, tensor, edge } of level.flows)
+    if (from === null) entering[level.inPorts.of(tensor) ?? -1]?.push(edge);
   const height = even(header.height + air + solution.height + bottom);
   return {
     id,
@@ -204,25 +157,25 @@ async function placeLevel(
 const even = (length: number) => 2 * Math.ceil(length / 2);
 
 /** Flows with the same two ends become one edge. */
-function joinFlows(level: Level, levels: Map<string | null, Level>) {
+function joinFlows(level: Level, levels: Levels) {
   const edges: ProblemEdge[] = [];
   const info: { arrow: boolean; tensors: number[] }[] = [];
   const known = new Map<string, number>();
-  for (const [from, to, tensor, edge] of level.flows) {
-    const tail = from === null ? level.inPorts : levels.get(from)?.outPorts;
-    const head = to === null ? level.outPorts : levels.get(to)?.inPorts;
+  for (const { from, to, tensor, edge } of level.flows) {
+    const tail = (from === null ? level.inPorts : levels.get(from)?.outPorts)?.of(tensor);
+    const head = (to === null ? level.outPorts : levels.get(to)?.inPorts)?.of(tensor);
     const ends: ProblemEdge = [
       from === null ? WALL : (level.index.get(from) ?? 0),
-      tail?.of(tensor) ?? ANYWHERE,
+      tail ?? ANYWHERE,
       to === null ? WALL : (level.index.get(to) ?? 0),
-      head?.of(tensor) ?? ANYWHERE,
+      head ?? ANYWHERE,
     ];
     const key = ends.join();
     const index = known.get(key) ?? edges.length;
     if (index === edges.length) {
       known.set(key, index);
       edges.push(ends);
-      info.push({ arrow: !head, tensors: [] });
+      info.push({ arrow: to !== null && head === undefined, tensors: [] });
     }
     info[index]?.tensors.push(edge);
   }
@@ -258,4 +211,20 @@ function flatten(placed: Placed, x: number, y: number, depth: number, picture: P
     });
     if (inside) flatten(inside, left, top, depth + 1, picture);
   });
+}
+
+/** The lines of what is pulled aside, from the box that makes it down to the top of the box that takes it. */
+function placeStubs(graph: ModelGraph, expanded: ReadonlySet<string>, levels: Levels, picture: Picture): void {
+  const byId = new Map(picture.boxes.map((box) => [box.id, box]));
+  const hierarchy = hierarchyOf(graph);
+  for (const level of levels.values())
+    for (const { box, tensor, edges } of level.stubs) {
+      const from = visibleBox(hierarchy, expanded, tensor) ?? tensor;
+      const [tail, head] = [byId.get(from), byId.get(box)];
+      if (!tail || !head) continue;
+      const [x, y] = [tail.x + tail.width / 2, tail.y + tail.height];
+      const [toX, toY] = [head.x + STUB_X, head.y];
+      const bend = Math.max(40, Math.abs(toY - y) / 2);
+      picture.stubs.push({ box, from, points: [x, y, x, y + bend, toX, toY - bend, toX, toY], tensors: edges });
+    }
 }

@@ -1,7 +1,7 @@
 // Problems in, solutions out: one worker, one problem at a time, each distinct problem once, a deadline for each.
 
-import { solveAsColumn } from "./column";
 import { type Problem, problemKey, type Solution } from "./problem";
+import { solveInRows } from "./rows";
 
 export interface Request {
   id: number;
@@ -83,7 +83,7 @@ export class Solver {
       if (job.signals.every((signal) => signal.aborted)) {
         this.#jobs.delete(job.key);
         job.reject(new DOMException("Nobody waits for this layout any more.", "AbortError"));
-      } else if (this.#unusable) this.#finish(job, solveAsColumn(job.problem));
+      } else if (this.#unusable) this.#finish(job, solveInRows(job.problem, true));
       else {
         this.#start(job);
         return;
@@ -142,7 +142,7 @@ export class Solver {
   #abandon(job: Job): void {
     this.#worker?.terminate(); // works in the middle of a layout
     this.#worker = null;
-    this.#finish(job, solveAsColumn(job.problem));
+    this.#finish(job, solveInRows(job.problem, true));
   }
 
   /** No worker, or no Graphviz in it: everything is drawn as columns from now on. */

@@ -14,7 +14,7 @@ import { wordsOf } from "./structure-text";
 import { brought, fitLegibly, fitWhole, keptInPlace, useViewport, type Viewport } from "./structure-viewport";
 import "./structure.css";
 
-export { openingExpansion } from "../layout/hierarchy";
+export { openingExpansion } from "../layout/opening";
 export type { Paint } from "./structure-boxes";
 
 export interface StructureProps {

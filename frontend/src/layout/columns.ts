@@ -1,0 +1,267 @@
+// A long chain in several columns, read from top to bottom and from left to right: where to cut it, and the columns
+// put together. Each column is a problem of its own, so equal columns are laid out once.
+
+import { BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, WALL } from "./problem";
+import { rankByLongestPath } from "./ranks";
+import { joined, moved, rounded } from "./spline";
+
+/** Tensors that a cut may cross. */
+const MOST_CROSSING = 40;
+/** Width that a tensor takes between two columns, and height above and below them. */
+const LANE = 8;
+const BAND = 12;
+const GAP = 34;
+/** More columns must make the picture smaller by this part. */
+const WORTH = 0.9;
+
+/** A container much taller than its share of a pane is worth wrapping. */
+export interface Shape {
+  /** Width over height to aim at. */
+  aspect: number;
+  /** Height up to which nothing is wrapped. */
+  tall: number;
+}
+
+/** Where columns begin, the first at box 0; one column if it is well as it is. */
+export function cutsOf(problem: Problem, { aspect, tall }: Shape): number[] {
+  const crossing = crossings(problem);
+  if (problem.boxes.length < 2 || crossing === null) return [0];
+  const ranks = rankByLongestPath(problem);
+  const whole = measure(problem, ranks, 0, problem.boxes.length);
+  if (whole.height <= tall) return [0];
+  const score = (cuts: readonly number[]) => {
+    let [width, height] = [0, 0];
+    cuts.forEach((start, i) => {
+      const size = measure(problem, ranks, start, cuts[i + 1] ?? problem.boxes.length);
+      width += size.width + (i > 0 ? GAP + LANE * (crossing[start] ?? 0) : 0);
+      height = Math.max(height, size.height);
+    });
+    return Math.max(height, width / aspect);
+  };
+  let best = { cuts: [0], score: Math.max(whole.height, whole.width / aspect) };
+  for (let limit = whole.height / 2; limit > 120; limit *= 0.88) {
+    const cuts = fill(problem, ranks, crossing, limit);
+    const reached = score(cuts);
+    if (reached < best.score * (best.cuts.length < cuts.length ? WORTH ** (1 / best.cuts.length) : 1))
+      best = { cuts, score: reached };
+    if (cuts.length > 3 * best.cuts.length + 3) break;
+  }
+  return best.cuts;
+}
+
+/** How many tensors cross the cut before each box; null where an edge runs through from wall to wall or backwards. */
+function crossings(problem: Problem): number[] | null {
+  const last = new Map<string, { from: number; to: number }>();
+  for (const [from, fromPort, to] of problem.edges) {
+    if ((from === WALL && to === WALL) || (from !== WALL && to !== WALL && to < from)) return null;
+    if (from === WALL || to === WALL) continue; // a column meets the walls by itself
+    const key = `${from} ${fromPort}`;
+    const span = last.get(key);
+    if (span) span.to = Math.max(span.to, to);
+    else last.set(key, { from, to });
+  }
+  const change = new Array<number>(problem.boxes.length + 1).fill(0);
+  for (const { from, to } of last.values()) {
+    change[from + 1] = (change[from + 1] ?? 0) + 1;
+    change[to + 1] = (change[to + 1] ?? 0) - 1;
+  }
+  let open = 0;
+  return problem.boxes.map((_, i) => {
+    open += change[i] ?? 0;
+    return open;
+  });
+}
+
+/** Size of boxes `start` to `end` with each rank as a row. */
+function measure(problem: Problem, ranks: readonly number[], start: number, end: number) {
+  const rows = new Map<number, { width: number; height: number }>();
+  for (let i = start; i < end; i++) {
+    const box = problem.boxes[i];
+    const row = rows.get(ranks[i] ?? 0);
+    if (!box) continue;
+    if (row) {
+      row.width += box.width + BOX_GAP;
+      row.height = Math.max(row.height, box.height);
+    } else rows.set(ranks[i] ?? 0, { width: box.width, height: box.height });
+  }
+  let [width, height] = [0, -RANK_GAP];
+  for (const row of rows.values()) {
+    width = Math.max(width, row.width);
+    height += row.height + RANK_GAP;
+  }
+  return { width, height };
+}
+
+/** Columns of about `limit` in height, cut where the fewest tensors cross in the last third of each. */
+function fill(problem: Problem, ranks: readonly number[], crossing: readonly number[], limit: number): number[] {
+  const cuts = [0];
+  let rows = new Map<number, number>();
+  let height = 0;
+  let best: number | null = null;
+  for (let i = 0; i < problem.boxes.length; i++) {
+    const start = cuts.at(-1) ?? 0;
+    const [rank, tall] = [ranks[i] ?? 0, problem.boxes[i]?.height ?? 0];
+    const known = rows.get(rank);
+    const grown = height + (known === undefined ? tall + RANK_GAP : Math.max(0, tall - known));
+    if (i > start && (crossing[i] ?? 0) <= MOST_CROSSING && (height > limit * 0.67 || grown > limit))
+      if (best === null || (crossing[i] ?? 0) <= (crossing[best] ?? 0)) best = i;
+    if (grown - RANK_GAP > limit && best !== null) {
+      cuts.push(best);
+      i = best - 1; // goes on with the first box of the new column
+      [rows, height, best] = [new Map(), 0, null];
+      continue;
+    }
+    rows.set(rank, Math.max(tall, known ?? 0));
+    height = grown;
+  }
+  return cuts;
+}
+
+/** One column: its problem, and which of its walls' ports stand for which tensor. */
+interface Column {
+  start: number;
+  problem: Problem;
+  ins: Map<string, number>;
+  outs: Map<string, number>;
+  /** Local edge of each key that `inKey` and `outKey` make, and of each edge inside. */
+  edges: Map<string, number>;
+}
+
+const tensorOf = ([from, port]: ProblemEdge) => `${from} ${port}`;
+const exitOf = (edge: ProblemEdge) => (edge[2] === WALL ? `wall ${edge[3]}` : tensorOf(edge));
+
+function columnsOf(problem: Problem, cuts: readonly number[]): { columns: Column[]; columnOf: number[] } {
+  const columnOf: number[] = [];
+  const columns = cuts.map((start, c): Column => {
+    const boxes = problem.boxes.slice(start, cuts[c + 1]);
+    for (let i = 0; i < boxes.length; i++) columnOf[start + i] = c;
+    const own = { boxes, inPorts: 0, outPorts: 0, edges: [] };
+    return { start, problem: own, ins: new Map(), outs: new Map(), edges: new Map() };
+  });
+  const add = (column: Column | undefined, key: string, edge: ProblemEdge) => {
+    if (!column || column.edges.has(key)) return;
+    column.edges.set(key, column.problem.edges.length);
+    column.problem.edges.push(edge);
+  };
+  const port = (ports: Map<string, number>, key: string) => {
+    const index = ports.get(key) ?? ports.size;
+    ports.set(key, index);
+    return index;
+  };
+  for (const edge of problem.edges) {
+    const [from, fromPort, to, toPort] = edge;
+    const [a, b] = [columnOf[from], columnOf[to]];
+    const [left, right] = [columns[a ?? -1], columns[b ?? -1]];
+    if (left && left === right) {
+      add(left, edge.join(), [from - left.start, fromPort, to - left.start, toPort]);
+      continue;
+    }
+    const exit = left && port(left.outs, exitOf(edge));
+    if (left) add(left, outKey(edge), [from - left.start, fromPort, WALL, exit ?? 0]);
+    const entry = right && port(right.ins, tensorOf(edge));
+    if (right) add(right, inKey(edge), [WALL, entry ?? 0, to - right.start, toPort]);
+  }
+  for (const column of columns) [column.problem.inPorts, column.problem.outPorts] = [column.ins.size, column.outs.size];
+  return { columns, columnOf };
+}
+
+const outKey = (edge: ProblemEdge) => `out ${tensorOf(edge)} ${exitOf(edge)}`;
+const inKey = (edge: ProblemEdge) => `in ${edge.join()}`;
+
+/** The problem in columns that begin at `cuts`. */
+export async function inColumns(
+  problem: Problem,
+  cuts: readonly number[],
+  solve: (problem: Problem) => Promise<Solution>,
+): Promise<Solution> {
+  const { columns, columnOf } = columnsOf(problem, cuts);
+  const solved = await Promise.all(columns.map((column) => solve(column.problem)));
+  return compose(problem, columns, columnOf, solved);
+}
+
+function compose(problem: Problem, columns: Column[], columnOf: number[], solved: Solution[]): Solution {
+  // Lanes right of each column for what goes on further right; tracks above and below the columns.
+  const lanes = columns.map(() => new Map<string, number>());
+  const above = new Map<string, number>();
+  const below = new Map<string, number>();
+  const firstIn: number[] = [];
+  const lastOut: number[] = [];
+  const take = (map: Map<string, number>, key: string) => map.has(key) || map.set(key, map.size);
+  for (const edge of problem.edges) {
+    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
+    if (a === undefined && b !== undefined) firstIn[edge[1]] = Math.min(firstIn[edge[1]] ?? b, b);
+    else if (b === undefined && a !== undefined) lastOut[edge[3]] = Math.max(lastOut[edge[3]] ?? a, a);
+    else if (a !== undefined && b !== undefined && a !== b) {
+      take(lanes[a] as Map<string, number>, tensorOf(edge));
+      take(above, tensorOf(edge));
+    }
+  }
+  for (const edge of problem.edges) {
+    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
+    if (a === undefined && b !== firstIn[edge[1]]) take(above, tensorOf(edge));
+    if (b === undefined && a !== lastOut[edge[3]]) take(below, exitOf(edge));
+  }
+  const top = above.size > 0 ? BAND + rank(above) * LANE : 0;
+  const exits = (c: number) => (lanes[c]?.size ? BAND + (lanes[c]?.size ?? 0) * LANE : 0);
+  const bottoms = solved.map(({ height }, c) => top + height + exits(c));
+  const floor = Math.max(...bottoms);
+  const xs: number[] = [];
+  let x = 0;
+  solved.forEach(({ width }, c) => {
+    xs.push(x);
+    x += width + (c < solved.length - 1 ? GAP + LANE * (lanes[c]?.size ?? 0) : 0);
+  });
+  const solution: Solution = {
+    width: x,
+    height: floor + (below.size > 0 ? BAND + below.size * LANE : 0),
+    boxes: problem.boxes.map((_, i) => {
+      const c = columnOf[i] ?? 0;
+      const corner = solved[c]?.boxes[i - (columns[c]?.start ?? 0)] ?? { x: 0, y: 0 };
+      return { x: corner.x + (xs[c] ?? 0), y: corner.y + top };
+    }),
+    inPorts: [],
+    outPorts: [],
+    edges: [],
+    approximate: solved.some(({ approximate }) => approximate),
+  };
+  const entry = (c: number, key: string) => (xs[c] ?? 0) + (solved[c]?.inPorts[columns[c]?.ins.get(key) ?? 0] ?? 0);
+  const exit = (c: number, key: string) => (xs[c] ?? 0) + (solved[c]?.outPorts[columns[c]?.outs.get(key) ?? 0] ?? 0);
+  for (let p = 0; p < problem.inPorts; p++) solution.inPorts.push(entry(firstIn[p] ?? 0, `${WALL} ${p}`));
+  for (let p = 0; p < problem.outPorts; p++) solution.outPorts.push(exit(lastOut[p] ?? 0, `wall ${p}`));
+  const trackY = (key: string) => top - BAND - (above.get(key) ?? 0) * LANE;
+  const piece = (c: number, key: string) => {
+    const points = solved[c]?.edges[columns[c]?.edges.get(key) ?? -1] ?? [];
+    return moved(points, xs[c] ?? 0, top);
+  };
+  const end = (c: number) => top + (solved[c]?.height ?? 0);
+  solution.edges = problem.edges.map((edge) => {
+    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
+    if (a !== undefined && a === b) return piece(a, edge.join());
+    const key = tensorOf(edge);
+    if (a === undefined) {
+      const c = b ?? 0;
+      const [from, to] = [solution.inPorts[edge[1]] ?? 0, entry(c, key)];
+      const way = c === firstIn[edge[1]] ? [from, 0, to, top] : [from, 0, from, trackY(key), to, trackY(key), to, top];
+      return joined(...(top > 0 ? [rounded(way)] : []), piece(c, inKey(edge)));
+    }
+    const from = exit(a, exitOf(edge));
+    if (b === undefined) {
+      const to = solution.outPorts[edge[3]] ?? 0;
+      const y = floor + BAND + (below.get(exitOf(edge)) ?? 0) * LANE;
+      const way =
+        a === lastOut[edge[3]]
+          ? [from, end(a), to, solution.height]
+          : [from, end(a), from, y, to, y, to, solution.height];
+      return joined(piece(a, outKey(edge)), ...(solution.height - end(a) > 0 ? [rounded(way)] : []));
+    }
+    const lane = lanes[a]?.get(key) ?? 0;
+    const under = end(a) + BAND + lane * LANE;
+    const beside = (xs[a] ?? 0) + (solved[a]?.width ?? 0) + GAP / 2 + lane * LANE;
+    const [over, to] = [trackY(key), entry(b, key)];
+    const way = [from, end(a), from, under, beside, under, beside, over, to, over, to, top];
+    return joined(piece(a, outKey(edge)), rounded(way), piece(b, inKey(edge)));
+  });
+  return solution;
+}
+
+const rank = (tracks: ReadonlyMap<string, number>) => tracks.size;

@@ -1,0 +1,64 @@
+// What is open at first: as much of the model as one can take in and read.
+
+import type { ModelGraph } from "../graph";
+import { type Hierarchy, hierarchyOf } from "./hierarchy";
+
+const FEW = 15;
+const MANY = 40;
+const TOO_MANY = 200;
+
+/**
+ * The containers and folds that are open at first: level by level until 15 to 40 boxes show (leaves, closed containers
+ * and closed folds; what is open is a frame around its boxes, a fold around one repetition). Where a whole level is too
+ * much, its containers open one by one in order of execution as long as the picture stays at 40 boxes. A fold opens
+ * only when there is nothing else to open. A model whose every container is larger opens its smallest one (up to 200
+ * boxes), because a single closed box tells nothing.
+ */
+export function openingExpansion(graph: ModelGraph): Set<string> {
+  const hierarchy = hierarchyOf(graph);
+  const open = new Set<string>();
+  let shown = hierarchy.children.get(null)?.length ?? 0;
+  let waiting: string[] = []; // closed folds on view
+  let level = [...(hierarchy.children.get(null) ?? [])];
+  while (shown < FEW) {
+    waiting.push(...level.filter((id) => hierarchy.folds.has(id)));
+    const containers = level.filter((id) => !hierarchy.folds.has(id) && sizeOf(hierarchy, id) > 0);
+    let opened = openSome(hierarchy, containers, shown);
+    if (opened.length === 0) {
+      opened = openSome(hierarchy, waiting, shown);
+      waiting = waiting.filter((id) => !opened.includes(id));
+    }
+    if (opened.length === 0) break;
+    for (const id of opened) {
+      open.add(id);
+      shown += sizeOf(hierarchy, id) - 1;
+    }
+    level = opened.flatMap((id) => contentOf(hierarchy, id));
+  }
+  return open;
+}
+
+/** Which of these boxes to open when `shown` are on view: all, as many as fit, or the smallest alone. */
+function openSome(hierarchy: Hierarchy, boxes: readonly string[], shown: number): string[] {
+  const size = (id: string) => sizeOf(hierarchy, id);
+  if (boxes.length === 0) return [];
+  if (boxes.reduce((sum, id) => sum + size(id) - 1, shown) <= MANY) return [...boxes];
+  const opened: string[] = [];
+  let count = shown;
+  for (const id of boxes) {
+    if (count >= FEW || count + size(id) - 1 > MANY) continue;
+    opened.push(id);
+    count += size(id) - 1;
+  }
+  const smallest = boxes.reduce((least, id) => (size(id) < size(least) ? id : least));
+  return opened.length > 0 || size(smallest) > TOO_MANY ? opened : [smallest];
+}
+
+/** The boxes that show when `id` opens: of a fold, its first repetition. */
+function contentOf(hierarchy: Hierarchy, id: string): readonly string[] {
+  return hierarchy.folds.get(id)?.members[0] ?? hierarchy.children.get(id) ?? [];
+}
+
+function sizeOf(hierarchy: Hierarchy, id: string): number {
+  return contentOf(hierarchy, id).length;
+}
