@@ -215,8 +215,8 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
   const edges = chain
     .slice(1)
     .map((target, index) => ({ source: chain[index] as string, target, shape: [8, 16, 8, 8] }));
-  const told = { class_name: "DigitsNet", warnings: [...warnings], folds: [], recorder: "modes", stopped_in: null };
-  return { nodes, edges, inputs: ["input"], outputs: ["output"], ...told };
+  const told = { class_name: "DigitsNet", warnings: [...warnings], folds: [], recorder: "modes" };
+  return { nodes, edges, inputs: ["input"], outputs: ["output"], ...told, stopped_in: null, failure: "" };
 }
 
 const SAMPLES = 8;

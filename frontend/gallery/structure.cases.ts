@@ -34,7 +34,8 @@ export function graphOf(
   return toGraph({
     nodes: [...nodes],
     edges: edges.map(([source, target]) => ({ source, target, shape: null })),
-    ...{ inputs: [], outputs: [], class_name, warnings: [], folds, recorder: "modes", stopped_in: null },
+    ...{ inputs: [], outputs: [], class_name, warnings: [], folds, recorder: "modes" },
+    ...{ stopped_in: null, failure: "" },
   });
 }
 

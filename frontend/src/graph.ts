@@ -19,6 +19,7 @@ export function toGraph(blob: GraphBlob): ModelGraph {
     folds: blob.folds ?? [],
     recorder: blob.recorder ?? "",
     stopped_in: blob.stopped_in ?? null,
+    failure: blob.failure ?? "",
   };
 }
 

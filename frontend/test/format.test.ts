@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatCount, formatName, formatNumber, formatShape, plural } from "../src/format";
+import { formatBytes, formatCount, formatFlops, formatName, formatNumber, formatShape, plural } from "../src/format";
 
 test.each([
   [0, "0"],
@@ -43,4 +43,27 @@ test("shapes, names and plurals", () => {
     "1 layer",
     "4,908 layers",
   ]);
+});
+
+test.each([
+  [0, "0 B"],
+  [512, "512 B"],
+  [1023, "1023 B"],
+  [1024, "1 KiB"],
+  [37632, "36.8 KiB"],
+  [1023 * 1024, "1023 KiB"],
+  [1024 * 1024 - 1, "1 MiB"],
+  [140e9, "130 GiB"],
+])("%d bytes read %s", (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  [0, "0 FLOP"],
+  [950, "950 FLOP"],
+  [1_234_567_890, "1.23 GFLOP"],
+  [999_500_000, "1 GFLOP"],
+  [3.2e15, "3.2 PFLOP"],
+])("%d operations read %s", (flops, text) => {
+  expect(formatFlops(flops)).toBe(text);
 });

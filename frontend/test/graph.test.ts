@@ -14,6 +14,7 @@ function graph(parents: Record<string, string | null>): ModelGraph {
     folds: [],
     recorder: "",
     stopped_in: null,
+    failure: "",
   });
 }
 

@@ -40,6 +40,7 @@ function graph(parents: Record<string, string | null>, order = Object.keys(paren
     folds: [],
     recorder: "",
     stopped_in: null,
+    failure: "",
   });
 }
 

@@ -1,8 +1,10 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Legend } from "../charts/legend";
+import { copied } from "../clipboard";
 import { formatName } from "../format";
 import type { Store } from "../store";
+import { Search } from "./search";
 
 /** Wordmark, what is looked at (run, colour by), search, and the link to this very view. */
 export function Header({ store }: { readonly store: Store }): JSX.Element {
@@ -74,33 +76,6 @@ function Field({ label, children }: { readonly label: string; readonly children:
   );
 }
 
-/** Search in the structure; `/` goes there from anywhere. */
-function Search({ store }: { readonly store: Store }): JSX.Element {
-  const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const onKeyDown = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
-      if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      event.preventDefault();
-      input.current?.focus();
-    };
-    window.addEventListener("keydown", onKeyDown);
-    return () => window.removeEventListener("keydown", onKeyDown);
-  }, []);
-  return (
-    <input
-      ref={input}
-      class="search"
-      type="search"
-      placeholder="Search layers  /"
-      aria-label="Search layers by name or class"
-      data-testid="search"
-      value={store.query.value}
-      onInput={(event) => store.choose({ query: event.currentTarget.value || null })}
-    />
-  );
-}
-
 const SAID_MS = 2000;
 
 function CopyLink({ store }: { readonly store: Store }): JSX.Element {
@@ -116,22 +91,4 @@ function CopyLink({ store }: { readonly store: Store }): JSX.Element {
       <span aria-live="polite">{said || "Copy link"}</span>
     </button>
   );
-}
-
-/** Copy text; inside a frame without the clipboard permission, or over plain HTTP, by way of a selection. */
-async function copied(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = document.createElement("textarea");
-    area.value = text;
-    area.setAttribute("readonly", "");
-    area.className = "off-screen";
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
 }

@@ -1,14 +1,43 @@
-// Which boxes a search or a selection lights up.
+// What a search finds, and which boxes a search or a selection lights up.
 
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, nameOf, pathTo, visibleBox } from "../layout/hierarchy";
+import { patternOf } from "../pattern";
 import type { Node } from "../wire";
 
-/** True if `query` (any case) is part of the node's id, qualified name, shown name, class or operation. */
-export function matches(graph: ModelGraph, node: Node, query: string): boolean {
-  const wanted = query.trim().toLowerCase();
-  const texts = [node.id, node.module, nameOf(graph, node), node.class_name, node.op];
-  return wanted !== "" && texts.some((text) => text.toLowerCase().includes(wanted));
+export interface Found {
+  /** Ids of the nodes that match, in order of execution. */
+  ids: ReadonlySet<string>;
+  /** Why the query is no expression, in words; "" if all is well. */
+  problem: string;
+}
+
+const latest = new WeakMap<ModelGraph, { query: string; found: Found | null }>();
+
+/** The nodes whose id, qualified name, shown name, class or operation match `query` (see `patternOf`); null without one. */
+export function find(graph: ModelGraph, query: string): Found | null {
+  const known = latest.get(graph);
+  if (known?.query === query) return known.found;
+  const pattern = patternOf(query);
+  const matches = (node: Node) =>
+    [node.id, node.module, nameOf(graph, node), node.class_name, node.op].some((text) => pattern?.test(text));
+  const found = pattern && {
+    ids: new Set(pattern.problem ? [] : [...graph.nodes.values()].filter(matches).map(({ id }) => id)),
+    problem: pattern.problem,
+  };
+  latest.set(graph, { query, found });
+  return found;
+}
+
+/** The match after (`by` = 1) or before (-1) the selected node in order of execution, round the end; null if none. */
+export function neighbour(graph: ModelGraph, found: Found, selected: string | null, by: 1 | -1): string | null {
+  const ids = [...found.ids];
+  if (ids.length === 0) return null;
+  if (selected === null) return (by === 1 ? ids[0] : ids.at(-1)) ?? null;
+  const order = new Map([...graph.nodes.keys()].map((id, index) => [id, index]));
+  const here = order.get(selected) ?? -1;
+  const beyond = (id: string) => (order.get(id) ?? 0) * by > here * by;
+  return (by === 1 ? (ids.find(beyond) ?? ids[0]) : (ids.findLast(beyond) ?? ids.at(-1))) ?? null;
 }
 
 export interface Hits {
@@ -19,20 +48,19 @@ export interface Hits {
   boxes: ReadonlySet<string>;
 }
 
-/** The matches of `query`, or null if there is no query. */
+/** The matches of `query` as boxes of the picture, or null if there is no query. */
 export function search(graph: ModelGraph, expanded: ReadonlySet<string>, query: string): Hits | null {
-  if (query.trim() === "") return null;
+  const found = find(graph, query);
+  if (found === null) return null;
   const hierarchy = hierarchyOf(graph);
   const boxes = new Set<string>();
-  let [count, hidden] = [0, 0];
-  for (const node of graph.nodes.values()) {
-    if (!matches(graph, node, query)) continue;
-    const box = visibleBox(hierarchy, expanded, node.id) ?? node.id;
-    count += 1;
-    if (box !== node.id) hidden += 1;
+  let hidden = 0;
+  for (const id of found.ids) {
+    const box = visibleBox(hierarchy, expanded, id) ?? id;
+    if (box !== id) hidden += 1;
     boxes.add(box);
   }
-  return { count, hidden, boxes };
+  return { count: found.ids.size, hidden, boxes };
 }
 
 /** Indices of the edges that enter or leave `id` (of a container: through its wall). */

@@ -98,7 +98,9 @@ describe("a layer", () => {
     expect([...panel.querySelectorAll("dd")].map((fact) => fact.textContent)).toEqual([
       "8×16×8×8 float32",
       "8×16×8×8 float32",
-      "2.32k, frozen",
+      "2.32k",
+      "frozen",
+      "not counted",
     ]);
     expect(panel.querySelectorAll(".multiple")).toHaveLength(2 * 4); // the count of NaNs is 0 throughout: a word
     expect(panel.textContent).toContain("nan count: 0 at every step");

@@ -1,0 +1,63 @@
+// Keys that work anywhere in the tab, and the list of all keys.
+
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { Drop } from "./drop";
+
+/** Call the function of a key that is pressed anywhere in the tab, unless somebody types or it has another meaning. */
+export function useShortcuts(keys: Readonly<Record<string, () => void>>): void {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
+      if (typing || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      const call = latest.current[event.key];
+      if (call === undefined) return;
+      event.preventDefault();
+      call();
+    };
+    window.addEventListener("keydown", onKeyDown);
+    return () => window.removeEventListener("keydown", onKeyDown);
+  }, []);
+}
+
+const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
+  [["↓", "↑"], "to what takes the tensor, to what made it"],
+  [["←", "→"], "to the box before and after in the same module"],
+  [["Enter"], "select; once more: open or close"],
+  [["Space"], "open or close"],
+  [["Esc"], "out to the enclosing module"],
+  [["u", "d"], "light up everything upstream, downstream"],
+  [["f"], "fit the whole model"],
+  [["o"], "outline"],
+  [["/"], "search; Enter and Shift+Enter: next and previous match"],
+  [["?"], "these keys"],
+];
+
+/** A button that lists the keys. */
+export function KeysHelp(): JSX.Element {
+  const toggle = useRef<HTMLDetailsElement>(null);
+  useShortcuts({
+    "?": () => {
+      if (toggle.current) toggle.current.open = !toggle.current.open;
+    },
+  });
+  return (
+    <Drop details={toggle} label="?" title="Keys (?)">
+      <h3>Keys</h3>
+      <dl class="keys">
+        {KEYS.map(([keys, meaning]) => (
+          <div key={meaning}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{meaning}</dd>
+          </div>
+        ))}
+      </dl>
+    </Drop>
+  );
+}
