@@ -1,10 +1,12 @@
-/** `?case=<name>` shows the whole tab on made-up data; without it, every chart. `&dark` shows it dark. */
+/** `?case=<name>` shows the whole tab on made-up data; without it, every chart and what stands around the structure. `&dark` shows it dark. */
 
 import { render } from "preact";
 import { mount } from "../src/app";
 import { dark } from "../src/theme";
 import { CHART_CASES } from "./charts.cases";
 import { APP_CASES, mockBackend } from "./mock";
+import { NAVIGATION_CASES } from "./navigation.cases";
+import "../src/views/structure.css";
 
 const query = new URLSearchParams(location.search);
 const root = document.createElement("div");
@@ -33,7 +35,7 @@ function Index() {
         </a>
       </p>
       <div style={{ display: "grid", gridTemplateColumns: "repeat(auto-fill, minmax(360px, 1fr))", gap: "24px" }}>
-        {CHART_CASES.map(({ name, element }) => (
+        {[...CHART_CASES, ...NAVIGATION_CASES].map(({ name, element }) => (
           <section key={name}>
             <h4>{name}</h4>
             {element()}

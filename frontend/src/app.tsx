@@ -1,10 +1,8 @@
 /** The tab: header, step scrubber, and three linked panes on one store. */
 
 import { type JSX, render as renderInto } from "preact";
-import { useMemo } from "preact/hooks";
 import { type Backend, httpBackend } from "./backend";
 import { connectHost, type Host } from "./host";
-import { painter } from "./paint";
 import { pollWhileVisible } from "./poll";
 import { Store } from "./store";
 import "./tokens.css";
@@ -17,8 +15,9 @@ import { LayerPanel } from "./views/layer";
 import { LayersSteps } from "./views/layers_steps";
 import { Panes } from "./views/panes";
 import { Scrubber } from "./views/scrubber";
-import { openingExpansion, Structure } from "./views/structure";
-import { Problems, Waiting } from "./views/words";
+import { openingExpansion } from "./views/structure";
+import { StructurePane } from "./views/structure_pane";
+import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
 const NAMES = ["structure", "layers × steps", "layer"];
@@ -55,39 +54,6 @@ export function App({ store }: { readonly store: Store }): JSX.Element {
         ]}
       </Panes>
     </div>
-  );
-}
-
-function StructurePane({ store }: { readonly store: Store }): JSX.Element {
-  const graph = store.graph.value.data;
-  const measure = store.measure.value;
-  const [series, scale, step] = [store.measured.value, store.scale.value, store.step.value];
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the painter reads these signals of the store
-  const paint = useMemo(() => painter(store), [store, series, scale, step, measure]);
-  return (
-    <section class="pane" aria-label="Structure" data-testid="structure">
-      <div class="pane-title">
-        <h2>Structure</h2>
-      </div>
-      <div class="pane-body">
-        {graph === null ? (
-          <Waiting resource={store.graph.value}>
-            <p>No structure was recorded in this run. Call it once, exactly as the model is called:</p>
-            <pre>scope.graph(x)</pre>
-          </Waiting>
-        ) : (
-          <Structure
-            graph={graph}
-            expanded={store.expanded.value}
-            selected={store.layer.value}
-            query={store.query.value}
-            paint={paint}
-            onSelect={(id) => store.select(id)}
-            onToggle={(id) => store.toggle(id)}
-          />
-        )}
-      </div>
-    </section>
   );
 }
 

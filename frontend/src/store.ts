@@ -101,6 +101,9 @@ export class Store {
   });
   readonly layer = computed(() => this.choice.layer.value);
   readonly query = computed(() => this.choice.query.value ?? "");
+  readonly outline = computed(() => this.choice.outline.value ?? false);
+  /** Which way along the edges from the selected node everything is lit; null for not at all. */
+  readonly flow = computed(() => this.choice.flow.value);
   readonly sample = computed(() => this.choice.sample.value ?? 0);
   readonly scalars = computed(() => this.listing.value.data?.scalars ?? []);
   readonly scalar = computed(() => {
@@ -224,6 +227,14 @@ export class Store {
     const expanded = new Set(this.expanded.peek());
     if (!expanded.delete(id)) expanded.add(id);
     this.choose({ expanded: [...expanded] });
+  }
+
+  /** Light what is up- or downstream of the selected node, or no longer. */
+  toggleFlow(way: "up" | "down"): void {
+    const flow = this.flow.peek();
+    const other = way === "up" ? "down" : "up";
+    const lit = flow === way || flow === "both";
+    this.choose({ flow: lit ? (flow === "both" ? other : null) : flow === other ? "both" : way });
   }
 
   /** Go to a step; the last one is followed from then on. */

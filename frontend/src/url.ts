@@ -5,6 +5,8 @@
  * with commas and escaped with tildes inside the plain value. What is not ours in the hash is kept as it is.
  */
 
+import type { Direction } from "./flow";
+
 const TAB = "layerscope";
 const PREFIX = `p.${TAB}.`;
 const MAX_LENGTH = 2000;
@@ -29,6 +31,10 @@ export interface Selection {
   readonly query: string | null;
   /** Ids of the expanded nodes. */
   readonly expanded: readonly string[] | null;
+  /** Whether the outline stands beside the structure. */
+  readonly outline: boolean | null;
+  /** Which way along the edges from the selected node everything is lit. */
+  readonly flow: Direction | null;
 }
 
 type Codec<T> = { encode(value: T): string; decode(text: string): T | null };
@@ -56,6 +62,13 @@ const list: Codec<readonly string[]> = {
   },
 };
 
+const flag: Codec<boolean> = { encode: (value) => (value ? "1" : ""), decode: (value) => value === "1" || null };
+
+const direction: Codec<Direction> = {
+  encode: (value) => value,
+  decode: (value) => (value === "up" || value === "down" || value === "both" ? value : null),
+};
+
 const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>> } = {
   run: text,
   step: whole,
@@ -67,6 +80,8 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   scalar: text,
   query: text,
   expanded: list,
+  outline: flag,
+  flow: direction,
 };
 
 export const NOTHING: Selection = {
@@ -80,6 +95,8 @@ export const NOTHING: Selection = {
   scalar: null,
   query: null,
   expanded: null,
+  outline: null,
+  flow: null,
 };
 
 /** Read the selection from a hash; values that break a rule count as not chosen. */
@@ -106,7 +123,9 @@ export function encodeSelection(hash: string, selection: Selection, tab = false)
   const own = (Object.keys(CODECS) as (keyof Selection)[]).flatMap((key) => {
     const value = selection[key];
     const codec = CODECS[key] as Codec<unknown>;
-    return value === null || value === "" ? [] : [`${PREFIX}${key}=${encodeURIComponent(codec.encode(value))}`];
+    return value === null || value === "" || value === false
+      ? []
+      : [`${PREFIX}${key}=${encodeURIComponent(codec.encode(value))}`];
   });
   return `#${[named && !tab ? first : TAB, ...foreign, ...own].join("&")}`;
 }

@@ -197,6 +197,21 @@ describe("layers", () => {
     expect([...store.expanded.value]).toEqual(["blocks", "blocks.1"]);
   });
 
+  test("up- and downstream are lit together or alone, and stand in the address", async () => {
+    const { store, host } = await opened(TYPICAL, "#layerscope&p.layerscope.flow=sideways");
+    expect(store.flow.value).toBeNull();
+    const ways = (["up", "down", "up", "down"] as const).map((way) => {
+      store.toggleFlow(way);
+      return store.flow.value;
+    });
+    expect(ways).toEqual(["up", "both", "down", null]);
+    store.toggleFlow("down");
+    store.choose({ outline: true });
+    await vi.waitFor(() => expect(host.hash()).toContain("p.layerscope.outline=1&p.layerscope.flow=down"));
+    store.choose({ outline: false });
+    await vi.waitFor(() => expect(host.hash()).not.toContain("outline"));
+  });
+
   test("toggle opens and closes, from the opening on", async () => {
     const { store } = await opened();
     store.toggle("blocks.0");

@@ -12,6 +12,8 @@ const ALL: Selection = {
   scalar: "loss/train %",
   query: "conv|層 🔬",
   expanded: ["a,b", "c~d", "~", ",", "~0", "~1", "<img src=x>", "__proto__", "100%"],
+  outline: true,
+  flow: "both",
 };
 
 /** TensorBoard's `componentToDict` and `dictToComponent` (tensorboard/components/tf_storage/storage_utils.ts). */

@@ -18,6 +18,8 @@ export interface HeatProps {
   readonly measure: string;
   readonly step: number;
   readonly selected: string | null;
+  /** Rows that a search found, to be marked; null without a search. */
+  readonly hits?: ReadonlySet<string> | null;
   readonly width: number;
   /** Height to fill; many rows make the picture higher than that, and it scrolls. */
   readonly height: number;
@@ -53,7 +55,7 @@ interface Hover {
 
 /** Layers × steps: one row per layer in the order of execution, one column per saved step. */
 export function Heat(props: HeatProps): JSX.Element {
-  const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
+  const { rows, steps, span, cell, scale, measure, step, selected, hits = null, width, height, onSelect } = props;
   const [hover, setHover] = useState<Hover | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const plotted = useRef<HTMLDivElement>(null);
@@ -76,7 +78,7 @@ export function Heat(props: HeatProps): JSX.Element {
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
   // Kept while the step changes: there can be thousands of them.
-  const options = useMemo(() => rowOptions(rows, row, at, labels), [rows, row, at, labels]);
+  const options = useMemo(() => rowOptions(rows, row, at, labels, hits), [rows, row, at, labels, hits]);
 
   const cellAt = (event: PointerEvent | MouseEvent): Hover | null => {
     const box = plotted.current?.getBoundingClientRect();
@@ -163,7 +165,13 @@ export function Heat(props: HeatProps): JSX.Element {
 }
 
 /** One option per row, of which as many are written out as there is room for; the selected one has its value told. */
-function rowOptions(rows: readonly string[], row: number, at: number, width: number): JSX.Element[] {
+function rowOptions(
+  rows: readonly string[],
+  row: number,
+  at: number,
+  width: number,
+  hits: ReadonlySet<string> | null,
+): JSX.Element[] {
   const every = labelEvery(row);
   const height = `${Math.max(row, LABEL_ROW)}px`;
   return rows.map((name, index) => (
@@ -176,8 +184,8 @@ function rowOptions(rows: readonly string[], row: number, at: number, width: num
       aria-selected={index === at}
       aria-label={name}
       aria-describedby={index === at ? "heat-value" : undefined}
-      class={index === at ? "heat-label selected" : "heat-label"}
-      style={{ top: `${index * row}px`, height, lineHeight: height }}
+      class={`heat-label${index === at ? " selected" : ""}${hits?.has(name) ? " hit" : ""}`}
+      style={{ top: `${index * row}px`, height, lineHeight: height, "--row": `${row}px` }}
       title={name}
     >
       {index % every === 0 || index === at ? tail(name, Math.floor(width / LETTER)) : ""}

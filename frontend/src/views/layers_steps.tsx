@@ -4,6 +4,7 @@ import { Heat } from "../charts/heat";
 import { useSize } from "../charts/size";
 import { formatName, plural } from "../format";
 import type { Store } from "../store";
+import { find } from "./structure-search";
 import { Waiting } from "./words";
 
 /** The whole training of the whole network at a glance: every layer at every saved step, by one measure. */
@@ -14,6 +15,8 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
   const rows = store.rows.value;
   const scale = store.scale.value;
   const column = store.column.value;
+  const graph = store.graph.value.data;
+  const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
   const cell = useCallback(
     (step: number, row: number) => {
       const index = series?.row(rows[row] ?? "");
@@ -52,6 +55,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
               measure={name}
               step={store.step.value}
               selected={store.layer.value}
+              hits={hits}
               width={width - 8}
               height={height}
               onSelect={(layer, step) => {

@@ -104,6 +104,12 @@ describe("the picture", () => {
     observer.disconnect();
   });
 
+  test("marks the rows that a search found", () => {
+    const found = heat({ hits: new Set(["conv2", "gone"]) }).querySelectorAll(".heat-label.hit");
+    expect([...found].map((row) => row.getAttribute("aria-label"))).toEqual(["conv2"]);
+    expect(heat().querySelector(".heat-label.hit")).toBeNull();
+  });
+
   test("takes hostile names as text", () => {
     const rows = ["<img src=x onerror=alert(1)>", "__proto__", "a&b"];
     const container = heat({ rows });

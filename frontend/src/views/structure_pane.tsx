@@ -1,0 +1,126 @@
+// The structure in the tab: its picture, the outline beside it, and the buttons above.
+
+import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import type { ModelGraph } from "../graph";
+import { painter } from "../paint";
+import type { Store } from "../store";
+import { Outline } from "./outline";
+import { Provenance } from "./provenance";
+import { KeysHelp, useShortcuts } from "./shortcuts";
+import { Structure } from "./structure";
+import "./structure_pane.css";
+import { Waiting } from "./words";
+
+export function StructurePane({ store }: { readonly store: Store }): JSX.Element {
+  const graph = store.graph.value.data;
+  useShortcuts({
+    o: () => store.choose({ outline: !store.outline.peek() }),
+    u: () => store.toggleFlow("up"),
+    d: () => store.toggleFlow("down"),
+  });
+  return (
+    <section class="pane" aria-label="Structure" data-testid="structure">
+      <div class="pane-title">
+        <h2>Structure</h2>
+        {graph !== null && <Tools store={store} graph={graph} />}
+      </div>
+      <div class="pane-body">
+        {graph === null ? (
+          <Waiting resource={store.graph.value}>
+            <p>No structure was recorded in this run. Call it once, exactly as the model is called:</p>
+            <pre>scope.graph(x)</pre>
+          </Waiting>
+        ) : (
+          <Body store={store} graph={graph} />
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface PartProps {
+  readonly store: Store;
+  readonly graph: ModelGraph;
+}
+
+function Tools({ store, graph }: PartProps): JSX.Element {
+  const flow = store.flow.value;
+  return (
+    <div class="structure-tools" role="toolbar" aria-label="Structure">
+      <Provenance graph={graph} onSelect={(id) => store.select(id, true)} />
+      <button
+        type="button"
+        aria-pressed={store.outline.value}
+        title="Outline (o)"
+        data-testid="outline-toggle"
+        onClick={() => store.choose({ outline: !store.outline.value })}
+      >
+        Outline
+      </button>
+      <Way store={store} way="up" lit={flow === "up" || flow === "both"} path="M8 13V3M4 7l4-4 4 4" />
+      <Way store={store} way="down" lit={flow === "down" || flow === "both"} path="M8 3v10M4 9l4 4 4-4" />
+      <KeysHelp />
+    </div>
+  );
+}
+
+interface WayProps {
+  readonly store: Store;
+  readonly way: "up" | "down";
+  readonly lit: boolean;
+  readonly path: string;
+}
+
+function Way({ store, way, lit, path }: WayProps): JSX.Element {
+  const title = `Light up everything ${way}stream of the selected node (${way.charAt(0)})`;
+  return (
+    <button
+      type="button"
+      class="way"
+      aria-pressed={lit}
+      aria-label={title}
+      title={title}
+      data-testid={`flow-${way}`}
+      onClick={() => store.toggleFlow(way)}
+    >
+      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+        <path d={path} />
+      </svg>
+    </button>
+  );
+}
+
+function Body({ store, graph }: PartProps): JSX.Element {
+  const measure = store.measure.value;
+  const [series, scale, step] = [store.measured.value, store.scale.value, store.step.value];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the painter reads these signals of the store
+  const paint = useMemo(() => painter(store), [store, series, scale, step, measure]);
+  return (
+    <div class="structure-body">
+      {store.outline.value && (
+        <aside class="structure-side">
+          <Outline
+            graph={graph}
+            expanded={store.expanded.value}
+            selected={store.layer.value}
+            query={store.query.value}
+            paint={paint}
+            onSelect={(id) => store.select(id, true)}
+          />
+        </aside>
+      )}
+      <div class="structure-main">
+        <Structure
+          graph={graph}
+          expanded={store.expanded.value}
+          selected={store.layer.value}
+          query={store.query.value}
+          paint={paint}
+          onSelect={(id) => store.select(id)}
+          onToggle={(id) => store.toggle(id)}
+        />
+      </div>
+    </div>
+  );
+}
