@@ -153,11 +153,16 @@ class ModelGraph:
     failure: str = ""
     """What the forward raised and where, in words: the graph shows the part that ran. "" if it ended."""
 
-    def to_dot(self) -> str:
-        """Return the whole structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys."""
+    def to_dot(self, *, folded: bool = False, depth: int | None = None) -> str:
+        """Return the structure as Graphviz DOT: modules are clusters or boxes, node ids are layer keys.
+
+        Args:
+            folded: show of each fold its first member only.
+            depth: levels of modules that are shown, 1 or more; None shows all.
+        """
         from layerscope.structure.dot import to_dot  # the graphviz package is not needed to read or write messages
 
-        return to_dot(self)
+        return to_dot(self, folded=folded, depth=depth)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 **What is equal.** Two nodes are *exactly* equal if class or operation, shapes, numbers of parameters and trainability
 agree, and, of containers, all that they enclose and how it is joined. Two containers are *alike* if their classes, what
 they enclose and how it is joined agree, whatever the widths, and however often something repeats in them: a stage of
-two blocks is like a stage of eighteen. Functions between modules are alike if their operations are (what they join may
-grow). Modules without calls inside and parameters are never merely alike: an MLP of growing widths keeps its boxes.
+two blocks is like a stage of eighteen. Functions between modules are alike if their operations are, and so are calls of
+one module (what they take may grow). Different modules without calls inside are never merely alike: an MLP of growing
+widths keeps its boxes.
 
 **What repeats.** Siblings are read in order of execution. A run of equal groups is a fold; a group is one node or
 several (Swin's plain and shifted block; an unrolled cell and the functions around it). Short periods are found first
@@ -26,9 +27,9 @@ from collections.abc import Sequence
 
 from layerscope.structure.joints import Joints, Run
 from layerscope.structure.labels import fold_label
-from layerscope.structure.nesting import Nesting
 from layerscope.structure.repeats import repeats
 from layerscope.structure.signatures import Item, Signatures, Wire
+from layerscope.structure.view import View
 from layerscope.wire import Fold, ModelGraph
 
 _SCREEN = 40
@@ -72,16 +73,7 @@ def drawn(graph: ModelGraph) -> int:
     Modules without calls inside, functions, parameters, inputs and outputs are boxes; frames of open containers are
     not.
     """
-    hidden = {item for fold in graph.folds for member in fold.members[1:] for item in member}
-    members = {fold.id: fold.members for fold in graph.folds}
-    nesting = Nesting(graph.nodes)
-    pending = list(hidden)
-    while pending:
-        item = pending.pop()
-        inside = [inner for member in members.get(item, ()) for inner in member] or nesting.children.get(item, [])
-        pending.extend(inner for inner in inside if inner not in hidden)
-        hidden.update(inside)
-    return sum(node not in hidden and node not in nesting.children for node in nesting.parent)
+    return sum(1 for _ in View(graph, folded=True).boxes())
 
 
 class _Level:

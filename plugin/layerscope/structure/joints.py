@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from layerscope.structure.signatures import Item, Signatures
 
-
-class _Joint(NamedTuple):
-    """An edge that reaches a member of a run from the same or an earlier member."""
-
-    distance: int
-    source: Hashable
-    target: Hashable
+_Joint: TypeAlias = tuple[int, int, Hashable, int, Hashable]
+"""An edge that reaches a member of a run from the same or an earlier member: how many members earlier; which item of
+that member, and where in it; which item of this member, and where in it."""
 
 
 class Run(NamedTuple):
@@ -68,10 +64,10 @@ class Joints:
         for here in range(start + period, stop + 1, period):
             times = (here - begin) // period
             joints = self._joints(here, begin, period) if here + period <= stop else None
-            if joints is None or before != {joint for joint in joints if joint.distance < times}:
+            if joints is None or before != {joint for joint in joints if joint[0] < times}:
                 if times >= least:
                     yield Run(begin, period, times)
-                begin, joints = here, {joint for joint in joints or () if joint.distance == 0}
+                begin, joints = here, {joint for joint in joints or () if joint[0] == 0}
             before = joints
 
     def _phase(self, start: int, stop: int, period: int) -> int:
@@ -84,7 +80,7 @@ class Joints:
 
     def _handed_on(self, begin: int, period: int) -> int:
         joints = self._joints(begin + period, begin, period)
-        return len({joint.source for joint in joints if joint.distance == 1})
+        return len({joint[1:3] for joint in joints if joint[0] == 1})
 
     def _joints(self, member: int, begin: int, period: int) -> set[_Joint]:
         """Return what reaches the member that starts at item ``member`` from it and those from ``begin`` on."""
@@ -93,7 +89,7 @@ class Joints:
             for source, source_end, target_end in self._into.get(place, ()):
                 if begin <= source < member + period:
                     distance, index = divmod(member + period - 1 - source, period)
-                    found.add(_Joint(distance, (period - 1 - index, source_end), (place - member, target_end)))
+                    found.add((distance, period - 1 - index, source_end, place - member, target_end))
         return found
 
     @cached_property

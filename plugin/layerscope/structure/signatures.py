@@ -20,7 +20,8 @@ class Item:
     alike: int
     """The same for items of one structure, whatever their widths and numbers of repetitions."""
     loose: int
-    """As ``alike`` for containers and functions, as ``exact`` for other boxes: what runs are compared by."""
+    """Compares members of runs: the same for functions that are alike, containers that are alike, calls of one module,
+    and other boxes that are exactly equal."""
     drawn: int
     """Boxes it takes when open, folds showing their first member."""
     encloses: bool
@@ -55,12 +56,16 @@ class Signatures:
         """Container -> for each edge that leaves it: (its child, the other end, whether the edge comes in)."""
         self._numbers: dict[Hashable, int] = {}
         self._places = {node: place for place, node in enumerate(self.nesting.parent)}
+        self._called_again = {node.module for node in graph.nodes.values() if node.call}
         for edge in graph.edges:
             if edge.source in self._places and edge.target in self._places:
                 self._add_edge(edge.source, edge.target)
 
     def _add_edge(self, source: str, target: str) -> None:
-        ups, downs = self.nesting.climb(source, target)
+        if self.nesting.parent[source] == self.nesting.parent[target]:
+            ups, downs = [source], [target]  # as most are
+        else:
+            ups, downs = self.nesting.climb(source, target)
         for child in ups[:-1]:
             self.outside.setdefault(self.nodes[child].parent, []).append((child, target, False))
         for child in downs[:-1]:
@@ -88,6 +93,8 @@ class Signatures:
         exact = self.number("box", what, node.id if node.kind in ("input", "output") else _measures(node))
         alike = self.number("like box", what)
         loose = alike if node.kind == "function" else exact
+        if node.module in self._called_again:
+            loose = self.number("call", node.module)
         return Item(node.id, exact, alike, loose, 1, False, node.kind == "module", (node.id,))
 
     def container(self, node: Node, items: Sequence[Item], wires: Sequence[Wire]) -> Item:
