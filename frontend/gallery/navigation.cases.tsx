@@ -105,6 +105,15 @@ function MinimapOf({ k = 1, wide = false }: { readonly k?: number; readonly wide
   );
 }
 
+function BreadcrumbOf(): JSX.Element {
+  const [selected, setSelected] = useState<string | null>(deepest);
+  return (
+    <div class="structure" style={{ height: "90px" }}>
+      <Breadcrumb graph={deep} selected={selected} onSelect={setSelected} />
+    </div>
+  );
+}
+
 const everything = node("encoder.layers.3.self_attention.query", {
   ...{ class_name: "Linear", own_parameters: 1_049_600, total_parameters: 1_049_600, trainable_parameters: 1_048_576 },
   ...{ own_bytes: 4_198_400, total_bytes: 4_198_400, tied: ["decoder.embedding.weight"], flops: 4_294_967_296 },
@@ -154,7 +163,7 @@ export const NAVIGATION_CASES: readonly ChartCase[] = [
   { name: "minimap: wide, zoomed in", element: () => <MinimapOf k={2} wide /> },
   {
     name: "breadcrumb: long",
-    element: () => <Breadcrumb graph={deep} selected={deepest} onSelect={() => undefined} />,
+    element: () => <BreadcrumbOf />,
   },
   { name: "facts: everything", element: facts(graphOf("Net", [everything], []), everything.id) },
   { name: "facts: a fold whose members differ", element: facts(different, "fold:body") },

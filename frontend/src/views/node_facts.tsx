@@ -141,7 +141,7 @@ export function training({ trainable, trainable_parameters: some, total_paramete
   if (some === 0 || some >= total) return "trainable"; // a log from before the number was written says only that
   return (
     <span title={`${some.toLocaleString("en")} of ${total.toLocaleString("en")} parameters require a gradient`}>
-      partly: {formatCount(some)} of {formatCount(total)}
+      partly: {2 * some > total ? `all but ${formatCount(total - some)}` : formatCount(some)} of {formatCount(total)}
     </span>
   );
 }
