@@ -1,11 +1,13 @@
-// The structure view on the cases. The address chooses: #case=cnn&open=stage1,stage1.0&select=fc&find=conv&paint=1&dark=1
+// The structure view on the cases. The address chooses: #case=cnn&open=stage1,stage1.0&select=fc&find=conv&paint=1&dark=1,
+// or a file: #file=graphs/llama.json&open=*
 
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import "../src/tokens.css";
-import type { ModelGraph } from "../src/graph";
+import { type ModelGraph, toGraph } from "../src/graph";
+import { compact, expansionOf, toggled } from "../src/layout/expansion";
 import { openingExpansion, type Paint, Structure } from "../src/views/structure";
-import type { Node } from "../src/wire";
+import type { GraphBlob, Node } from "../src/wire";
 import { CASES } from "./structure.cases";
 import "./structure.css";
 
@@ -18,7 +20,23 @@ function madeUp(node: Node): Paint | null {
   const ramp = ["#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
   const at = Math.floor(hash * ramp.length);
   const value = (10 ** (hash * 5 - 4)).toExponential(2).replace("-", "−");
-  return { fill: ramp[at] ?? "", ink: at > 4 ? "#10151c" : "#ffffff", value, mark: "" };
+  return { fill: ramp[at] ?? "", ink: at > 4 ? "#10151c" : "#ffffff", value, mark: "", at: hash };
+}
+
+/** The graph of the address: a case by name, or a file of JSON as the viewer serves it (`file=…`). */
+function useGraph(name: string, file: string | null): ModelGraph | null {
+  const [loaded, setLoaded] = useState<{ file: string; graph: ModelGraph } | null>(null);
+  useEffect(() => {
+    if (file === null) return;
+    fetch(file)
+      .then((answer) => answer.json())
+      .then((blob: GraphBlob) => {
+        performance.mark("graph");
+        setLoaded({ file, graph: toGraph(blob) });
+      });
+  }, [file]);
+  if (file !== null) return loaded?.file === file ? loaded.graph : null;
+  return CASES.get(name) ?? CASES.get("cnn") ?? null;
 }
 
 function Page() {
@@ -29,24 +47,13 @@ function Page() {
     return () => removeEventListener("hashchange", read);
   }, []);
   const name = address.get("case") ?? "cnn";
-  const graph = CASES.get(name) ?? (CASES.get("cnn") as ModelGraph);
-  const open = address.get("open");
-  const expanded = useMemo(() => {
-    if (open === null) return openingExpansion(graph);
-    if (open === "*") return new Set(graph.nodes.keys());
-    return new Set(open.split(","));
-  }, [graph, open]);
+  const graph = useGraph(name, address.get("file"));
   document.documentElement.classList.toggle("dark", address.has("dark"));
   const change = (key: string, value: string | null) => {
     const next = new URLSearchParams(address);
     if (value === null) next.delete(key);
     else next.set(key, value);
     location.hash = next.toString();
-  };
-  const toggle = (id: string) => {
-    const next = new Set(expanded);
-    if (!next.delete(id)) next.add(id);
-    change("open", [...next].join(","));
   };
   return (
     <>
@@ -64,18 +71,35 @@ function Page() {
           dark
         </button>
       </div>
-      <div class="pane">
-        <Structure
-          graph={graph}
-          expanded={expanded}
-          selected={address.get("select")}
-          query={address.get("find") ?? ""}
-          paint={address.has("paint") ? madeUp : nothing}
-          onSelect={(id) => change("select", id)}
-          onToggle={toggle}
-        />
-      </div>
+      <div class="pane">{graph && <View graph={graph} address={address} change={change} />}</div>
     </>
+  );
+}
+
+interface ViewProps {
+  graph: ModelGraph;
+  address: URLSearchParams;
+  change: (key: string, value: string | null) => void;
+}
+
+function View({ graph, address, change }: ViewProps) {
+  const open = address.get("open");
+  const expanded = useMemo(() => {
+    if (open === null) return openingExpansion(graph);
+    return expansionOf(graph, open.split(","));
+  }, [graph, open]);
+  const expand = (next: ReadonlySet<string>) => change("open", compact(graph, next).join(","));
+  return (
+    <Structure
+      graph={graph}
+      expanded={expanded}
+      selected={address.get("select")}
+      query={address.get("find") ?? ""}
+      paint={address.has("paint") ? madeUp : nothing}
+      onSelect={(id) => change("select", id)}
+      onToggle={(id) => expand(toggled(graph, expanded, id))}
+      onExpand={expand}
+    />
   );
 }
 

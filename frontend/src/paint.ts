@@ -25,6 +25,6 @@ export function painter(store: Store): (node: Node) => Paint | null {
     if (mark === "none") return BLANK;
     if (mark === "nan" || scale === null) return { ...BLANK, value: formatNumber(value), mark: "nan" };
     const colour = scale.rgb(value);
-    return { fill: css(colour), ink: inkOn(colour), value: formatNumber(value), mark: "" };
+    return { fill: css(colour), ink: inkOn(colour), value: formatNumber(value), mark: "", at: scale.position(value) };
   };
 }

@@ -11,6 +11,8 @@ import { type Detail, layerDetail } from "./detail";
 import type { ModelGraph } from "./graph";
 import { ancestors, nodeOf } from "./graph";
 import type { Host } from "./host";
+import { compact, expansionOf, revealing, toggled } from "./layout/expansion";
+import { hierarchyOf } from "./layout/hierarchy";
 import { type Resource, resource } from "./resource";
 import { layerRows, type Series } from "./series";
 import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
@@ -126,9 +128,9 @@ export class Store {
   });
   readonly expanded = computed<ReadonlySet<string>>(() => {
     const chosen = this.choice.expanded.value;
-    if (chosen !== null) return new Set(chosen);
     const graph = this.graph.value.data;
-    return graph === null ? new Set() : this.opening(graph);
+    if (graph === null) return new Set(chosen ?? []);
+    return chosen !== null ? expansionOf(graph, chosen) : this.opening(graph);
   });
 
   // --- steps -------------------------------------------------------------------------------------------------------
@@ -216,17 +218,27 @@ export class Store {
     });
   }
 
-  /** Select a layer; with `reveal`, the structure expands until it is visible. */
+  /** Select a layer; with `reveal`, the structure opens until it is visible, folds at the repetition that it is in. */
   select(layer: string | null, reveal = false): void {
-    const around = layer !== null && reveal ? ancestors(layer, this.graph.peek().data) : [];
-    const hidden = around.filter((id) => !this.expanded.peek().has(id));
-    this.choose({ layer, row: null, ...(hidden.length ? { expanded: [...this.expanded.peek(), ...hidden] } : {}) });
+    this.choose({ layer, row: null });
+    const graph = this.graph.peek().data;
+    if (layer === null || !reveal) return;
+    const expanded = this.expanded.peek();
+    const known = graph !== null && hierarchyOf(graph).parent.has(layer);
+    const next = known ? revealing(graph, expanded, layer) : new Set([...expanded, ...ancestors(layer, graph)]);
+    if (next.size !== expanded.size || [...next].some((word) => !expanded.has(word))) this.expand(next);
   }
 
+  /** Open or close a module or a fold. */
   toggle(id: string): void {
-    const expanded = new Set(this.expanded.peek());
-    if (!expanded.delete(id)) expanded.add(id);
-    this.choose({ expanded: [...expanded] });
+    const graph = this.graph.peek().data;
+    if (graph !== null) this.expand(toggled(graph, this.expanded.peek(), id));
+  }
+
+  /** Open this and nothing else (see layout/hierarchy.ts for what the words are). */
+  expand(expanded: ReadonlySet<string>): void {
+    const graph = this.graph.peek().data;
+    this.choose({ expanded: graph === null ? [...expanded] : compact(graph, expanded) });
   }
 
   /** Light what is up- or downstream of the selected node, or no longer. */

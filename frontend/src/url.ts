@@ -29,7 +29,7 @@ export interface Selection {
   /** Tag of the user's scalar in the scrubber. */
   readonly scalar: string | null;
   readonly query: string | null;
-  /** Ids of the expanded nodes. */
+  /** What is open, in words: ids of nodes and folds; `*` for everything (see `compact` in layout/expansion.ts). */
   readonly expanded: readonly string[] | null;
   /** Whether the outline stands beside the structure. */
   readonly outline: boolean | null;

@@ -105,7 +105,7 @@ describe("equal blocks", () => {
     const { problems, picture } = await drawn(graph, everything(graph));
     const containers = picture.boxes.filter(({ expanded }) => expanded);
     expect(containers.length).toBe(25); // the encoder, 12 layers, 12 attentions
-    expect(problems.length).toBe(7); // a layer, its attention, what is above and below, and columns of layers
+    expect(problems.length).toBe(9); // a layer, its attention, what is above and below, and columns of layers
   });
 });
 

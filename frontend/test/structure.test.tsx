@@ -36,7 +36,7 @@ afterEach(() => {
 const NOTHING = () => null;
 
 async function show(graph: ModelGraph, props: Partial<StructureProps> = {}) {
-  const asked = { onSelect: vi.fn(), onToggle: vi.fn() };
+  const asked = { onSelect: vi.fn(), onToggle: vi.fn(), onExpand: vi.fn() };
   const all = { graph, expanded: new Set<string>(), selected: null, query: "", paint: NOTHING, ...asked, ...props };
   const view = render(<Structure {...all} />);
   const settle = () => act(() => new Promise((done) => setTimeout(done)));
@@ -76,7 +76,7 @@ describe("boxes", () => {
 
   test("frozen modules have a lock and say so", async () => {
     await show(graphNamed("cnn"), { expanded: new Set(["stem"]) });
-    const locked = boxes().filter((each) => each.querySelector(".lock"));
+    const locked = boxes().filter((each) => each.querySelector(".glyph"));
     expect(locked.map(({ dataset }) => dataset.node)).toEqual(["stem", "stem.0", "stem.1"]);
     expect(box("stem.0").getAttribute("aria-label")).toBe("0, Conv2d, frozen");
   });
@@ -118,10 +118,13 @@ describe("boxes", () => {
 
   test("edges have paths; those at the selected node are lit", async () => {
     await show(graphNamed("cnn"), { selected: "fc" });
-    const paths = [...document.querySelectorAll(".edge")].map((path) => path.getAttribute("d") ?? "");
-    expect(paths.length).toBe(7); // input, stem, two stages, pool, flatten, fc, output: in a row
-    for (const path of paths) expect(path).toMatch(/^M-?[\d.]+ -?[\d.]+(C(-?[\d.]+ ){5}-?[\d.]+)+$/);
-    expect(document.querySelectorAll(".edge.lit").length).toBe(2);
+    const ways = (selector: string) =>
+      (document.querySelector(selector)?.getAttribute("d") ?? "").split(/(?=M)/).filter(Boolean);
+    expect(ways(".edge").length).toBe(7); // input, stem, two stages, pool, flatten, fc, output: in a row
+    for (const way of ways(".edge")) expect(way).toMatch(/^M-?[\d.]+ -?[\d.]+(C(-?[\d.]+ ){5}-?[\d.]+)+$/);
+    expect(ways(".head").length).toBe(7);
+    expect(ways(".edge.lit").length).toBe(2);
+    expect(ways(".edge").slice(-2)).toEqual(ways(".edge.lit"));
   });
 
   test("a graph without nodes says so", async () => {

@@ -1,7 +1,7 @@
 // A long chain in several columns, read from top to bottom and from left to right: where to cut it, and the columns
 // put together. Each column is a problem of its own, so equal columns are laid out once.
 
-import { BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, WALL } from "./problem";
+import { BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, spread, WALL } from "./problem";
 import { rankByLongestPath } from "./ranks";
 import { joined, moved, rounded } from "./spline";
 
@@ -180,88 +180,101 @@ export async function inColumns(
 }
 
 function compose(problem: Problem, columns: Column[], columnOf: number[], solved: Solution[]): Solution {
-  // Lanes right of each column for what goes on further right; tracks above and below the columns.
-  const lanes = columns.map(() => new Map<string, number>());
-  const above = new Map<string, number>();
-  const below = new Map<string, number>();
-  const firstIn: number[] = [];
-  const lastOut: number[] = [];
-  const take = (map: Map<string, number>, key: string) => map.has(key) || map.set(key, map.size);
-  for (const edge of problem.edges) {
-    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
-    if (a === undefined && b !== undefined) firstIn[edge[1]] = Math.min(firstIn[edge[1]] ?? b, b);
-    else if (b === undefined && a !== undefined) lastOut[edge[3]] = Math.max(lastOut[edge[3]] ?? a, a);
-    else if (a !== undefined && b !== undefined && a !== b) {
-      take(lanes[a] as Map<string, number>, tensorOf(edge));
-      take(above, tensorOf(edge));
-    }
-  }
-  for (const edge of problem.edges) {
-    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
-    if (a === undefined && b !== firstIn[edge[1]]) take(above, tensorOf(edge));
-    if (b === undefined && a !== lastOut[edge[3]]) take(below, exitOf(edge));
-  }
-  const top = above.size > 0 ? BAND + rank(above) * LANE : 0;
-  const exits = (c: number) => (lanes[c]?.size ? BAND + (lanes[c]?.size ?? 0) * LANE : 0);
-  const bottoms = solved.map(({ height }, c) => top + height + exits(c));
-  const floor = Math.max(...bottoms);
+  const tracks = tracksOf(problem, columns.length, columnOf);
+  const top = tracks.above.size > 0 ? BAND + tracks.above.size * LANE : 0;
+  const ends = solved.map(({ height }) => top + height);
+  const under = (c: number) => (tracks.lanes[c]?.size ? BAND + (tracks.lanes[c]?.size ?? 0) * LANE : 0);
+  const floor = Math.max(...ends.map((end, c) => end + under(c)));
   const xs: number[] = [];
-  let x = 0;
-  solved.forEach(({ width }, c) => {
-    xs.push(x);
-    x += width + (c < solved.length - 1 ? GAP + LANE * (lanes[c]?.size ?? 0) : 0);
+  let width = 0;
+  solved.forEach((column, c) => {
+    xs.push(width);
+    width += column.width + (c < solved.length - 1 ? GAP + LANE * (tracks.lanes[c]?.size ?? 0) : 0);
   });
   const solution: Solution = {
-    width: x,
-    height: floor + (below.size > 0 ? BAND + below.size * LANE : 0),
+    width,
+    height: floor + (tracks.below.size > 0 ? BAND + tracks.below.size * LANE : 0),
     boxes: problem.boxes.map((_, i) => {
       const c = columnOf[i] ?? 0;
       const corner = solved[c]?.boxes[i - (columns[c]?.start ?? 0)] ?? { x: 0, y: 0 };
       return { x: corner.x + (xs[c] ?? 0), y: corner.y + top };
     }),
-    inPorts: [],
-    outPorts: [],
+    inPorts: spread(problem.inPorts, width),
+    outPorts: spread(problem.outPorts, width),
     edges: [],
     approximate: solved.some(({ approximate }) => approximate),
   };
-  const entry = (c: number, key: string) => (xs[c] ?? 0) + (solved[c]?.inPorts[columns[c]?.ins.get(key) ?? 0] ?? 0);
-  const exit = (c: number, key: string) => (xs[c] ?? 0) + (solved[c]?.outPorts[columns[c]?.outs.get(key) ?? 0] ?? 0);
-  for (let p = 0; p < problem.inPorts; p++) solution.inPorts.push(entry(firstIn[p] ?? 0, `${WALL} ${p}`));
-  for (let p = 0; p < problem.outPorts; p++) solution.outPorts.push(exit(lastOut[p] ?? 0, `wall ${p}`));
-  const trackY = (key: string) => top - BAND - (above.get(key) ?? 0) * LANE;
-  const piece = (c: number, key: string) => {
-    const points = solved[c]?.edges[columns[c]?.edges.get(key) ?? -1] ?? [];
-    return moved(points, xs[c] ?? 0, top);
-  };
-  const end = (c: number) => top + (solved[c]?.height ?? 0);
-  solution.edges = problem.edges.map((edge) => {
-    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
-    if (a !== undefined && a === b) return piece(a, edge.join());
-    const key = tensorOf(edge);
-    if (a === undefined) {
-      const c = b ?? 0;
-      const [from, to] = [solution.inPorts[edge[1]] ?? 0, entry(c, key)];
-      const way = c === firstIn[edge[1]] ? [from, 0, to, top] : [from, 0, from, trackY(key), to, trackY(key), to, top];
-      return joined(...(top > 0 ? [rounded(way)] : []), piece(c, inKey(edge)));
-    }
-    const from = exit(a, exitOf(edge));
-    if (b === undefined) {
-      const to = solution.outPorts[edge[3]] ?? 0;
-      const y = floor + BAND + (below.get(exitOf(edge)) ?? 0) * LANE;
-      const way =
-        a === lastOut[edge[3]]
-          ? [from, end(a), to, solution.height]
-          : [from, end(a), from, y, to, y, to, solution.height];
-      return joined(piece(a, outKey(edge)), ...(solution.height - end(a) > 0 ? [rounded(way)] : []));
-    }
-    const lane = lanes[a]?.get(key) ?? 0;
-    const under = end(a) + BAND + lane * LANE;
-    const beside = (xs[a] ?? 0) + (solved[a]?.width ?? 0) + GAP / 2 + lane * LANE;
-    const [over, to] = [trackY(key), entry(b, key)];
-    const way = [from, end(a), from, under, beside, under, beside, over, to, over, to, top];
-    return joined(piece(a, outKey(edge)), rounded(way), piece(b, inKey(edge)));
-  });
+  const put = { columns, columnOf, solved, tracks, solution, xs, ends, top, floor };
+  solution.edges = problem.edges.map((edge) => wayOf(put, edge));
   return solution;
 }
 
-const rank = (tracks: ReadonlyMap<string, number>) => tracks.size;
+interface Tracks {
+  /** Right of each column: what goes on further right. */
+  lanes: Map<string, number>[];
+  /** Above and below all columns: what comes from a wall or another column, and what goes to a wall. */
+  above: Map<string, number>;
+  below: Map<string, number>;
+}
+
+function tracksOf(problem: Problem, count: number, columnOf: readonly number[]): Tracks {
+  const lanes = Array.from({ length: count }, () => new Map<string, number>());
+  const [above, below] = [new Map<string, number>(), new Map<string, number>()];
+  const take = (track: Map<string, number> | undefined, key: string) => track?.has(key) || track?.set(key, track.size);
+  for (const edge of problem.edges) {
+    const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
+    if (b === undefined) take(below, exitOf(edge));
+    else if (a !== b) {
+      if (a !== undefined) take(lanes[a], tensorOf(edge));
+      take(above, tensorOf(edge));
+    }
+  }
+  return { lanes, above, below };
+}
+
+interface Put {
+  columns: Column[];
+  columnOf: number[];
+  solved: Solution[];
+  tracks: Tracks;
+  solution: Solution;
+  /** Left edge and bottom of each column; top of all of them, and bottom of the longest with what leaves it. */
+  xs: number[];
+  ends: number[];
+  top: number;
+  floor: number;
+}
+
+/** One edge: what it runs inside its columns, and between them along the tracks. */
+function wayOf(
+  { columns, columnOf, solved, tracks, solution, xs, ends, top, floor }: Put,
+  edge: ProblemEdge,
+): number[] {
+  const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
+  const piece = (c: number, key: string) =>
+    moved(solved[c]?.edges[columns[c]?.edges.get(key) ?? -1] ?? [], xs[c] ?? 0, top);
+  if (a !== undefined && a === b) return piece(a, edge.join());
+  const port = (c: number, side: "in" | "out", key: string) => {
+    const index = columns[c]?.[side === "in" ? "ins" : "outs"].get(key) ?? 0;
+    return (xs[c] ?? 0) + (solved[c]?.[side === "in" ? "inPorts" : "outPorts"][index] ?? 0);
+  };
+  const over = top - BAND - (tracks.above.get(tensorOf(edge)) ?? 0) * LANE;
+  const down = (c: number, from: number) => {
+    const to = port(c, "in", tensorOf(edge));
+    return [from, over, to, over, to, top];
+  };
+  if (a === undefined) {
+    const from = solution.inPorts[edge[1]] ?? 0;
+    return joined(rounded([from, 0, ...down(b ?? 0, from)]), piece(b ?? 0, inKey(edge)));
+  }
+  const from = port(a, "out", exitOf(edge));
+  const end = ends[a] ?? 0;
+  if (b === undefined) {
+    const [to, y] = [solution.outPorts[edge[3]] ?? 0, floor + BAND + (tracks.below.get(exitOf(edge)) ?? 0) * LANE];
+    return joined(piece(a, outKey(edge)), rounded([from, end, from, y, to, y, to, solution.height]));
+  }
+  const lane = (tracks.lanes[a]?.get(tensorOf(edge)) ?? 0) * LANE;
+  const beside = (xs[a] ?? 0) + (solved[a]?.width ?? 0) + GAP / 2 + lane;
+  const across = [from, end, from, end + BAND + lane, beside, end + BAND + lane, beside, over];
+  return joined(piece(a, outKey(edge)), rounded([...across, ...down(b, beside)]), piece(b, inKey(edge)));
+}

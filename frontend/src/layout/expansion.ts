@@ -60,6 +60,21 @@ function carryOver(
     carryOver(hierarchy, expanded, next, child, inside[i]);
 }
 
+/** The box that has the place of `id` in another repetition of `fold`; null if `id` is not in it. */
+export function counterpart(graph: ModelGraph, fold: string, repetition: number, id: string): string | null {
+  const hierarchy = hierarchyOf(graph);
+  const path = pathTo(hierarchy, id);
+  const at = path.indexOf(fold);
+  const members = hierarchy.folds.get(fold)?.members ?? [];
+  const member = path[at + 1];
+  if (at < 0 || member === undefined) return null;
+  const own = members.find((ids) => ids.includes(member)) ?? [];
+  let here = members[repetition]?.[own.indexOf(member)];
+  for (const step of path.slice(at + 2))
+    here = here === undefined ? here : hierarchy.children.get(here)?.[hierarchy.position.get(step) ?? -1];
+  return here ?? null;
+}
+
 /** `expanded` with everything open around `id`: its containers, and its folds at the repetition that it is part of. */
 export function revealing(graph: ModelGraph, expanded: ReadonlySet<string>, id: string): Set<string> {
   const hierarchy = hierarchyOf(graph);

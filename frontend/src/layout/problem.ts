@@ -47,3 +47,9 @@ export function problemKey(problem: Problem): string {
 /** Space between boxes of one rank and between ranks. */
 export const BOX_GAP = 26;
 export const RANK_GAP = 30;
+
+/** Places for `count` ports around the middle of a wall. */
+export function spread(count: number, width: number): number[] {
+  const step = Math.min(BOX_GAP, width / (count + 1));
+  return Array.from({ length: count }, (_, i) => width / 2 + (i - (count - 1) / 2) * step);
+}

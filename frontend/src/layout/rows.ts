@@ -5,7 +5,7 @@
 // it to a lane beside all rows, down the lane, and along a track in the gap above its target. Edges of one tensor share
 // a lane (left of the rows); single edges into one box share a lane too (right of them), as they end together.
 
-import { ANYWHERE, BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, WALL } from "./problem";
+import { ANYWHERE, BOX_GAP, type Problem, type ProblemEdge, RANK_GAP, type Solution, spread, WALL } from "./problem";
 import { rankByLongestPath } from "./ranks";
 import { rounded } from "./spline";
 
@@ -83,11 +83,6 @@ export function solveInRows(problem: Problem, approximate = false): Solution {
     return bus ? byBus(draw, edge, route, laneX(bus)) : direct(draw, edge, route);
   });
   return solution;
-}
-
-function spread(count: number, width: number): number[] {
-  const step = Math.min(BOX_GAP, width / (count + 1));
-  return Array.from({ length: count }, (_, i) => width / 2 + (i - (count - 1) / 2) * step);
 }
 
 function rowsOf(problem: Problem): number[][] {

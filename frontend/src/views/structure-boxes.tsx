@@ -5,8 +5,9 @@ import type { PlacedBox } from "../layout/picture";
 import type { Node } from "../wire";
 import {
   fitText,
+  GLYPH,
+  glyphsOf,
   HEADER,
-  LOCK,
   PADDING,
   type Role,
   shapeOf,
@@ -26,6 +27,8 @@ export interface Paint {
   value: string;
   /** "nan": hatched. "none": the measure has no value here. */
   mark: "" | "nan" | "none";
+  /** Where the number stands on the colour scale, 0 to 1. */
+  at?: number;
 }
 
 export interface BoxProps {
@@ -45,7 +48,7 @@ export interface BoxProps {
   onToggle: (id: string) => void;
 }
 
-interface TextProps {
+export interface TextProps {
   x: number;
   y: number;
   font: Role;
@@ -56,7 +59,7 @@ interface TextProps {
 }
 
 /** One line of text that keeps to its room. */
-function Text({ x, y, font, text, room, end = false, middle = false }: TextProps) {
+export function Text({ x, y, font, text, room, end = false, middle = false }: TextProps) {
   return (
     <text x={x} y={y} class={`t-${font}`} text-anchor={end ? "end" : middle ? "middle" : "start"}>
       {fitText(text, font, room)}
@@ -65,13 +68,23 @@ function Text({ x, y, font, text, room, end = false, middle = false }: TextProps
 }
 
 const LOCK_PATH = "M2.5 5.5v-1.5a2.5 2.5 0 0 1 5 0v1.5M1.5 5.5h7v5.5h-7z";
+const LINK_PATH = "M4 7.5 7 4.5M4.5 4 6 2.5a2.1 2.1 0 0 1 3 3L7.5 7M6.5 8 5 9.5a2.1 2.1 0 0 1-3-3L3.5 5";
 
-function Lock({ x, y }: { x: number; y: number }) {
-  return <path class="lock" d={LOCK_PATH} transform={`translate(${x} ${y})`} />;
+/** What is true of a module beside its numbers: frozen, tied, stopped; each a shape, not a colour. */
+function Glyphs({ words, x, y }: { words: Words; x: number; y: number }) {
+  const shown = [words.frozen && LOCK_PATH, words.tied && LINK_PATH].filter((path) => path !== false);
+  return (
+    <>
+      {shown.map((path, i) => (
+        <path key={path} class="glyph" d={path} transform={`translate(${x + i * GLYPH} ${y})`} />
+      ))}
+      {words.stopped && <Warning x={x + shown.length * GLYPH} y={y + 1} />}
+    </>
+  );
 }
 
 /** The mark of "not a number": a triangle, so that it is never told by colour alone. */
-function Warning({ x, y }: { x: number; y: number }) {
+export function Warning({ x, y }: { x: number; y: number }) {
   return <path class="warning" d="M5 .8 9.6 9.2H.4zM5 3.6v2.6M5 7.3v.6" transform={`translate(${x} ${y})`} />;
 }
 
@@ -85,7 +98,17 @@ function spoken({ node, words, paint, inside }: BoxProps): string {
     paint?.mark === "nan" ? paint.value || "not a number" : paint?.mark === "none" ? "no value" : paint?.value;
   const content = inside > 0 ? `${inside} ${inside === 1 ? "box" : "boxes"} inside` : "";
   const kind = words.className || (node.kind === "module" ? "" : node.kind);
-  return [words.name, kind, value, content, words.frozen ? "frozen" : ""].filter(Boolean).join(", ");
+  return [
+    words.name,
+    kind,
+    value,
+    content,
+    words.frozen ? "frozen" : "",
+    words.tied ? "tied weights" : "",
+    words.stopped ? "the forward stopped here" : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** The group that is a button: a click or Enter selects, a double click or Space opens and closes. */
@@ -95,6 +118,7 @@ export function Box(props: BoxProps): JSX.Element {
   const kind = box.expanded ? `open ${box.depth % 2 === 0 ? "even" : "odd"}` : shapeOf(node);
   const classes = ["box", kind, node.kind, props.light];
   if (inside > 0) classes.push("container");
+  if (props.words.stopped) classes.push("stopped");
   if (paint) classes.push(paint.mark || "painted");
   if (props.selected) classes.push("selected");
   else if (props.holdsSelected) classes.push("holds");
@@ -159,13 +183,13 @@ function ModuleText(props: BoxProps): JSX.Element {
   const { box, words, paint, inside } = props;
   const room = box.width - 2 * PADDING;
   const right = box.width - PADDING;
-  const nameRoom = room - (inside > 0 ? toggleWidth(inside) + 8 : 0) - (words.frozen ? LOCK : 0);
+  const nameRoom = room - (inside > 0 ? toggleWidth(inside) + 8 : 0) - GLYPH * glyphsOf(words);
   const name = fitText(words.name, "name", nameRoom);
   const meta = words.parameters ? room - textWidth(words.parameters, "mono") - 8 : room;
   return (
     <>
       <Text x={PADDING} y={20} font="name" text={words.name} room={nameRoom} />
-      {words.frozen && <Lock x={PADDING + textWidth(name, "name") + 6} y={9} />}
+      <Glyphs words={words} x={PADDING + textWidth(name, "name") + 6} y={9} />
       {inside > 0 && <Toggle {...props} x={right + 4} />}
       <Text x={PADDING} y={38} font="class" text={words.className} room={paint ? room - VALUE - 8 : room} />
       <Value paint={paint} x={right} y={38} />
@@ -208,7 +232,7 @@ interface AffordanceProps {
 }
 
 /** What a pointer clicks to open or close; the keyboard has Space on the box itself. */
-function Affordance({ id, onToggle, x, y, width, children }: AffordanceProps) {
+export function Affordance({ id, onToggle, x, y, width, children }: AffordanceProps) {
   const clicked = (event: MouseEvent) => {
     event.stopPropagation();
     onToggle(id);
@@ -253,7 +277,7 @@ function EndText({ box, words }: BoxProps): JSX.Element {
 
 /** The header bar of an open container; its wall is drawn apart, beneath the edges. */
 function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
-  const room = box.width - 2 * PADDING - 26 - (paint ? VALUE + 16 : 0) - (words.frozen ? LOCK : 0) - 8;
+  const room = box.width - 2 * PADDING - 26 - (paint ? VALUE + 16 : 0) - GLYPH * glyphsOf(words) - 8;
   const classRoom = Math.min(
     textWidth(words.className, "class"),
     Math.max(room * 0.4, room - textWidth(words.name, "name")),
@@ -261,7 +285,7 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
   const name = fitText(words.name, "name", room - classRoom);
   const classX = 34 + textWidth(name, "name") + 8;
   const className = fitText(words.className, "class", classRoom);
-  const end = classX + textWidth(className, "class") + (words.frozen ? LOCK : 0);
+  const end = classX + textWidth(className, "class") + GLYPH * glyphsOf(words);
   const value = valueText(paint);
   const chip = { x: box.width - VALUE - 14, y: 7, width: VALUE + 6, height: HEADER - 14, rx: 5 };
   return (
@@ -273,7 +297,7 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
       </Affordance>
       <Text x={34} y={21.5} font="name" text={name} room={Infinity} />
       <Text x={classX} y={21.5} font="class" text={className} room={Infinity} />
-      {words.frozen && <Lock x={end - LOCK + 5} y={11} />}
+      <Glyphs words={words} x={end - GLYPH * glyphsOf(words) + 5} y={11} />
       {value && <rect class="face" {...chip} />}
       {value && paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...chip} />}
       <Value paint={paint} x={box.width - 14} y={21.5} />
@@ -283,10 +307,10 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
 }
 
 /** The wall of an open container. */
-export function Wall({ box, selected }: { box: PlacedBox; selected: boolean }): JSX.Element {
+export function Wall({ box }: { box: PlacedBox }): JSX.Element {
   const { x, y, width, height, depth } = box;
   return (
-    <g class={`wall ${depth % 2 === 0 ? "even" : "odd"}${selected ? " selected" : ""}`}>
+    <g class={`wall ${depth % 2 === 0 ? "even" : "odd"}`}>
       <rect x={x} y={y} width={width} height={height} rx={8} />
     </g>
   );

@@ -1,67 +1,148 @@
-// Edges of the structure: Graphviz's splines as cubic paths, each with an arrowhead where the tensor is taken.
+// Edges of the structure: splines as cubic paths, with an arrowhead where the tensor is taken. All that look alike are
+// one element, since thousands of elements make panning halt.
 
 import type { JSX } from "preact";
-import type { PlacedEdge } from "../layout/picture";
+import { placeLabels } from "../layout/labels";
+import { type PlacedBox, type PlacedEdge, type PlacedStub, STUB_X } from "../layout/picture";
+import { fitText, HEADER, STRIP_ROW, textWidth } from "./structure-text";
 
 export interface EdgesProps {
   edges: readonly PlacedEdge[];
-  /** Indices of the graph's edges to light up. */
-  lit: ReadonlySet<number>;
   dim: boolean;
-  /** Prefix of the ids in <defs>. */
-  id: string;
+  /** False far away, where an arrowhead would be a speck. */
+  heads: boolean;
 }
 
 /** SVG path of a cubic spline given as x0 y0, then six numbers a segment. */
 export function pathOf(points: readonly number[]): string {
-  const number = (value: number | undefined) => Math.round((value ?? 0) * 10) / 10;
-  let path = `M${number(points[0])} ${number(points[1])}`;
+  let path = `M${tenths(points[0])} ${tenths(points[1])}`;
   for (let i = 2; i + 5 < points.length; i += 6)
     path += `C${points
       .slice(i, i + 6)
-      .map(number)
+      .map(tenths)
       .join(" ")}`;
   return path;
 }
 
-export function Edges({ edges, lit, dim, id }: EdgesProps): JSX.Element {
-  const isLit = (edge: PlacedEdge) => edge.tensors.some((tensor) => lit.has(tensor));
-  const draw = (edge: PlacedEdge, bright: boolean) => (
-    <path
-      key={edge.key}
-      class={bright ? "edge lit" : "edge"}
-      d={pathOf(edge.points)}
-      marker-end={edge.arrow ? `url(#${id}${bright ? "-lit" : "-arrow"})` : undefined}
-    />
-  );
+const tenths = (value: number | undefined) => Math.round((value ?? 0) * 10) / 10;
+
+/** The arrowhead at the end of a spline, in the direction in which it arrives. */
+function headOf(points: readonly number[], size: number): string {
+  const [fromX = 0, fromY = 0, x = 0, y = 0] = points.slice(-4);
+  const length = Math.hypot(x - fromX, y - fromY) || 1;
+  const [dx, dy] = [((x - fromX) / length) * size, ((y - fromY) / length) * size];
+  const [backX, backY] = [x - dx, y - dy];
+  const corner = (side: number) => `${tenths(backX - dy * 0.45 * side)} ${tenths(backY + dx * 0.45 * side)}`;
+  return `M${tenths(x)} ${tenths(y)}L${corner(1)}L${tenths(x - dx * 0.75)} ${tenths(y - dy * 0.75)}L${corner(-1)}z`;
+}
+
+const headsOf = (edges: readonly { points: number[]; arrow: boolean }[], size: number) =>
+  edges.flatMap(({ points, arrow }) => (arrow ? [headOf(points, size)] : [])).join("");
+
+export function Edges({ edges, dim, heads }: EdgesProps): JSX.Element {
   return (
     <g class={dim ? "edges dim" : "edges"}>
-      {edges.filter((edge) => !isLit(edge)).map((edge) => draw(edge, false))}
-      {edges.filter(isLit).map((edge) => draw(edge, true))}
+      <path class="edge" d={edges.map(({ points }) => pathOf(points)).join("")} />
+      {heads && <path class="head" d={headsOf(edges, 7)} />}
     </g>
   );
 }
 
-/** Arrowheads and the hatching of "not a number". */
-export function Definitions({ id }: { id: string }): JSX.Element {
-  const arrow = (name: string) => (
-    <marker
-      id={`${id}-${name}`}
-      viewBox="0 0 8 8"
-      refX="7.4"
-      refY="4"
-      markerWidth="8"
-      markerHeight="8"
-      orient="auto"
-      markerUnits="userSpaceOnUse"
-    >
-      <path class={`head ${name}`} d="M.6 1 7.6 4 .6 7 2.2 4z" />
-    </marker>
+export interface LitProps {
+  edges: readonly PlacedEdge[];
+  stubs: readonly PlacedStub[];
+  /** Indices of the graph's edges to light up. */
+  lit: ReadonlySet<number>;
+}
+
+/** The edges at a node, over the others; also those that are otherwise pulled aside. */
+export function Lit({ edges, stubs, lit }: LitProps): JSX.Element | null {
+  if (lit.size === 0) return null;
+  const isLit = ({ tensors }: { tensors: readonly number[] }) => tensors.some((tensor) => lit.has(tensor));
+  const bright = [...edges.filter(isLit), ...stubs.filter(isLit).map((stub) => ({ ...stub, arrow: true }))];
+  return (
+    <g class="edges">
+      <path class="edge lit" d={bright.map(({ points }) => pathOf(points)).join("")} />
+      <path class="head lit" d={headsOf(bright, 8.5)} />
+    </g>
   );
+}
+
+export interface TagsProps {
+  stubs: readonly PlacedStub[];
+  boxOf: (id: string) => PlacedBox | undefined;
+  labelOf: (id: string) => string;
+  lit: ReadonlySet<number>;
+  /** What makes the tensor is selected by a click on its tag. */
+  onSelect: (id: string) => void;
+}
+
+const TAG = 14;
+
+/** In place of lines from what feeds very many boxes: a tag with its name on the top of each of them. */
+export function Tags({ stubs, boxOf, labelOf, lit, onSelect }: TagsProps): JSX.Element {
+  const byBox = new Map<string, PlacedStub[]>();
+  for (const stub of stubs) byBox.set(stub.box, [...(byBox.get(stub.box) ?? []), stub]);
+  return (
+    <g class="tags">
+      {[...byBox].map(([id, own]) => {
+        const box = boxOf(id);
+        if (!box) return null;
+        const names = [...new Set(own.map(({ from }) => labelOf(from)))];
+        const room = Math.max(44, box.width / 2 - STUB_X);
+        const text = fitText(names.join(" · "), "class", room - 10);
+        const width = textWidth(text, "class") + 12;
+        const bright = own.some(({ tensors }) => tensors.some((tensor) => lit.has(tensor)));
+        const x = box.width < 100 ? box.x + box.width / 2 - width - 4 : box.x + STUB_X - 8;
+        return (
+          // biome-ignore lint/a11y/noStaticElementInteractions: a pointer's shortcut; the outline lists what feeds it
+          <g
+            key={id}
+            class={bright ? "tag lit" : "tag"}
+            data-tag={id}
+            transform={`translate(${x} ${box.y - TAG / 2 - 1})`}
+            onClick={(event) => {
+              event.stopPropagation();
+              onSelect(own[0]?.from ?? id);
+            }}
+          >
+            <title>{`also takes ${names.join(", ")}`}</title>
+            <rect width={width} height={TAG} rx={TAG / 2} />
+            <text x={6} y={10.6} class="t-class">
+              {text}
+            </text>
+          </g>
+        );
+      })}
+    </g>
+  );
+}
+
+export interface LabelsProps {
+  boxes: readonly PlacedBox[];
+  /** Edges to label, the most wanted first. */
+  edges: readonly PlacedEdge[];
+  textOf: (edge: PlacedEdge) => string;
+}
+
+/** Shapes beside the edges, where there is room. */
+export function Labels({ boxes, edges, textOf }: LabelsProps): JSX.Element {
+  const wanted = edges.map((edge) => ({ edge, text: textOf(edge) }));
+  return (
+    <g class="labels">
+      {placeLabels(boxes, wanted, HEADER + STRIP_ROW, (text) => textWidth(text, "mono")).map(({ text, x, y }) => (
+        <text key={`${x} ${y}`} x={x} y={y} class="t-mono">
+          {text}
+        </text>
+      ))}
+    </g>
+  );
+}
+
+/** The hatching of "not a number". */
+export function Definitions({ id }: { id: string }): JSX.Element {
   return (
     <defs>
-      {arrow("arrow")}
-      {arrow("lit")}
       <pattern id={`${id}-hatch`} width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
         <path class="hatch-line" d="M0 0v7" />
       </pattern>

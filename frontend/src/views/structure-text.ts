@@ -1,9 +1,9 @@
 // What is written in the boxes of the structure, and how much room it takes.
 
 import type { ModelGraph } from "../graph";
-import { nameOf } from "../layout/hierarchy";
+import { hierarchyOf, membersOf, nameOf } from "../layout/hierarchy";
 import type { Size } from "../layout/picture";
-import type { Node } from "../wire";
+import type { Fold, Node } from "../wire";
 
 /** The fonts of the picture; the sizes are those of tokens.css. */
 export type Role = "name" | "class" | "mono" | "pill";
@@ -79,7 +79,12 @@ export interface Words {
   className: string;
   shape: string;
   parameters: string;
+  /** No parameter of it requires a gradient. */
   frozen: boolean;
+  /** One of its own parameters is also one of another module. */
+  tied: boolean;
+  /** The forward raised in it. */
+  stopped: boolean;
 }
 
 export function wordsOf(graph: ModelGraph, node: Node): Words {
@@ -93,7 +98,14 @@ export function wordsOf(graph: ModelGraph, node: Node): Words {
     shape: told ? shape : [node.kind, shape].filter(Boolean).join(" · "),
     parameters: node.total_parameters > 0 ? `${countText(node.total_parameters)} params` : "",
     frozen: node.trainable === false,
+    tied: node.tied.length > 0,
+    stopped: graph.stopped_in === node.id,
   };
+}
+
+/** How many glyphs stand behind the name. */
+export function glyphsOf({ frozen, tied, stopped }: Words): number {
+  return Number(frozen) + Number(tied) + Number(stopped);
 }
 
 /** Everything about a node in one text, for the tooltip. */
@@ -106,6 +118,7 @@ export function tooltipOf(node: Node, value: string): string {
     node.output_shapes.length > 0 ? `out ${shapes(node.output_shapes)}` : "",
     node.total_parameters > 0 ? `${node.total_parameters.toLocaleString("en")} parameters` : "",
     node.trainable === false ? "frozen: no parameter requires a gradient" : "",
+    node.tied.length > 0 ? `same tensor as ${node.tied.join(", ")}` : "",
     value ? `value ${value}` : "",
   ];
   return lines.filter(Boolean).join("\n");
@@ -115,7 +128,7 @@ export const PADDING = 12;
 export const HEADER = 34;
 /** Room for a painted value ("−1.23e−04"), kept also when nothing is painted: scrubbing must not move a box. */
 export const VALUE = 62;
-export const LOCK = 16;
+export const GLYPH = 16;
 const GAP = 14;
 const NARROW = 132;
 const WIDE = 236;
@@ -142,7 +155,7 @@ export function boxSize(words: Words, shape: Shape, inside: number): Size {
   if (shape === "terminal")
     return { width: step(Math.max(textWidth(name, "name"), meta) + side, 80, WIDE), height: 46 };
   const rows = [
-    textWidth(name, "name") + (words.frozen ? LOCK : 0) + (inside > 0 ? GAP + toggleWidth(inside) : 0),
+    textWidth(name, "name") + GLYPH * glyphsOf(words) + (inside > 0 ? GAP + toggleWidth(inside) : 0),
     textWidth(className, "class") + GAP + VALUE,
     meta + (parameters ? GAP + textWidth(parameters, "mono") : 0),
   ];
@@ -153,11 +166,65 @@ export function boxSize(words: Words, shape: Shape, inside: number): Size {
 export function headerSize(words: Words): Size {
   const text = Math.min(textWidth(words.name, "name"), 180) + Math.min(textWidth(words.className, "class"), 160);
   return {
-    width: step(text + 2 * PADDING + 26 + (words.frozen ? LOCK : 0) + 8 + GAP + VALUE, NARROW, 560),
+    width: step(text + 2 * PADDING + 26 + GLYPH * glyphsOf(words) + 8 + GAP + VALUE, NARROW, 560),
     height: HEADER,
   };
 }
 
 function step(width: number, least: number, most: number): number {
   return Math.min(most, Math.max(least, 8 * Math.ceil(width / 8)));
+}
+
+export interface FoldWords {
+  label: string;
+  /** The classes of one repetition, in order: "Block", or "Linear, ReLU". */
+  className: string;
+  shape: string;
+  parameters: string;
+}
+
+export function foldWordsOf(graph: ModelGraph, fold: Fold): FoldWords {
+  const hierarchy = hierarchyOf(graph);
+  const nodes = membersOf(hierarchy, fold, 0).flatMap((id) => graph.nodes.get(id) ?? []);
+  const last = membersOf(hierarchy, fold, fold.members.length - 1).flatMap((id) => graph.nodes.get(id) ?? []);
+  // The same weights count once.
+  const counted = fold.shared ? [0] : fold.members.keys();
+  const count = [...counted]
+    .flatMap((i) => membersOf(hierarchy, fold, i))
+    .reduce((sum, id) => sum + (graph.nodes.get(id)?.total_parameters ?? 0), 0);
+  return {
+    label: fold.label,
+    className: nodes.map((node) => node.class_name || node.op || node.kind).join(", "),
+    shape: shapeText(last.at(-1)?.output_shapes ?? []),
+    parameters: count > 0 ? `${countText(count)} params` : "",
+  };
+}
+
+/** Height of the strip of members, and of the row that it takes. */
+export const STRIP = 12;
+export const STRIP_ROW = 22;
+/** Room for the glyph that tells the two kinds of folds apart. */
+export const KIND = 20;
+
+/** Size of a closed fold: a module with one row more. */
+export function foldSize(words: FoldWords, count: number): Size {
+  const meta = textWidth(words.shape, "mono");
+  const rows = [
+    KIND + textWidth(words.label, "name") + GAP + toggleWidth(count),
+    textWidth(words.className, "class"),
+    meta + (words.parameters ? GAP + textWidth(words.parameters, "mono") : 0),
+  ];
+  return { width: step(Math.max(...rows) + 2 * PADDING, 168, 260), height: 68 + STRIP_ROW };
+}
+
+/** Width of the buttons in the header of an open fold: the one before, which one, the next, all of them. */
+export function stepperWidth(count: number): number {
+  return 2 * 20 + textWidth(`${count} / ${count}`, "mono") + 16;
+}
+
+/** Least size of the header of an open fold: label, buttons, and below them the strip. */
+export function foldHeaderSize(words: FoldWords, count: number): Size {
+  const text = Math.min(textWidth(words.label, "name"), 220);
+  const buttons = stepperWidth(count) + textWidth("unfold", "class") + 24;
+  return { width: step(34 + KIND + text + GAP + buttons + PADDING, 260, 640), height: HEADER + STRIP_ROW };
 }

@@ -11,7 +11,7 @@ export interface Rectangle extends Size {
   y: number;
 }
 
-const SMALLEST = 0.04;
+const SMALLEST = 0.01;
 const LARGEST = 3;
 /** Below this scale the smallest labels (11 px) are under 9 px. */
 export const LEGIBLE = 9 / 11;
@@ -120,6 +120,17 @@ export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
 function scaledAbout(at: ZoomTransform, factor: number, x: number, y: number): ZoomTransform {
   const k = Math.min(LARGEST, Math.max(SMALLEST, at.k * factor));
   return zoomIdentity.translate(x - ((x - at.x) * k) / at.k, y - ((y - at.y) * k) / at.k).scale(k);
+}
+
+/** Width over height of a pane in quarters, so that dragging its border does not lay out at every pixel; null if hidden. */
+export function aspectOf(pane: Size | null): number | null {
+  if (!pane) return null;
+  return Math.min(2.5, Math.max(0.75, Math.round((4 * pane.width) / Math.max(1, pane.height - TOP)) / 4));
+}
+
+/** `at`, moved so that a point of the picture is in the middle of the pane. */
+export function centred(at: ZoomTransform, x: number, y: number, pane: Size): ZoomTransform {
+  return zoomIdentity.translate(pane.width / 2 - x * at.k, pane.height / 2 - y * at.k).scale(at.k);
 }
 
 /** The whole picture, in the middle of the pane, never enlarged. */

@@ -76,7 +76,7 @@ export interface Walking {
  * The keys of the picture, for its `onKeyDownCapture`: arrows walk and select, Enter selects and then opens and closes,
  * Escape goes to what is around, and from the top to nothing. What has no meaning here goes on to the boxes.
  */
-export function walkingKeys(root: RefObject<Element>, walking: Walking): (event: KeyboardEvent) => void {
+export function walkingKeys(root: RefObject<Element | null>, walking: Walking): (event: KeyboardEvent) => void {
   const { graph, expanded, selected, onSelect, onToggle } = walking;
   const go = (id: string) => {
     onSelect(id);

@@ -1,17 +1,24 @@
 // The structure of a model: containers that open and close, boxes painted with a measure. Data in, element out.
 
 import type { JSX } from "preact";
-import { useEffect, useId, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
-import { hierarchyOf, nameOf, pathTo, visibleBox } from "../layout/hierarchy";
-import type { PlacedBox } from "../layout/picture";
+import { counterpart, everythingOpen, showing } from "../layout/expansion";
+import { foldState, hierarchyOf, pathTo } from "../layout/hierarchy";
 import type { Node } from "../wire";
-import { Box, type Paint, Wall } from "./structure-boxes";
-import { Definitions, Edges } from "./structure-edges";
+import { Breadcrumb } from "./breadcrumb";
+import { Minimap } from "./minimap";
+import type { Paint } from "./structure-boxes";
+import { Buttons } from "./structure-buttons";
+import { Definitions } from "./structure-edges";
+import { boxAt } from "./structure-far";
 import { type LaidOut, useLayout } from "./structure-layout";
-import { edgesOf, search } from "./structure-search";
-import { wordsOf } from "./structure-text";
-import { brought, fitLegibly, fitWhole, keptInPlace, useViewport, type Viewport } from "./structure-viewport";
+import { useView } from "./structure-look";
+import { useRegion } from "./structure-region";
+import { Scene } from "./structure-scene";
+import { search } from "./structure-search";
+import { aspectOf, brought, centred, fitWhole, useViewport } from "./structure-viewport";
+import { walkingKeys } from "./structure-walk";
 import "./structure.css";
 
 export { openingExpansion } from "../layout/opening";
@@ -19,232 +26,124 @@ export type { Paint } from "./structure-boxes";
 
 export interface StructureProps {
   graph: ModelGraph;
-  /** Ids of the open containers. */
+  /** What is open: ids of containers, and words about folds (see layout/hierarchy.ts). */
   expanded: ReadonlySet<string>;
-  /** Id of the selected node. */
+  /** Id of the selected node or fold. */
   selected: string | null;
   /** Search text; "" for none. */
   query: string;
   /** Colour and number of a node; null if no measure is chosen or it says nothing about this node. */
   paint: (node: Node) => Paint | null;
+  /** Boxes that stay bright, and edges that are lit, for what lies up- and downstream; null for none. */
+  reach?: { readonly nodes: ReadonlySet<string>; readonly edges: ReadonlySet<number> } | null;
   onSelect: (id: string | null) => void;
   onToggle: (id: string) => void;
+  onExpand: (expanded: ReadonlySet<string>) => void;
 }
 
 /** Zoomed out beyond this, only names, colours and the flow are drawn. */
 const COARSE = 0.5;
 
 export function Structure(props: StructureProps): JSX.Element {
-  const { graph, expanded, selected, onSelect } = props;
+  const { graph, expanded, selected, paint, onSelect, onToggle, onExpand } = props;
   const svg = useRef<SVGSVGElement>(null);
+  const wholeNext = useRef(false);
+  const [hovered, setHovered] = useState<string | null>(null);
+  const [labels, setLabels] = useState(false);
   const id = `structure-${useId()}`.replace(/[^\w-]/g, "-");
-  const { laidOut, problem } = useLayout(graph, expanded);
   const viewport = useViewport(svg);
-  useView(viewport, laidOut, laidOut?.expanded === expanded, selected);
+  const { laidOut, problem } = useLayout(graph, expanded, aspectOf(viewport.size));
+  useView(viewport, laidOut, laidOut?.expanded === expanded, selected, wholeNext);
   const { k, x, y } = viewport.transform;
-  const whole = () => {
-    if (laidOut && viewport.size) viewport.go(fitWhole(laidOut.picture, viewport.size), true);
+  const picture = laidOut?.picture;
+  const region = useRegion(picture, viewport.transform, viewport.size);
+  const expandAll = (next: ReadonlySet<string>) => {
+    wholeNext.current = true;
+    onExpand(next);
+  };
+  const show = (fold: string, state: number | "all") => {
+    const was = foldState(hierarchyOf(graph), expanded, fold);
+    const moves = typeof state === "number" && typeof was === "number" && selected !== null;
+    const moved = moves && pathTo(hierarchyOf(graph), selected).includes(fold) && selected !== fold;
+    onExpand(showing(graph, expanded, fold, state));
+    if (moved) onSelect(counterpart(graph, fold, state, selected) ?? selected);
+  };
+  /** The box under the pointer: an element, or far away what is drawn there. */
+  const under = (event: MouseEvent): string | null => {
+    const node =
+      event.target instanceof Element ? event.target.closest("[data-node]")?.getAttribute("data-node") : null;
+    if (node || !picture || !region || region.fine || !svg.current) return node ?? null;
+    const pane = svg.current.getBoundingClientRect();
+    return boxAt(picture.boxes, (event.clientX - pane.left - x) / k, (event.clientY - pane.top - y) / k)?.id ?? null;
   };
   const bringFocused = ({ target }: FocusEvent) => {
     // The focus of a mouse click is not visible: what is under the pointer must not move away.
-    if (!(target instanceof Element) || !target.matches(":focus-visible") || !laidOut || !viewport.size) return;
-    const focused = laidOut.picture.boxes.find((box) => box.id === target.getAttribute("data-node"));
+    if (!(target instanceof Element) || !target.matches(":focus-visible") || !picture || !viewport.size) return;
+    const focused = picture.boxes.find((box) => box.id === target.getAttribute("data-node"));
     if (focused) viewport.go(brought(viewport.goal(), focused, viewport.size), true);
   };
+  const colour = useCallback(
+    (box: string) => {
+      const node = graph.nodes.get(box);
+      return (node && paint(node)?.fill) ?? "";
+    },
+    [graph, paint],
+  );
   return (
     // On the <svg> this listener would make the picture itself a stop of the Tab key in Chromium.
     <div class="structure" onFocusIn={bringFocused}>
       {/* biome-ignore lint/a11y/useSemanticElements: SVG has no fieldset */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: walkingKeys has the keys */}
       <svg
         ref={svg}
-        class={k < COARSE ? "canvas coarse" : "canvas"}
+        class={`canvas${k < COARSE ? " coarse" : ""}${(picture?.boxes.length ?? 0) > STILL ? " still" : ""}`}
         role="group"
         aria-label={`Structure of ${graph.class_name || "the model"}`}
-        onClick={() => onSelect(null)}
-        onKeyDown={(event) => event.key === "Escape" && onSelect(null)}
+        onClick={(event) => onSelect(under(event))}
+        onDblClick={(event) => {
+          const box = under(event);
+          if (box !== null && hierarchyOf(graph).children.has(box)) onToggle(box);
+        }}
+        onPointerOver={(event) => setHovered(under(event))}
+        onPointerLeave={() => setHovered(null)}
+        onKeyDownCapture={walkingKeys(svg, {
+          graph,
+          expanded: laidOut?.expanded ?? expanded,
+          selected,
+          onSelect,
+          onToggle,
+        })}
       >
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
-          <Scene {...props} laidOut={laidOut} id={id} />
+          {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id }} onShow={show} />}
         </g>
       </svg>
       <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />
       <Note laidOut={laidOut} problem={problem} query={props.query} graph={graph} />
-      <div class="structure-zoom" role="toolbar" aria-label="Zoom">
-        <button type="button" title="Zoom out" aria-label="Zoom out" onClick={() => viewport.zoomBy(1 / 1.3)}>
-          <svg viewBox="0 0 16 16" aria-hidden="true">
-            <path d="M3.5 8h9" />
-          </svg>
-        </button>
-        <button type="button" title="Zoom in" aria-label="Zoom in" onClick={() => viewport.zoomBy(1.3)}>
-          <svg viewBox="0 0 16 16" aria-hidden="true">
-            <path d="M3.5 8h9M8 3.5v9" />
-          </svg>
-        </button>
-        <button type="button" title="Show the whole model" aria-label="Show the whole model" onClick={whole}>
-          <svg viewBox="0 0 16 16" aria-hidden="true">
-            <path d="M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3" />
-          </svg>
-        </button>
-      </div>
+      {picture && viewport.size && (
+        <Minimap
+          picture={picture}
+          transform={viewport.transform}
+          pane={viewport.size}
+          colour={colour}
+          onMove={(toX, toY) => viewport.size && viewport.go(centred(viewport.goal(), toX, toY, viewport.size), false)}
+        />
+      )}
+      <Buttons
+        labels={labels}
+        onLabels={setLabels}
+        onExpandAll={(unfolded) => expandAll(everythingOpen(graph, unfolded))}
+        onCollapseAll={() => expandAll(new Set())}
+        onZoom={viewport.zoomBy}
+        onWhole={() => picture && viewport.size && viewport.go(fitWhole(picture, viewport.size), true)}
+      />
     </div>
   );
 }
 
-/** Everything that zoom and pan move; the same element again while nothing but the viewport changes. */
-function Scene({ graph, selected, query, paint, onSelect, onToggle, laidOut, id }: StructureProps & SceneProps) {
-  const callbacks = useRef({ onSelect, onToggle });
-  callbacks.current = { onSelect, onToggle };
-  const scene = useMemo(() => {
-    if (!laidOut) return null;
-    const { picture, expanded } = laidOut;
-    const hierarchy = hierarchyOf(graph);
-    const hits = search(graph, expanded, query);
-    const holder = selected === null ? null : visibleBox(hierarchy, expanded, selected);
-    const boxes = picture.boxes.flatMap((box) => {
-      const node = graph.nodes.get(box.id);
-      return node ? [{ box, node }] : [];
-    });
-    const open = boxes.filter(({ box }) => box.expanded);
-    const draw = ({ box, node }: { box: PlacedBox; node: Node }) => (
-      <Box
-        key={box.id}
-        box={box}
-        node={node}
-        words={wordsOf(graph, node)}
-        inside={hierarchy.children.get(box.id)?.length ?? 0}
-        paint={paint(node)}
-        selected={box.id === selected}
-        holdsSelected={box.id === holder && !box.expanded}
-        light={hits ? (hits.boxes.has(box.id) ? "hit" : "dim") : ""}
-        hatch={`${id}-hatch`}
-        onSelect={(chosen) => callbacks.current.onSelect(chosen)}
-        onToggle={(chosen) => callbacks.current.onToggle(chosen)}
-      />
-    );
-    return (
-      <>
-        <g>
-          {open.map(({ box }) => (
-            <Wall key={box.id} box={box} selected={box.id === selected} />
-          ))}
-        </g>
-        <Edges edges={picture.edges} lit={edgesOf(graph, selected)} dim={hits !== null} id={id} />
-        <g>{boxes.map(draw)}</g>
-      </>
-    );
-  }, [graph, laidOut, selected, query, paint, id]);
-  return scene;
-}
-
-interface SceneProps {
-  laidOut: LaidOut | null;
-  id: string;
-}
-
-/**
- * First sight, staying in place while containers open and close, and bringing a new selection into view. `settled` is
- * false while the picture lags behind what is open: a selection is then still to be shown where it will stand.
- */
-function useView(viewport: Viewport, laidOut: LaidOut | null, settled: boolean, selected: string | null): void {
-  const last = useRef<LaidOut | null>(null);
-  const shown = useRef<string | null>(null);
-  const { size, go, goal } = viewport;
-  useLayoutEffect(() => {
-    if (!laidOut || !size || last.current === laidOut) return;
-    const before = last.current;
-    last.current = laidOut;
-    const { picture } = laidOut;
-    if (before?.graph !== laidOut.graph) {
-      const start = picture.boxes.find((box) => box.y <= 0) ?? picture.boxes[0] ?? null;
-      const first = fitLegibly(picture, size, start);
-      const target = boxOf(laidOut, selected);
-      go(target ? brought(first, target, size) : first, false);
-      shown.current = selected;
-      return;
-    }
-    const anchor = anchorOf(before, laidOut, selected, goal(), size);
-    if (!anchor) return;
-    const kept = keptInPlace(goal(), anchor.before, anchor.after);
-    go(kept, false);
-    if (anchor.after.expanded && !anchor.before.expanded) go(brought(kept, anchor.after, size), true);
-  }, [laidOut, size, selected, go, goal]);
-
-  useEffect(() => {
-    if (!laidOut || !size || shown.current === selected) return;
-    if (settled) shown.current = selected;
-    const target = boxOf(laidOut, selected);
-    const at = goal();
-    if (target && !overlaps(target, at, size)) go(brought(at, target, size), true);
-  }, [laidOut, size, settled, selected, go, goal]);
-}
-
-/** The box that stands for the selected node: itself, or the closed container that holds it. */
-function boxOf({ graph, expanded, picture }: LaidOut, selected: string | null): PlacedBox | undefined {
-  const shownAs = selected === null ? null : visibleBox(hierarchyOf(graph), expanded, selected);
-  return picture.boxes.find(({ id }) => id === shownAs);
-}
-
-function overlaps(
-  box: PlacedBox,
-  at: { applyX(x: number): number; applyY(y: number): number },
-  pane: { width: number; height: number },
-) {
-  const across = at.applyX(box.x + box.width) > 0 && at.applyX(box.x) < pane.width;
-  return across && at.applyY(box.y + box.height) > 0 && at.applyY(box.y) < pane.height;
-}
-
-/** The box to hold still: what was opened or closed, else what is selected, else what is nearest to the middle. */
-function anchorOf(
-  before: LaidOut,
-  after: LaidOut,
-  selected: string | null,
-  at: ReturnType<Viewport["goal"]>,
-  pane: { width: number; height: number },
-): { before: PlacedBox; after: PlacedBox } | null {
-  const now = new Map(after.picture.boxes.map((box) => [box.id, box]));
-  const shared = before.picture.boxes.filter((box) => now.has(box.id));
-  const changed = shared.find((box) => box.expanded !== now.get(box.id)?.expanded);
-  const [x, y] = [at.invertX(pane.width / 2), at.invertY(pane.height / 2)];
-  const distance = (box: PlacedBox) => Math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y);
-  const chosen =
-    changed ??
-    shared.find((box) => box.id === selected) ??
-    shared.reduce<PlacedBox | undefined>(
-      (best, box) => (best && distance(best) <= distance(box) ? best : box),
-      undefined,
-    );
-  const placed = chosen && now.get(chosen.id);
-  return placed ? { before: chosen, after: placed } : null;
-}
-
-/** The way from the model down to the selected node; each step selects. */
-function Breadcrumb({ graph, selected, onSelect }: Pick<StructureProps, "graph" | "selected" | "onSelect">) {
-  const path = selected === null ? [] : pathTo(hierarchyOf(graph), selected);
-  return (
-    <nav class="structure-path" aria-label="Selected node">
-      <button type="button" onClick={() => onSelect(null)}>
-        {graph.class_name || "model"}
-      </button>
-      {path.map((id, i) => {
-        const node = graph.nodes.get(id);
-        return (
-          <span key={id}>
-            <i aria-hidden="true">›</i>
-            <button
-              type="button"
-              title={id}
-              aria-current={i === path.length - 1 ? "true" : undefined}
-              onClick={() => onSelect(id)}
-            >
-              {node ? nameOf(graph, node) : id}
-            </button>
-          </span>
-        );
-      })}
-    </nav>
-  );
-}
+/** With more boxes than this, none fades in. */
+const STILL = 350;
 
 interface NoteProps {
   laidOut: LaidOut | null;

@@ -9,6 +9,7 @@ import { Outline } from "./outline";
 import { Provenance } from "./provenance";
 import { KeysHelp, useShortcuts } from "./shortcuts";
 import { Structure } from "./structure";
+import { useFlow } from "./structure_flow";
 import "./structure_pane.css";
 import { Waiting } from "./words";
 
@@ -96,6 +97,7 @@ function Body({ store, graph }: PartProps): JSX.Element {
   const [series, scale, step] = [store.measured.value, store.scale.value, store.step.value];
   // biome-ignore lint/correctness/useExhaustiveDependencies: the painter reads these signals of the store
   const paint = useMemo(() => painter(store), [store, series, scale, step, measure]);
+  const { lit, ...listeners } = useFlow(graph, store.layer.value, store.flow.value);
   return (
     <div class="structure-body">
       {store.outline.value && (
@@ -110,15 +112,17 @@ function Body({ store, graph }: PartProps): JSX.Element {
           />
         </aside>
       )}
-      <div class="structure-main">
+      <div class="structure-main" {...listeners}>
         <Structure
           graph={graph}
           expanded={store.expanded.value}
           selected={store.layer.value}
           query={store.query.value}
           paint={paint}
+          reach={lit}
           onSelect={(id) => store.select(id)}
           onToggle={(id) => store.toggle(id)}
+          onExpand={(expanded) => store.expand(expanded)}
         />
       </div>
     </div>
