@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from layerscope.naming import layer_key
+from layerscope.structure.folding import fold
 from layerscope.tracing.checks import doubts
 from layerscope.tracing.module_facts import ModuleFacts
 from layerscope.tracing.recording import Call, End, Function, Held, Recording, TensorSpec, Value
@@ -40,7 +41,7 @@ def assemble(model: nn.Module, recording: Recording) -> ModelGraph:
         stopped_in=_stopped_in(ids, recording),
         failure=recording.stopped,
     )
-    return replace(graph, warnings=(*recording.warnings, *doubts(graph)))
+    return replace(graph, warnings=(*recording.warnings, *doubts(graph)), folds=fold(graph))
 
 
 def _stopped_in(ids: _Ids, recording: Recording) -> str | None:

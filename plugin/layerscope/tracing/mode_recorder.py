@@ -20,7 +20,7 @@ from layerscope.tracing.call_record import CallRecord
 from layerscope.tracing.data_flow import DataFlow, plain
 from layerscope.tracing.forward import Arguments, surroundings
 from layerscope.tracing.held_tensors import HeldTensors
-from layerscope.tracing.operators import OPERATORS
+from layerscope.tracing.operators import OPERATORS, Operator
 from layerscope.tracing.passive_functions import PASSIVE
 from layerscope.tracing.recording import Call, End, Flow, Function, Held, Recording, Value, box_of, spec
 from layerscope.tracing.values import address, attribute_tensors, found, tensors, unrecorded
@@ -197,6 +197,12 @@ class _Operators(TorchDispatchMode):
                 recorder.written.update(address(plain(tensor)) for tensor in operator.written(args, kwargs))
             recorder.flops.add(operator, args, kwargs, result)
             return result
+        with unrecorded():  # calling the operator would tell the function mode of it
+            return self._without_function(func, operator, args, kwargs)
+
+    def _without_function(self, func: Any, operator: Operator, args: Any, kwargs: Any) -> Any:
+        """Run an operator that no torch function called: it stands for itself."""
+        recorder = self._recorder
         given = [*found(args), *found(kwargs)]
         sources = [recorder.sources(tensor) for tensor in given]
         shapes = tuple(map(spec, given))

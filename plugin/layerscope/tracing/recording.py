@@ -78,15 +78,16 @@ class Call:
     def is_box(self) -> bool:
         """True if it is shown closed, as one box: it called no other module.
 
-        The model itself is a box only if it has no submodules at all, and is a module of torch or calls but one
+        The model itself is a box only if it is a module of ``torch.nn``, or has no submodules and calls but one
         function: of a model that is written in functions, these are the structure.
         """
         if self.calls:
             return False
         if not self.is_model:
             return True
-        alone = not any(True for _ in self.module.children())
-        return alone and (self.functions < 2 or type(self.module).__module__.startswith("torch."))
+        if type(self.module).__module__.startswith("torch.nn."):
+            return True
+        return self.functions < 2 and not any(True for _ in self.module.children())
 
 
 @dataclass(eq=False)
