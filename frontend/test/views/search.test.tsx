@@ -9,8 +9,8 @@ const said = () => screen.getByTestId("search-found").textContent;
 async function search(hash = "") {
   const { store } = await opened(TYPICAL, hash);
   render(<Search store={store} />);
-  const type = (value: string) => act(() => fireEvent.input(input(), { target: { value } }));
-  const press = (key: string, shiftKey = false) => act(() => fireEvent.keyDown(input(), { key, shiftKey }));
+  const type = (value: string) => act(() => void fireEvent.input(input(), { target: { value } }));
+  const press = (key: string, shiftKey = false) => act(() => void fireEvent.keyDown(input(), { key, shiftKey }));
   return { store, type, press };
 }
 
