@@ -4,9 +4,10 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, labelOf, pathTo } from "../layout/hierarchy";
+import "./breadcrumb.css";
 
 /** So many steps of the way are written out: the outermost, and the rest from the inside. */
-const SHOWN = 4;
+const SHOWN = 3;
 
 export interface BreadcrumbProps {
   readonly graph: ModelGraph;

@@ -19,6 +19,8 @@ export interface MinimapProps {
 
 const WIDEST = 148;
 const HIGHEST = 132;
+/** Of a small pane, the map takes no more than this share of either side. */
+const SHARE = 0.22;
 /** A very tall or very wide picture still leaves something to point at. */
 const NARROWEST = 26;
 /** Boxes are drawn down to this depth, and to this size in pixels. */
@@ -53,7 +55,8 @@ export function isPartial({ picture, transform, pane }: Pick<MinimapProps, "pict
 export function Minimap(props: MinimapProps): JSX.Element | null {
   const { picture, transform, pane, colour, onMove } = props;
   const map = useRef<HTMLDivElement>(null);
-  const scale = Math.min(WIDEST / picture.width, HIGHEST / picture.height);
+  const [widest, highest] = [Math.min(WIDEST, SHARE * pane.width), Math.min(HIGHEST, SHARE * pane.height)];
+  const scale = Math.min(widest / picture.width, highest / picture.height);
   const width = Math.max(NARROWEST, picture.width * scale);
   const height = Math.max(NARROWEST, picture.height * scale);
   const left = (width - picture.width * scale) / 2;

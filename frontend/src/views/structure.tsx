@@ -8,6 +8,7 @@ import { foldState, hierarchyOf, pathTo } from "../layout/hierarchy";
 import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
+import { useShortcuts } from "./shortcuts";
 import type { Paint } from "./structure-boxes";
 import { Buttons } from "./structure-buttons";
 import { Definitions } from "./structure-edges";
@@ -17,7 +18,7 @@ import { useView } from "./structure-look";
 import { useRegion } from "./structure-region";
 import { Scene } from "./structure-scene";
 import { search } from "./structure-search";
-import { aspectOf, brought, centred, fitWhole, useViewport } from "./structure-viewport";
+import { brought, centred, fitWhole, useRoom, useViewport } from "./structure-viewport";
 import { walkingKeys } from "./structure-walk";
 import "./structure.css";
 
@@ -52,11 +53,15 @@ export function Structure(props: StructureProps): JSX.Element {
   const [labels, setLabels] = useState(false);
   const id = `structure-${useId()}`.replace(/[^\w-]/g, "-");
   const viewport = useViewport(svg);
-  const { laidOut, problem } = useLayout(graph, expanded, aspectOf(viewport.size));
+  const { laidOut, problem } = useLayout(graph, expanded, useRoom(viewport.size));
   useView(viewport, laidOut, laidOut?.expanded === expanded, selected, wholeNext);
   const { k, x, y } = viewport.transform;
   const picture = laidOut?.picture;
   const region = useRegion(picture, viewport.transform, viewport.size);
+  const showWhole = () => {
+    if (picture && viewport.size) viewport.go(fitWhole(picture, viewport.size), true);
+  };
+  useShortcuts({ f: showWhole });
   const expandAll = (next: ReadonlySet<string>) => {
     wholeNext.current = true;
     onExpand(next);
@@ -136,7 +141,7 @@ export function Structure(props: StructureProps): JSX.Element {
         onExpandAll={(unfolded) => expandAll(everythingOpen(graph, unfolded))}
         onCollapseAll={() => expandAll(new Set())}
         onZoom={viewport.zoomBy}
-        onWhole={() => picture && viewport.size && viewport.go(fitWhole(picture, viewport.size), true)}
+        onWhole={showWhole}
       />
     </div>
   );

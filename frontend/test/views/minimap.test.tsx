@@ -8,7 +8,7 @@ const box = (id: string, y: number, rest = {}) => ({
   ...rest,
 });
 const PICTURE = { width: 600, height: 1320, boxes: [box("a", 0, { expanded: true }), box("b", 500), box("c", 920)] };
-const PANE = { width: 300, height: 330 };
+const PANE = { width: 600, height: 660 };
 const onMove = vi.fn();
 let drawn: Drawn;
 
@@ -24,22 +24,22 @@ beforeEach(() => {
 const minimap = (changes: Partial<MinimapProps> = {}) =>
   render(
     <Minimap
-      {...{ picture: PICTURE, pane: PANE, transform: { x: 0, y: -330, k: 1 }, colour: () => "", onMove, ...changes }}
+      {...{ picture: PICTURE, pane: PANE, transform: { x: 0, y: -660, k: 2 }, colour: () => "", onMove, ...changes }}
     />,
   );
 
 describe("what is on view", () => {
   test("is the pane in the picture's coordinates", () => {
     expect(onView({ transform: { x: -100, y: 50, k: 0.5 }, pane: PANE })).toEqual({
-      ...{ x: 200, y: -100, width: 600, height: 660 },
+      ...{ x: 200, y: -100, width: 1200, height: 1320 },
     });
   });
 
   test("a picture that is all there needs no map", () => {
-    const whole = { picture: PICTURE, transform: { x: 30, y: 0, k: 0.25 }, pane: PANE };
+    const whole = { picture: PICTURE, transform: { x: 30, y: 0, k: 0.5 }, pane: PANE };
     expect(isPartial(whole)).toBe(false);
-    expect(isPartial({ ...whole, transform: { x: 30, y: 5, k: 0.25 } })).toBe(false); // a rounding's worth
-    expect(isPartial({ ...whole, transform: { x: 30, y: 40, k: 0.25 } })).toBe(true);
+    expect(isPartial({ ...whole, transform: { x: 30, y: 5, k: 0.5 } })).toBe(false); // a rounding's worth
+    expect(isPartial({ ...whole, transform: { x: 30, y: 40, k: 0.5 } })).toBe(true);
     minimap({ transform: whole.transform });
     expect(screen.queryByTestId("minimap")).toBeNull();
   });
@@ -61,6 +61,11 @@ describe("the map", () => {
     minimap();
     const frame = screen.getByTestId("minimap").querySelector("i");
     expect(frame?.style.cssText).toBe("left: 5px; top: 38px; width: 30px; height: 33px;");
+  });
+
+  test("takes a small share of a small pane", () => {
+    minimap({ pane: { width: 600, height: 330 } });
+    expect(screen.getByTestId("minimap").querySelector("canvas")?.style.height).toBe("72.6px");
   });
 
   test("leaves out what is too small or too deep to see", () => {
