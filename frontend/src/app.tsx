@@ -20,6 +20,7 @@ import { StructurePane } from "./views/structure_pane";
 import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
+const SHARES_WITH_OUTLINE = [0.53, 0.19, 0.28];
 const NAMES = ["structure", "layers × steps", "layer"];
 
 /** Show the tab in `root` until `end`. */
@@ -46,7 +47,7 @@ export function App({ store }: { readonly store: Store }): JSX.Element {
       <Header store={store} />
       <Problems store={store} />
       <Scrubber store={store} />
-      <Panes shares={SHARES} names={NAMES}>
+      <Panes shares={store.outline.value ? SHARES_WITH_OUTLINE : SHARES} names={NAMES}>
         {[
           <StructurePane key="structure" store={store} />,
           <LayersSteps key="steps" store={store} />,

@@ -40,7 +40,7 @@ export function Breadcrumb({ graph, selected, onSelect }: BreadcrumbProps): JSX.
       </button>
       {path.slice(0, 1).map(step)}
       {hidden.length > 0 && (
-        <span class="elided" key="">
+        <span key="">
           <i aria-hidden="true">›</i>
           <button
             type="button"

@@ -7,7 +7,7 @@ import type { ModelGraph } from "../graph";
 import { hierarchyOf, labelOf, membersOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
 import { Fact } from "./fact";
-import { foldTotals } from "./fold_totals";
+import { foldTotals, headOf } from "./fold_totals";
 
 const FEW = 24;
 
@@ -20,7 +20,6 @@ interface FoldFactsProps {
 export function FoldFacts({ graph, fold, onSelect }: FoldFactsProps): JSX.Element {
   const { parameters, bytes } = foldTotals(graph, fold);
   const different = useMemo(() => differences(graph, fold), [graph, fold]);
-  const period = fold.members[0]?.length ?? 0;
   const first = fold.members.map(([id]) => id ?? "");
   return (
     <div class="identity">
@@ -28,9 +27,8 @@ export function FoldFacts({ graph, fold, onSelect }: FoldFactsProps): JSX.Elemen
         <h3 class="identity-name">{fold.label}</h3>
       </div>
       <p class="identity-class">
-        {fold.members.length} repetitions
-        {period > 1 ? ` of ${plural(period, "node")} each` : ""}
-        {fold.shared ? ", calls of the same weights" : ", each with weights of its own"}
+        {fold.members.length} × {repeated(graph, fold)}
+        {fold.shared ? ": calls of the same weights" : ": each with weights of its own"}
       </p>
       <dl class="facts">
         {parameters > 0 && (
@@ -69,6 +67,13 @@ export function FoldFacts({ graph, fold, onSelect }: FoldFactsProps): JSX.Elemen
       </dl>
     </div>
   );
+}
+
+/** "Block", or of a longer period "Block and 2 more nodes". */
+function repeated(graph: ModelGraph, fold: Fold): string {
+  const head = headOf(graph, fold, 0);
+  const more = (fold.members[0]?.length ?? 1) - 1;
+  return `${head?.class_name || head?.op || "node"}${more > 0 ? ` and ${plural(more, "more node")}` : ""}`;
 }
 
 function Member({

@@ -1,6 +1,12 @@
 import type { ModelGraph } from "../graph";
-import { hierarchyOf } from "../layout/hierarchy";
-import type { Fold } from "../wire";
+import { hierarchyOf, membersOf } from "../layout/hierarchy";
+import type { Fold, Node } from "../wire";
+
+/** What stands for one repetition: its first module, else the first of its nodes. */
+export function headOf(graph: ModelGraph, fold: Fold, repetition: number): Node | undefined {
+  const nodes = membersOf(hierarchyOf(graph), fold, repetition).flatMap((id) => graph.nodes.get(id) ?? []);
+  return nodes.find(({ kind }) => kind === "module") ?? nodes[0];
+}
 
 export interface Totals {
   readonly parameters: number;

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useSize } from "../charts/size";
+import { hierarchyOf } from "../layout/hierarchy";
 import type { Store } from "../store";
 import { Attributions } from "./layer_attributions";
 import { Curves } from "./layer_curves";
@@ -12,6 +13,8 @@ import { Overview } from "./overview";
 export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
   const [ref, { width }] = useSize<HTMLDivElement>();
   const layer = store.layer.value;
+  const graph = store.graph.value.data;
+  const isFold = graph !== null && layer !== null && hierarchyOf(graph).folds.has(layer);
   const inner = Math.max(0, Math.floor(width));
   return (
     <section class="pane" aria-label="Layer" data-testid="layer-panel">
@@ -29,8 +32,9 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
             <Overview store={store} />
           ) : (
             <>
-              <NodeFacts graph={store.graph.value.data} id={layer} onSelect={(id) => store.select(id, true)} />
-              {inner > 0 && (
+              <NodeFacts graph={graph} id={layer} onSelect={(id) => store.select(id, true)} />
+              {isFold && <p class="empty">Curves, distributions, maps and images belong to its members, one by one.</p>}
+              {inner > 0 && !isFold && (
                 <>
                   <Attributions store={store} width={inner} />
                   <Maximizations store={store} />

@@ -3,9 +3,9 @@
 import type { JSX } from "preact";
 import { formatCount } from "../format";
 import type { ModelGraph } from "../graph";
-import { hierarchyOf, labelOf, membersOf } from "../layout/hierarchy";
+import { hierarchyOf, labelOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
-import { foldTotals } from "./fold_totals";
+import { foldTotals, headOf } from "./fold_totals";
 import type { Row } from "./outline-tree";
 import type { Paint } from "./structure-boxes";
 
@@ -57,7 +57,7 @@ export function OutlineRow(props: OutlineRowProps): JSX.Element {
     >
       {row.inside > 0 ? <Chevron open={open} onToggle={onToggle} /> : <span class="outline-leaf" />}
       <span class="outline-name">{labelOf(graph, row.id)}</span>
-      <span class="outline-class">{node ? classOf(node) : fold?.shared ? "same weights" : "distinct weights"}</span>
+      <span class="outline-class">{classOf(node ?? (fold && headOf(graph, fold, 0)))}</span>
       {node?.trainable === false && <Lock />}
       {total > 0 && (
         <span class="outline-parameters" title={`${total.toLocaleString("en")} parameters`}>
@@ -69,8 +69,8 @@ export function OutlineRow(props: OutlineRowProps): JSX.Element {
   );
 }
 
-function classOf(node: Node): string {
-  return node.class_name || (node.kind === "function" ? "" : node.kind);
+function classOf(node: Node | undefined): string {
+  return node?.class_name || (node === undefined || node.kind === "function" ? "" : node.kind);
 }
 
 function Chevron({ open, onToggle }: { readonly open: boolean; readonly onToggle: () => void }) {
@@ -123,12 +123,11 @@ function Cells({ paints }: { readonly paints: readonly (Paint | null)[] }): JSX.
 /** Cells of a strip at most. Where one stands for several repetitions, what is not a number shows above all. */
 const MOST_CELLS = 48;
 
-/** What paints each repetition of a fold: its first module. */
+/** What paints each repetition of a fold. */
 function repetitionPaints(graph: ModelGraph, fold: Fold, paint: (node: Node) => Paint | null): (Paint | null)[] {
   const paints = fold.members.map((_, i) => {
-    const nodes = membersOf(hierarchyOf(graph), fold, i).flatMap((id) => graph.nodes.get(id) ?? []);
-    const first = nodes.find(({ kind }) => kind === "module") ?? nodes[0];
-    return first ? paint(first) : null;
+    const head = headOf(graph, fold, i);
+    return head ? paint(head) : null;
   });
   const each = Math.ceil(paints.length / MOST_CELLS);
   return Array.from({ length: Math.ceil(paints.length / each) }, (_, i) => {

@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 const SMALLEST = 0.16;
 const KEY_STEP = 0.02;
@@ -12,6 +12,7 @@ export function moved(shares: readonly number[], index: number, by: number): num
 }
 
 interface PanesProps {
+  /** Shares of the width; when others are given, those count from then on. */
   readonly shares: readonly number[];
   readonly names: readonly string[];
   readonly children: readonly ComponentChildren[];
@@ -20,6 +21,7 @@ interface PanesProps {
 /** Panes side by side with borders that can be dragged, or moved with the arrow keys. */
 export function Panes({ shares: initial, names, children }: PanesProps): JSX.Element {
   const [shares, setShares] = useState(initial);
+  useEffect(() => setShares(initial), [initial]);
   const root = useRef<HTMLDivElement>(null);
   const drag = (index: number) => (event: PointerEvent) => {
     const target = event.currentTarget as Element;

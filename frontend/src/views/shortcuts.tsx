@@ -27,6 +27,7 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["←", "→"], "to the box before and after in the same module"],
   [["Enter"], "select; once more: open or close"],
   [["Space"], "open or close"],
+  [["PgUp", "PgDn"], "of a fold: the repetition before and after; * all of them"],
   [["Esc"], "out to the enclosing module"],
   [["u", "d"], "light up everything upstream, downstream"],
   [["f"], "fit the whole model"],

@@ -132,7 +132,7 @@ describe("a fold", () => {
     const onSelect = vi.fn();
     render(<NodeFacts graph={four({})} id="fold" onSelect={onSelect} />);
     expect(heading()).toBe("0…3 (4)");
-    expect(screen.getByText("4 repetitions, each with weights of its own")).toBeTruthy();
+    expect(screen.getByText("4 × Block: each with weights of its own")).toBeTruthy();
     expect(screen.getByTitle("16,640 parameters").textContent).toBe("16.6k 65 KiB");
     expect(screen.getByText("all, in shapes and parameters")).toBeTruthy();
     fireEvent.click(screen.getByTitle("body.2"));
@@ -144,7 +144,7 @@ describe("a fold", () => {
     const members = [...graph.nodes.keys()].map((id) => [id]);
     const folds = [fold({ parent: null, members, label: "cell ×3", shared: true })];
     expect(told({ ...graph, folds }, "fold").parameters).toBe("4.16k 16.3 KiB");
-    expect(screen.getByText("3 repetitions, calls of the same weights")).toBeTruthy();
+    expect(screen.getByText("3 × LSTMCell: calls of the same weights")).toBeTruthy();
   });
 
   test("names the repetitions that are not like the others", () => {

@@ -60,7 +60,7 @@ describe("rows", () => {
 
   test("of a fold: one that opens to its members, its parameters counted once where they are the same", () => {
     outline(folded(5), { expanded: new Set(["body"]) });
-    expect(row("fold").textContent).toBe("0…4 (5)distinct weights20.8k");
+    expect(row("fold").textContent).toBe("0…4 (5)Block20.8k");
     fireEvent.click(row("fold").querySelector(".outline-chevron") as Element);
     expect(ids()).toEqual(["body", "fold", "body.0", "body.1", "body.2", "body.3", "body.4"]);
     expect(onSelect).not.toHaveBeenCalled();
@@ -68,7 +68,7 @@ describe("rows", () => {
 
   test("of a fold with the same weights count one repetition", () => {
     outline(folded(5, { shared: true }), { expanded: new Set(["body"]) });
-    expect(row("fold").textContent).toBe("0…4 (5)same weights4.16k");
+    expect(row("fold").textContent).toBe("0…4 (5)Block4.16k");
   });
 
   test("show the measure; a fold shows it for each repetition, and one that is not a number stays visible", () => {

@@ -1,6 +1,8 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
 import { APP_CASES, mockBackend, type Shape } from "../../gallery/mock";
+import { blocks } from "../../gallery/structure.cases";
+import type { ModelGraph } from "../../src/graph";
 import { Header } from "../../src/views/header";
 import { LayerPanel } from "../../src/views/layer";
 import { LayersSteps } from "../../src/views/layers_steps";
@@ -89,6 +91,23 @@ describe("where there is nothing, the one line of Python that makes it", () => {
     expect(within(screen.getByLabelText("Attribution maps")).getByText("the maps are cut off.")).toBeTruthy();
     expect(lines("Attribution maps")).toEqual([]);
   });
+});
+
+test("a fold has its facts and no numbers: those are of its members", async () => {
+  const graph: ModelGraph = {
+    ...blocks(3),
+    folds: [
+      {
+        ...{ id: "fold", parent: "body", members: [["body.0"], ["body.1"], ["body.2"]], label: "0…2 (3)" },
+        ...{ shared: false, uniform: true },
+      },
+    ],
+  };
+  await tab(TYPICAL, `#&${LAYER}=fold`, { graph: async () => graph });
+  const panel = screen.getByTestId("layer-panel");
+  expect(panel.textContent).toContain("3 × Block: each with weights of its own");
+  expect(panel.textContent).toContain("belong to its members, one by one");
+  expect(panel.querySelector(".multiple, .histogram, pre")).toBeNull();
 });
 
 describe("a layer", () => {

@@ -11,11 +11,13 @@ test("a border moves between its two panes only, and none gets too small", () =>
 });
 
 test("borders are moved with the arrow keys, and say where they are", () => {
-  const { container } = render(
-    <Panes shares={[0.5, 0.5]} names={["left", "right"]}>
+  const panes = (shares: number[]) => (
+    <Panes shares={shares} names={["left", "right"]}>
       {[<p key="a">a</p>, <p key="b">b</p>]}
-    </Panes>,
+    </Panes>
   );
+  const given = [0.5, 0.5];
+  const { container, rerender } = render(panes(given));
   const border = screen.getByRole("separator");
   expect(border.getAttribute("aria-label")).toBe("Border between left and right");
   fireEvent.keyDown(border, { key: "ArrowRight" });
@@ -26,4 +28,8 @@ test("borders are moved with the arrow keys, and say where they are", () => {
   const shares = [...container.querySelectorAll<HTMLElement>(".pane-slot")].map((pane) => Number(pane.style.flexGrow));
   expect(shares[0]).toBeCloseTo(0.52, 12);
   expect(shares[1]).toBeCloseTo(0.48, 12);
+  rerender(panes(given));
+  expect(border.getAttribute("aria-valuenow")).toBe("52");
+  rerender(panes([0.7, 0.3]));
+  expect(border.getAttribute("aria-valuenow")).toBe("70");
 });
