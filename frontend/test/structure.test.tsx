@@ -238,8 +238,8 @@ describe("where it looks", () => {
     const before = seen("cell");
     await rerender({ selected: "cell#1" });
     expect(seen("cell")).toEqual(before);
-    await rerender({ selected: "cell#20" });
-    expect(isWhole("cell#20")).toBe(true);
+    await rerender({ selected: "cell#30" });
+    expect(isWhole("cell#30")).toBe(true);
   });
 
   test("at a node that is selected and uncovered at once", async () => {

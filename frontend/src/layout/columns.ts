@@ -8,11 +8,11 @@ import { joined, moved, rounded } from "./spline";
 /** Tensors that a cut may cross. */
 const MOST_CROSSING = 40;
 /** Width that a tensor takes between two columns, and height above and below them. */
-const LANE = 8;
-const BAND = 12;
-const GAP = 34;
-/** More columns must make the picture smaller by this part. */
-const WORTH = 0.9;
+const LANE = 6;
+const BAND = 10;
+const GAP = 24;
+/** By how much a picture must become smaller for twice as many columns. */
+const WORTH = 0.06;
 
 /** A container much taller than its share of a pane is worth wrapping. */
 export interface Shape {
@@ -39,11 +39,10 @@ export function cutsOf(problem: Problem, { aspect, tall }: Shape): number[] {
     return Math.max(height, width / aspect);
   };
   let best = { cuts: [0], score: Math.max(whole.height, whole.width / aspect) };
-  for (let limit = whole.height / 2; limit > 120; limit *= 0.88) {
+  for (let limit = whole.height / 2; limit > 120; limit *= 0.9) {
     const cuts = fill(problem, ranks, crossing, limit);
-    const reached = score(cuts);
-    if (reached < best.score * (best.cuts.length < cuts.length ? WORTH ** (1 / best.cuts.length) : 1))
-      best = { cuts, score: reached };
+    const reached = score(cuts) * (1 + WORTH * Math.log2(cuts.length));
+    if (reached < best.score) best = { cuts, score: reached };
     if (cuts.length > 3 * best.cuts.length + 3) break;
   }
   return best.cuts;
@@ -181,7 +180,7 @@ export async function inColumns(
 
 function compose(problem: Problem, columns: Column[], columnOf: number[], solved: Solution[]): Solution {
   const tracks = tracksOf(problem, columns.length, columnOf);
-  const top = tracks.above.size > 0 ? BAND + tracks.above.size * LANE : 0;
+  const top = tracks.height > 0 ? BAND + tracks.height * LANE : 0;
   const ends = solved.map(({ height }) => top + height);
   const under = (c: number) => (tracks.lanes[c]?.size ? BAND + (tracks.lanes[c]?.size ?? 0) * LANE : 0);
   const floor = Math.max(...ends.map((end, c) => end + under(c)));
@@ -215,21 +214,45 @@ interface Tracks {
   /** Above and below all columns: what comes from a wall or another column, and what goes to a wall. */
   above: Map<string, number>;
   below: Map<string, number>;
+  /** How many tracks there are above. */
+  height: number;
 }
 
 function tracksOf(problem: Problem, count: number, columnOf: readonly number[]): Tracks {
   const lanes = Array.from({ length: count }, () => new Map<string, number>());
-  const [above, below] = [new Map<string, number>(), new Map<string, number>()];
+  const spans = new Map<string, { from: number; to: number }>();
+  const below = new Map<string, number>();
   const take = (track: Map<string, number> | undefined, key: string) => track?.has(key) || track?.set(key, track.size);
   for (const edge of problem.edges) {
     const [a, b] = [columnOf[edge[0]], columnOf[edge[2]]];
     if (b === undefined) take(below, exitOf(edge));
     else if (a !== b) {
       if (a !== undefined) take(lanes[a], tensorOf(edge));
-      take(above, tensorOf(edge));
+      const span = spans.get(tensorOf(edge));
+      if (span) span.to = Math.max(span.to, b);
+      else spans.set(tensorOf(edge), { from: a ?? -1, to: b });
     }
   }
-  return { lanes, above, below };
+  return { lanes, below, ...abovesOf(spans) };
+}
+
+/**
+ * Tracks above the columns, counted from the columns up: what goes between columns shares a track with what it does
+ * not meet; what comes from the wall, each from the middle to its column, runs over all of them.
+ */
+function abovesOf(spans: ReadonlyMap<string, { from: number; to: number }>) {
+  const above = new Map<string, number>();
+  const ends: number[] = [];
+  const between = [...spans].filter(([, { from }]) => from >= 0).sort(([, a], [, b]) => a.from - b.from || a.to - b.to);
+  for (const [key, { from, to }] of between) {
+    const free = ends.findIndex((end) => end <= from);
+    const track = free < 0 ? ends.length : free;
+    ends[track] = to;
+    above.set(key, track);
+  }
+  let height = ends.length;
+  for (const [key, { from }] of spans) if (from < 0) above.set(key, height++);
+  return { above, height };
 }
 
 interface Put {

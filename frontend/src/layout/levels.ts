@@ -1,7 +1,7 @@
 // What is on view as read from the graph: one level per open container, with the tensors across it and its walls.
 
 import type { ModelGraph } from "../graph";
-import { foldState, type Hierarchy, hierarchyOf, isOpen, pathTo, shownChildren } from "./hierarchy";
+import { foldState, type Hierarchy, hierarchyOf, isOpen, pathTo, shownChildren, visibleBox } from "./hierarchy";
 import { pullAside, type Stub } from "./stubs";
 
 /** A container with more tensors than this through one wall draws them through one shared port. */
@@ -67,8 +67,13 @@ export function readLevels(graph: ModelGraph, expanded: ReadonlySet<string>): Le
   return levels;
 }
 
-/** The way down to a node as it is drawn. */
+/** The way down to a node. */
 interface Way {
+  /** As the call tree has it. */
+  own: string[];
+  /** The box that stands for it on the screen. */
+  box: string | null;
+  /** As it is drawn. */
   path: string[];
   /** Depth of the first fold of which another repetition is drawn than the one that the node is part of; else null. */
   stranger: number | null;
@@ -90,7 +95,8 @@ function readEdges(
   const wayTo = (id: string) => {
     const known = ways.get(id);
     if (known) return known;
-    const way = drawnWay(hierarchy, expanded, pathTo(hierarchy, id));
+    const own = pathTo(hierarchy, id);
+    const way = { own, box: visibleBox(hierarchy, expanded, id), ...drawnWay(hierarchy, expanded, own) };
     ways.set(id, way);
     return way;
   };
@@ -99,12 +105,14 @@ function readEdges(
   const strangers: Crossing[] = [];
   const carried: Crossing[] = [];
   graph.edges.forEach(({ source, target }, edge) => {
-    const [from, to] = [pathTo(hierarchy, source), pathTo(hierarchy, target)];
-    if (from.length === 0 || to.length === 0) return; // an end that is no node
+    const [start, end] = [wayTo(source), wayTo(target)];
+    if (start.box === end.box && source !== target) return; // inside a closed box, or an end that is no node
+    const [from, to] = [start.own, end.own];
+    if (from.length === 0 || to.length === 0) return;
     let common = 0;
     while (common < from.length - 1 && common < to.length - 1 && from[common] === to[common]) common++;
     if (from[common] === to[common] && from.length !== to.length) return; // a container and its own content
-    const crossing = { from: wayTo(source), to: wayTo(target), common, edge };
+    const crossing = { from: start, to: end, common, edge };
     const hidden = ({ stranger }: Way) => stranger !== null && stranger < common;
     if (hidden(crossing.from) || hidden(crossing.to)) {
       const within =
@@ -130,7 +138,7 @@ interface Crossing {
 }
 
 /** The way to a node with every hidden repetition replaced by the shown one, step by step in the same places. */
-function drawnWay(hierarchy: Hierarchy, expanded: ReadonlySet<string>, path: readonly string[]): Way {
+function drawnWay(hierarchy: Hierarchy, expanded: ReadonlySet<string>, path: readonly string[]) {
   const drawn: string[] = [];
   let stranger: number | null = null;
   for (const [depth, step] of path.entries()) {

@@ -1,7 +1,7 @@
 // The picture: every visible box and edge in absolute coordinates, composed from one layout per container, inside out.
 
 import type { ModelGraph } from "../graph";
-import { arrange } from "./arrange";
+import { arrange, WRAPPINGS, type Wrapping } from "./arrange";
 import { hierarchyOf, visibleBox } from "./hierarchy";
 import { type Level, type Levels, readLevels } from "./levels";
 import { ANYWHERE, type Problem, type ProblemEdge, type Solution, WALL } from "./problem";
@@ -58,16 +58,18 @@ export interface Picture extends Size {
   stubs: PlacedStub[];
   /** Containers that were drawn as a plain column because Graphviz took too long; null is the top. */
   approximate: (string | null)[];
+  /** How long chains were wrapped. */
+  wrapping: Wrapping;
 }
 
 export type Solve = (problem: Problem) => Promise<Solution>;
 
 /** Where the tag of a stub stands on the top of its box, from the left. */
 export const STUB_X = 16;
-const SIDE = 18; // between a container's wall and its content
-const BOTTOM = 18; // below the content of a container that no tensor leaves
+const SIDE = 12; // between a container's wall and its content
+const BOTTOM = 12; // below the content of a container that no tensor leaves
 /**
- * Lay out what is visible of `graph` when `expanded` is open (see expansion.ts). `aspect` is the width of the pane over
+ * Lay out what is visible of `graph` when `expanded` is open (see hierarchy.ts). `aspect` is the width of the pane over
  * its height: what is much taller wraps into columns.
  */
 export async function layOut(
@@ -76,13 +78,42 @@ export async function layOut(
   sizes: Sizes,
   solve: Solve,
   aspect = 1.6,
+  wrapping: Wrapping = WRAPPINGS[0],
 ): Promise<Picture> {
   const levels = readLevels(graph, expanded);
-  const top = await placeLevel(null, { levels, sizes, solve, aspect });
-  const picture: Picture = { width: top.width, height: top.height, boxes: [], edges: [], stubs: [], approximate: [] };
-  flatten(top, 0, 0, 0, picture);
+  return compose(graph, expanded, { levels, sizes, solve, aspect, wrapping });
+}
+
+async function compose(graph: ModelGraph, expanded: ReadonlySet<string>, job: Job): Promise<Picture> {
+  const { width, height, ...top } = await placeLevel(null, job);
+  const { wrapping, levels } = job;
+  const picture: Picture = { width, height, boxes: [], edges: [], stubs: [], approximate: [], wrapping };
+  flatten({ width, height, ...top }, 0, 0, 0, picture);
   placeStubs(graph, expanded, levels, picture);
   return picture;
+}
+
+/** Up to so many boxes it is worth trying which wrapping shows them largest. */
+const FEW = 120;
+
+/** The picture in the wrapping in which `pane` shows it largest, if it is not too large for that. */
+export async function layOutToFit(
+  graph: ModelGraph,
+  expanded: ReadonlySet<string>,
+  sizes: Sizes,
+  solve: Solve,
+  pane: Size,
+): Promise<Picture> {
+  const aspect = pane.width / pane.height;
+  const scale = ({ width, height }: Size) => Math.min(1, pane.width / width, pane.height / height);
+  const job = { levels: readLevels(graph, expanded), sizes, solve, aspect };
+  let best = await compose(graph, expanded, { ...job, wrapping: WRAPPINGS[0] });
+  for (const wrapping of WRAPPINGS.slice(1)) {
+    if (scale(best) === 1 || best.boxes.length > FEW) break;
+    const other = await compose(graph, expanded, { ...job, wrapping });
+    if (scale(other) > 1.03 * scale(best)) best = other;
+  }
+  return best;
 }
 
 interface Job {
@@ -90,6 +121,7 @@ interface Job {
   sizes: Sizes;
   solve: Solve;
   aspect: number;
+  wrapping: Wrapping;
 }
 
 /** A laid-out container in its own coordinates. */
@@ -108,7 +140,7 @@ interface Placed extends Size {
 }
 
 async function placeLevel(id: string | null, job: Job): Promise<Placed> {
-  const { levels, sizes, solve, aspect } = job;
+  const { levels, sizes, solve, aspect, wrapping } = job;
   const level = levels.get(id) as Level;
   const inside = await Promise.all(level.boxes.map((box) => (levels.has(box) ? placeLevel(box, job) : null)));
   const boxes = level.boxes.map((box, i) => ({
@@ -128,7 +160,11 @@ async function placeLevel(id: string | null, job: Job): Promise<Placed> {
     outPorts: level.outPorts.count,
     edges,
   };
-  const solution = await arrange(problem, { aspect, inner: id !== null }, solve);
+  const solution = await arrange(
+    problem,
+    { aspect: id === null ? aspect : wrapping.inner, tall: wrapping.tall },
+    solve,
+  );
   const header = id === null ? { width: 0, height: 0 } : sizes.header(id);
   const side = id === null ? 0 : SIDE;
   const width = Math.max(even(solution.width) + 2 * side, header.width);

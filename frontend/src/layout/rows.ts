@@ -179,7 +179,7 @@ function bundlesInto(problem: Problem, routes: readonly Route[]): Map<number, nu
   return new Map([...bundles].map(([to, set]) => [to, set.size]));
 }
 
-const FIRST_TRACK = 12; // from the row above to the first track, and from the last to the row below
+const FIRST_TRACK = 10; // from the row above to the first track, and from the last to the row below
 
 function gapHeight(tracks: ReadonlyMap<string, number> | undefined): number {
   return Math.max(RANK_GAP, 2 * FIRST_TRACK + Math.max(0, (tracks?.size ?? 0) - 1) * TRACK);

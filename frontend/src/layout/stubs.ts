@@ -15,9 +15,13 @@ export interface Stub {
 /** A tensor with more takers than this in one container is pulled aside. */
 export const MANY = 4;
 
+/** In a container with more flows than this, a tensor with many takers is drawn to the first of them only. */
+const CROWD = 3000;
+
 /**
  * Moves the flows of such tensors to the level's stubs. A tensor is beside the main flow if all its takers get another
- * one that is not pulled aside itself; what is all that its takers get (branches, a dense block) stays drawn.
+ * one that is not pulled aside itself; what is all that its takers get (branches, a dense block) stays
+ * drawn, unless there is far too much of it.
  */
 export function pullAside(level: Level): void {
   const bySource = new Map<string, Flow[]>();
@@ -35,10 +39,11 @@ export function pullAside(level: Level): void {
   const aside = new Set<Flow>();
   for (const flows of many) {
     const all = [...takers(flows)];
-    if (!all.every((box) => fed.has(box))) continue;
+    const beside = all.every((box) => fed.has(box));
+    if (!beside && level.flows.length <= CROWD) continue;
     const stubs = new Map<string, Stub>();
     for (const flow of flows) {
-      if (flow.to === null) continue;
+      if (flow.to === null || (!beside && flow.to === all[0])) continue;
       aside.add(flow);
       const stub = stubs.get(flow.to);
       if (stub) stub.edges.push(flow.edge);

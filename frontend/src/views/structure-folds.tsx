@@ -203,6 +203,7 @@ function Stepper({
   const at = state === "all" ? `all ${count}` : `${(state ?? 0) + 1} / ${count}`;
   return (
     <g transform={`translate(${x} 0)`}>
+      <rect class="plate" y={6} width={width} height={HEADER - 12} rx={5} />
       <Press x={0} width={18} name="previous" title="The one before" onPress={() => onShow(stepped(state, count, -1))}>
         <path class="chevron" d="M10.5 5.5 7 9l3.5 3.5" />
       </Press>

@@ -150,7 +150,7 @@ export function toggleWidth(inside: number): number {
 export function boxSize(words: Words, shape: Shape, inside: number): Size {
   const { name, className, parameters } = words;
   const side = 2 * PADDING;
-  if (shape === "pill") return { width: step(textWidth(name, "pill") + side, 48, 180), height: 28 };
+  if (shape === "pill") return { width: step(textWidth(name, "pill") + side, 48, 216), height: 28 };
   const meta = textWidth(words.shape, "mono");
   if (shape === "terminal")
     return { width: step(Math.max(textWidth(name, "name"), meta) + side, 80, WIDE), height: 46 };

@@ -15,9 +15,9 @@ const SMALLEST = 0.01;
 const LARGEST = 3;
 /** Below this scale the smallest labels (11 px) are under 9 px. */
 export const LEGIBLE = 9 / 11;
-const MARGIN = 28;
+const MARGIN = 12;
 /** Room for the bar of breadcrumbs above the picture. */
-const TOP = 44;
+const TOP = 36;
 /** Room for the zoom buttons below it. */
 const BUTTONS = 52;
 const DURATION = 260;
@@ -122,10 +122,14 @@ function scaledAbout(at: ZoomTransform, factor: number, x: number, y: number): Z
   return zoomIdentity.translate(x - ((x - at.x) * k) / at.k, y - ((y - at.y) * k) / at.k).scale(k);
 }
 
-/** Width over height of a pane in quarters, so that dragging its border does not lay out at every pixel; null if hidden. */
-export function aspectOf(pane: Size | null): number | null {
-  if (!pane) return null;
-  return Math.min(2.5, Math.max(0.75, Math.round((4 * pane.width) / Math.max(1, pane.height - TOP)) / 4));
+/**
+ * The room that a picture has in a pane, in steps of 60 pixels, so that dragging the pane's border does not lay out at
+ * every pixel; null if hidden.
+ */
+export function useRoom(pane: Size | null): Size | null {
+  const steps = (length: number) => Math.max(240, 60 * Math.floor(length / 60));
+  const [width, height] = pane ? [steps(pane.width - 2 * MARGIN), steps(pane.height - TOP - MARGIN)] : [0, 0];
+  return useMemo(() => (width && height ? { width, height } : null), [width, height]);
 }
 
 /** `at`, moved so that a point of the picture is in the middle of the pane. */
