@@ -91,6 +91,6 @@ def test_the_command_ends_with_the_tab_being_served(tmp_path: Path) -> None:
 def test_a_port_in_use_is_told_before_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert cli.main(["demo", "--logdir", str(tmp_path), "--port", port]) == 1
+        assert cli.main(["demo", "--logdir", str(tmp_path), "--port", port]) == 2
     assert f"port {port} was asked for, but it cannot be used" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
     from layerscope.probing.gradients import gradients
     from layerscope.probing.maximizing import Maximization, maximize
     from layerscope.scope import LayerscopeWarning, Scope
+    from layerscope.structure.comparing import compare
     from layerscope.tracing import trace
     from layerscope.viewing.reader import read
-    from layerscope.wire import Edge, ModelGraph, Node, Run, Series, Statistics
+    from layerscope.wire import Comparison, Edge, ModelGraph, Node, Run, Series, Statistics
 
 __version__ = "0.1.0"
 
 # Public name -> module that defines it. Torch is imported when a name that needs it is first used.
 _HOMES = {
     "Attribution": "layerscope.probing.attributions",
+    "Comparison": "layerscope.wire",
     "Edge": "layerscope.wire",
     "LayerscopeWarning": "layerscope.scope",
     "Maximization": "layerscope.probing.maximizing",
@@ -47,6 +49,7 @@ _HOMES = {
     "Statistics": "layerscope.wire",
     "activations": "layerscope.probing.activations",
     "attribute": "layerscope.probing.attributions",
+    "compare": "layerscope.structure.comparing",
     "gradients": "layerscope.probing.gradients",
     "maximize": "layerscope.probing.maximizing",
     "read": "layerscope.viewing.reader",
@@ -55,6 +58,7 @@ _HOMES = {
 
 __all__ = [
     "Attribution",
+    "Comparison",
     "Edge",
     "LayerscopeError",
     "LayerscopeWarning",
@@ -67,6 +71,7 @@ __all__ = [
     "Statistics",
     "activations",
     "attribute",
+    "compare",
     "gradients",
     "maximize",
     "read",

@@ -181,6 +181,28 @@ class GraphBlob:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class NodeComparison:
+    """One node of two graphs that were compared, or the two nodes that are taken for the same one."""
+
+    a: str | None
+    """Its id in the first graph; None if it was inserted."""
+    b: str | None
+    """Its id in the second graph; None if it was removed."""
+    state: str
+    """``same``, ``renamed`` (only the id differs), ``changed``, ``inserted`` or ``removed``."""
+    changes: tuple[str, ...] = ()
+    """What differs where ``changed``: of ``class``, ``shapes``, ``parameters``, ``trainable``, ``wiring``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two graphs, node by node."""
+
+    nodes: tuple[NodeComparison, ...]
+    """In the order of the first graph; behind them what was inserted, in the order of the second."""
+
+
 # --- Numbers per layer -------------------------------------------------------------------------------------------
 
 

@@ -11,12 +11,16 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hand_made_graphs import HOSTILE, block, chain, function, graph_of, graphs, module
+from layerscope.errors import InvalidArgumentError
 from layerscope.structure.dot import to_dot
 from layerscope.tracing import trace
 from layerscope.wire import Edge, ModelGraph, Node
@@ -26,7 +30,7 @@ ODD_NAMES = (
     "a:b", "a:b:c", 'say "hi"', "back\\slash", "ends\\", 'both\\"', "two\\\\", "<Linear>", "<b>bold</b>", "<", ">",
     "a<b", "a&lt;b", "&amp;", "node", "graph", "1", "-1.5", "", " ", "a b", "new\nline", "tab\t", "nul\x00", "\\n",
     "\\u000a", "\x1b[0m", "\ud800", "é", "層", "😀", "{a|b}", "\\N", "a->b", "a;b", "[x]",
-    "/* c */", "// c", "# c", "a\\\nb",
+    "%", "%a", "%3", "/* c */", "// c", "# c", "a\\\nb",
 )  # fmt: skip
 
 # As Graphviz's own scanner: in quotes, two backslashes belong together, and a backslash before a quote escapes it.
@@ -193,3 +197,86 @@ def test_graphviz_reads_what_our_reader_reads() -> None:
     names, edges = graphviz_reads(source)
     assert names == set(read.nodes)
     assert sorted(edges) == sorted(read.edges)
+
+
+@given(graphs(HOSTILE), st.booleans(), st.none() | st.integers(1, 3))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_names_of_any_kind_come_back_from_graphviz(graph: ModelGraph, folded: bool, depth: int | None) -> None:
+    source = to_dot(graph, folded=folded, depth=depth)
+    read = read_dot(source)
+    names = {original(name) for name in read.nodes}
+    assert names <= graph.nodes.keys()
+    if not folded and depth is None:
+        assert names == expected(graph)[0].keys()
+        assert [(original(a), original(b)) for a, b in read.edges] == expected(graph)[2]
+    clusters = {original(name).removeprefix("cluster_") for name in read.clusters}
+    assert clusters <= graph.nodes.keys() | {fold.id for fold in graph.folds}
+    if shutil.which("dot") is not None:
+        seen, edges = graphviz_reads(source)
+        assert seen == set(read.nodes)
+        assert sorted(edges) == sorted(read.edges)
+
+
+def two_levels() -> ModelGraph:
+    """stem -> body (three blocks in a chain) -> head."""
+    blocks = [node for i in range(3) for node in block(f"body.{i}", "Linear", "ReLU", parent="body")]
+    return chain(module("stem"), module("body", "Body"), *blocks, module("head"))
+
+
+def test_folded_shows_the_first_member_with_the_edges_of_all() -> None:
+    read = read_dot(to_dot(two_levels(), folded=True))
+    assert set(read.nodes) == {"stem", "body.0.0", "body.0.1", "head"}
+    fold = "cluster_body.0…body.2"
+    assert read.clusters == {"cluster_body": None, fold: "cluster_body", "cluster_body.0": fold}
+    assert read.labels[fold] == "0…2 (3)"
+    assert read.edges == [
+        ("stem", "body.0.0"),
+        ("body.0.0", "body.0.1"),
+        ("body.0.1", "body.0.0"),
+        ("body.0.1", "head"),
+    ]
+
+
+def test_edges_from_one_member_to_the_next_are_dashed() -> None:
+    lines = to_dot(two_levels(), folded=True).splitlines()
+    dashed = [line.strip() for line in lines if "style=dashed constraint=false" in line]
+    assert dashed == ['"body.0.1" -> "body.0.0" [label="(1, 8)" style=dashed constraint=false]']
+
+
+def test_what_lies_deeper_is_closed_and_its_edges_are_lifted() -> None:
+    top = read_dot(two_levels().to_dot(depth=1))
+    assert (list(top.nodes), top.clusters) == (["stem", "body", "head"], {})
+    assert top.edges == [("stem", "body"), ("body", "head")]
+    second = read_dot(two_levels().to_dot(depth=2))
+    assert list(second.clusters) == ["cluster_body"]
+    assert second.edges == [("stem", "body.0"), ("body.0", "body.1"), ("body.1", "body.2"), ("body.2", "head")]
+    assert to_dot(two_levels(), depth=9) == to_dot(two_levels())
+
+
+def test_folded_to_a_depth() -> None:
+    read = read_dot(to_dot(two_levels(), folded=True, depth=2))
+    assert set(read.nodes) == {"stem", "body.0", "head"}
+    assert read.edges == [("stem", "body.0"), ("body.0", "body.0"), ("body.0", "head")]
+
+
+def test_a_depth_of_none_is_refused_in_words() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"depth must be 1 \(top level only\) or more.*it is 0"):
+        two_levels().to_dot(depth=0)
+
+
+def test_parameters_frozen_and_tied_layers_and_where_the_forward_stopped_are_seen() -> None:
+    weight = Node("scale", "parameter", class_name="Parameter", output_shapes=((8,),))
+    frozen = replace(module("encoder"), trainable=False, tied=("head.weight",))
+    graph = graph_of([weight, frozen, function("/mul", "mul")], [Edge("scale", "/mul"), Edge("encoder", "/mul")])
+    nodes = read_dot(to_dot(replace(graph, stopped_in="/mul"))).nodes
+    assert nodes["scale"]["shape"] == "ellipse"
+    assert nodes["encoder"]["color"] == "gray60"
+    assert shown(nodes["encoder"]["label"]) == ["encoder", "Linear", "(1, 8)", "tied to head.weight", "frozen"]
+    assert nodes["/mul"]["color"] == "red"
+    assert shown(nodes["/mul"]["label"])[-1] == "the forward stopped here"
+
+
+def test_a_forward_that_stopped_in_a_closed_module_marks_that_module() -> None:
+    graph = replace(two_levels(), stopped_in="body.1.1")
+    nodes = read_dot(to_dot(graph, depth=1)).nodes
+    assert [name for name, found in nodes.items() if found.get("color") == "red"] == ["body"]

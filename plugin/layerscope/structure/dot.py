@@ -2,8 +2,9 @@ r"""``ModelGraph`` -> Graphviz DOT, in torchview's familiar look.
 
 Modules that enclose others are dashed clusters, everything else is a box, coloured by its kind; parameters that enter
 an operation directly are ellipses, what is frozen has a grey border, and what the forward stopped in a red one. Node
-ids are layer keys, with one exception: DOT cannot hold a lone backslash at the end of a name, nor control characters,
-so a backslash is doubled and a control character stands as ``\u000a``.
+ids are layer keys, as far as Graphviz can hold them: a lone backslash at the end of a name it cannot, nor control
+characters, and a name that begins with ``%`` it takes for one of its own. So a backslash is doubled, and a control
+character or that ``%`` stands as ``\u000a``, ``\u0025``.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ def _add_box(dot: graphviz.Digraph, node: Node, stopped: bool) -> None:
 
 def _name(text: str) -> str:
     """Return ``text`` as it can stand in a quoted DOT name; different texts give different names."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text.replace("\\", "\\\\"))
+    escaped = text.replace("\\", "\\\\")
+    if escaped.startswith("%"):
+        escaped = f"\\u0025{escaped[1:]}"
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
 
 
 def _quoted(text: str) -> str:

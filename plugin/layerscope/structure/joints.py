@@ -73,10 +73,11 @@ class Joints:
     def _phase(self, start: int, stop: int, period: int) -> int:
         """Return where the first member begins, as the stretch may begin or end within one.
 
-        A loop is complete at one end of the stretch at least. Where it begins anew, the fewest values are handed on.
+        A loop is complete at one end of the stretch at least. Where it begins anew, the fewest values are handed on;
+        if that does not tell, it is complete at the end, for it is the first round that differs more often.
         """
         other = start + (stop - start) % period
-        return min((start, other), key=lambda begin: self._handed_on(begin, period))
+        return min((other, start), key=lambda begin: self._handed_on(begin, period))
 
     def _handed_on(self, begin: int, period: int) -> int:
         joints = self._joints(begin + period, begin, period)

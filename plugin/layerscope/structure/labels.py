@@ -20,8 +20,7 @@ def fold_label(members: Sequence[Sequence[Node]], container: Node | None) -> tup
         container: the module that encloses them; its name is left out of the label.
     """
     count = len(members)
-    named = [[node for node in member if _name(node)] for member in members]
-    names = [[_name(node) for node in member] for member in named]
+    names = [[_name(node) for node in member if node.kind != "function"] for member in members]
     if not names[0]:
         return f"{_listed([node.op for node in members[0]])} ×{count}", True
     inside = f"{container.module}." if container is not None and container.module else ""
@@ -34,8 +33,8 @@ def fold_label(members: Sequence[Sequence[Node]], container: Node | None) -> tup
 
 
 def _name(node: Node) -> str:
-    """Return the name under which a node has weights of its own; "" for functions, which have none."""
-    return {"module": node.module, "parameter": node.id}.get(node.kind, "") or (node.class_name and node.id)
+    """Return the name under which a module or parameter has its weights."""
+    return node.module or node.id
 
 
 def _listed(names: Sequence[str]) -> str:
