@@ -20,7 +20,7 @@ import { StructurePane } from "./views/structure_pane";
 import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
-const SHARES_WITH_OUTLINE = [0.53, 0.19, 0.28];
+const SHARES_WITH_OUTLINE = [0.5, 0.22, 0.28];
 const NAMES = ["structure", "layers × steps", "layer"];
 
 /** Show the tab in `root` until `end`. */
