@@ -1,5 +1,6 @@
 // What a search finds, and which boxes a search or a selection lights up.
 
+import { adjacencyOf, contentOf } from "../flow";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, nameOf, pathTo, visibleBox } from "../layout/hierarchy";
 import { patternOf } from "../pattern";
@@ -63,14 +64,18 @@ export function search(graph: ModelGraph, expanded: ReadonlySet<string>, query: 
   return { count: found.ids.size, hidden, boxes };
 }
 
-/** Indices of the edges that enter or leave `id` (of a container: through its wall). */
+/** Indices of the edges that enter or leave `id` (of a container or a fold: through its wall). */
 export function edgesOf(graph: ModelGraph, id: string | null): Set<number> {
   const indices = new Set<number>();
   if (id === null) return indices;
-  const hierarchy = hierarchyOf(graph);
-  const inside = (end: string) => pathTo(hierarchy, end).includes(id);
-  graph.edges.forEach((edge, i) => {
-    if (edge.source === id || edge.target === id || inside(edge.source) !== inside(edge.target)) indices.add(i);
-  });
+  const { up, down } = adjacencyOf(graph);
+  const inside = contentOf(graph, id);
+  for (const node of new Set(inside).add(id)) {
+    for (const index of [...(up.get(node) ?? []), ...(down.get(node) ?? [])]) {
+      const edge = graph.edges[index];
+      const within = edge && inside.has(edge.source) && inside.has(edge.target);
+      if (!within || node === id) indices.add(index);
+    }
+  }
   return indices;
 }

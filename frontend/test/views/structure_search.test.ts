@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { blocks, graphOf, node } from "../../gallery/structure.cases";
-import { find, neighbour, search } from "../../src/views/structure-search";
+import { blocks, graphOf, node, odd } from "../../gallery/structure.cases";
+import { edgesOf, find, neighbour, search } from "../../src/views/structure-search";
 
 const GRAPH = graphOf(
   "Net",
@@ -66,5 +66,18 @@ describe("search", () => {
       boxes: new Set(["body.1.norm"]),
     });
     expect(search(graph, new Set(), " ")).toBeNull();
+  });
+});
+
+describe("edgesOf", () => {
+  test("of a node: all that it takes and gives, a loop of its own, too", () => {
+    expect([...edgesOf(odd(), "outer.a")].sort((a, b) => a - b)).toEqual([0, 1, 3, 4, 5, 7]);
+    expect([...edgesOf(odd(), "last")].sort((a, b) => a - b)).toEqual([9, 10, 11]);
+  });
+
+  test("of a container: what goes through its wall", () => {
+    expect([...edgesOf(odd(), "outer")].sort((a, b) => a - b)).toEqual([0, 1, 2, 9]);
+    expect(edgesOf(odd(), null).size).toBe(0);
+    expect(edgesOf(odd(), "gone").size).toBe(0);
   });
 });
