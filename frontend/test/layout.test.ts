@@ -6,7 +6,6 @@ import { describe, expect, test } from "vitest";
 import { blocks, CASES, fan, graphOf, node } from "../gallery/structure.cases";
 import type { ModelGraph } from "../src/graph";
 import { solveWithGraphviz, toDot } from "../src/layout/graphviz";
-import { hierarchyOf } from "../src/layout/hierarchy";
 import { MAX_PORTS } from "../src/layout/levels";
 import { layOut } from "../src/layout/picture";
 import {
@@ -57,16 +56,16 @@ describe.each([...CASES.keys()])("%s", (name) => {
     expectEdgesToJoin(graph, new Set(), picture);
   });
 
-  test("by the column, all open", async () => {
-    const picture = await layOut(graph, everything(graph), sizesOf(graph), async (problem) =>
-      solveInRows(problem, true),
-    );
+  test("by rows, all open", async () => {
+    let asked = 0;
+    const solve = async (problem: Problem) => {
+      asked += 1;
+      return solveInRows(problem, true);
+    };
+    const picture = await layOut(graph, everything(graph), sizesOf(graph), solve);
     expectBoxesInOrder(graph, everything(graph), picture);
     expectEdgesToJoin(graph, everything(graph), picture);
-    const open = picture.boxes.filter(({ expanded }) => expanded).map(({ id }) => id);
-    const alone = (id: string | null) => hierarchyOf(graph).children.get(id)?.length === 1; // these need no solver
-    const solved = [null, ...open].filter((id) => !alone(id));
-    expect(new Set(picture.approximate)).toEqual(new Set(solved));
+    expect(picture.approximate.length > 0).toBe(asked > 0);
   });
 
   test("what Graphviz is asked does not depend on names", async () => {
@@ -76,19 +75,29 @@ describe.each([...CASES.keys()])("%s", (name) => {
   });
 });
 
+/** `count` equal blocks of three layers with a shortcut in each. */
+function residual(count: number): ModelGraph {
+  const { nodes, edges } = blocks(count);
+  const plain = edges.map(({ source, target }): [string, string] => [source, target]);
+  const skips = Array.from({ length: count }, (_, i): [string, string] => [`body.${i}.norm`, `body.${i}.act`]);
+  return graphOf("Residual", [...nodes.values()], [...plain, ...skips]);
+}
+
 describe("equal blocks", () => {
-  test("24 blocks are laid out as three: the first, one of those between, the last", async () => {
-    const graph = blocks(24);
+  test("24 blocks are three problems for Graphviz: the first, one of those between, the last", async () => {
+    const graph = residual(24);
     const { problems } = await drawn(graph, everything(graph));
-    const walls = problems
-      .filter(({ boxes }) => boxes.length === 3)
-      .map(({ inPorts, outPorts }) => [inPorts, outPorts]);
+    const walls = problems.map(({ inPorts, outPorts }) => [inPorts, outPorts]);
     expect(walls.sort()).toEqual([
       [0, 1],
       [1, 0],
       [1, 1],
     ]);
-    expect(problems.length).toBe(6); // and the first, the other and the last column of the body
+  });
+
+  test("a plain chain is none", async () => {
+    const graph = blocks(24);
+    expect((await drawn(graph, everything(graph))).problems).toEqual([]);
   });
 
   test("all blocks of one kind have the same shape inside", async () => {
@@ -108,7 +117,7 @@ describe("equal blocks", () => {
     const { problems, picture } = await drawn(graph, everything(graph));
     const containers = picture.boxes.filter(({ expanded }) => expanded);
     expect(containers.length).toBe(25); // the encoder, 12 layers, 12 attentions
-    expect(problems.length).toBe(9); // a layer, its attention, what is above and below, and columns of layers
+    expect(problems.length).toBe(5); // a layer, its attention, and what is above, below and around them
   });
 });
 

@@ -2,6 +2,7 @@
 
 import { cutsOf, inColumns } from "./columns";
 import { type Problem, type Solution, spread, WALL } from "./problem";
+import { solveInRows, suitsRows } from "./rows";
 import { rounded } from "./spline";
 
 /** How tall a chain may become before it is wrapped, and into what shape. */
@@ -29,7 +30,8 @@ export async function arrange(
 ): Promise<Solution> {
   if (problem.boxes.length === 1) return around(problem);
   const cuts = cutsOf(problem, shape);
-  return cuts.length > 1 ? inColumns(problem, cuts, solve) : solve(problem);
+  const one = async (part: Problem) => (suitsRows(part) ? solveInRows(part) : solve(part));
+  return cuts.length > 1 ? inColumns(problem, cuts, one) : one(problem);
 }
 
 /** Between the walls of a container and the only box in it. */

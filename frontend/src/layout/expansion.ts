@@ -103,7 +103,7 @@ export function everythingOpen(graph: ModelGraph, unfolded = false): Set<string>
   return open;
 }
 
-const BASES = ["*", "**"] as const;
+const BASES: readonly (string | undefined)[] = ["*", "**"];
 
 /** The open set as few words for the address: `*` is everything, `**` unfolded too; `-x` takes one word back. */
 export function compact(graph: ModelGraph, expanded: ReadonlySet<string>): string[] {
@@ -113,14 +113,14 @@ export function compact(graph: ModelGraph, expanded: ReadonlySet<string>): strin
     const all = everythingOpen(graph, i === 1);
     const closed = [...all].filter((token) => !expanded.has(token)).map((token) => `-${token}`);
     const more = plain.filter((token) => !all.has(token));
-    if (1 + closed.length + more.length < best.length) best = [base, ...closed, ...more];
+    if (1 + closed.length + more.length < best.length) best = [base ?? "", ...closed, ...more];
   });
   return best;
 }
 
 /** The open set of such words. */
 export function expansionOf(graph: ModelGraph, words: readonly string[]): Set<string> {
-  const base = BASES.findIndex((token) => token === words[0]);
+  const base = BASES.indexOf(words[0]);
   if (base < 0) return new Set(words);
   const open = everythingOpen(graph, base === 1);
   for (const word of words.slice(1)) if (!word.startsWith("-") || !open.delete(word.slice(1))) open.add(word);

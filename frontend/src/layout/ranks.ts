@@ -2,7 +2,7 @@
 
 import { type Problem, WALL } from "./problem";
 
-/** Rank of each box. Edges back to a box that is still open in the depth-first walk (cycles) do not count. */
+/** Rank of each box by longest path. Edges back to a box that is still open in the depth-first walk (cycles) do not count. */
 export function rankByLongestPath(problem: Problem): number[] {
   const next: number[][] = problem.boxes.map(() => []);
   for (const [from, , to] of problem.edges) if (from !== WALL && to !== WALL && from !== to) next[from]?.push(to);
@@ -28,5 +28,11 @@ export function rankByLongestPath(problem: Problem): number[] {
   for (const box of done.reverse())
     for (const to of next[box] ?? [])
       if (!back.has(`${box} ${to}`)) rank[to] = Math.max(rank[to] ?? 0, (rank[box] ?? 0) + 1);
+  // What nothing in here feeds stands right above what it feeds, not far up at the beginning.
+  const fed = new Set(next.flat());
+  next.forEach((takers, box) => {
+    if (fed.has(box) || takers.length === 0) return;
+    rank[box] = Math.max(0, Math.min(...takers.map((to) => rank[to] ?? 0)) - 1);
+  });
   return rank;
 }

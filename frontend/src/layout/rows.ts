@@ -12,6 +12,8 @@ import { rounded } from "./spline";
 /** A rank wider than this, and than a square of all boxes, continues in a further row. */
 const WIDE = 1600;
 const LANE = 7;
+/** Least width of a wall for each of its ports. */
+const PORT_GAP = 8;
 const TRACK = 6;
 /** Lanes on each side; more bundles than this share them. */
 const MOST_LANES = 60;
@@ -45,16 +47,17 @@ export function solveInRows(problem: Problem, approximate = false): Solution {
   const count = (left: boolean) =>
     [...buses.values()].reduce((most, bus) => (bus.left === left ? Math.max(most, bus.lane + 1) : most), 0);
   const margin = (left: boolean) => (count(left) > 0 ? count(left) * LANE + BOX_GAP : 0);
-  const side = Math.max(margin(true), margin(false)); // the same on both sides keeps the flow in the middle
   const rowWidth = (row: number[]) => row.reduce((sum, i) => sum + (problem.boxes[i]?.width ?? 0) + BOX_GAP, -BOX_GAP);
-  const wall = Math.max(problem.inPorts, problem.outPorts) * BOX_GAP;
-  const width = Math.max(wall, ...rows.map(rowWidth), 0) + 2 * side;
+  const wall = Math.max(problem.inPorts, problem.outPorts) * PORT_GAP;
+  const inner = Math.max(wall, ...rows.map(rowWidth), 0);
+  const width = margin(true) + inner + margin(false);
+  const ports = (count: number) => spread(count, inner).map((x) => x + margin(true));
   const solution: Solution = {
     width,
     height: 0,
     boxes: problem.boxes.map(() => ({ x: 0, y: 0 })),
-    inPorts: spread(problem.inPorts, width),
-    outPorts: spread(problem.outPorts, width),
+    inPorts: ports(problem.inPorts),
+    outPorts: ports(problem.outPorts),
     edges: [],
     approximate,
   };
@@ -64,7 +67,7 @@ export function solveInRows(problem: Problem, approximate = false): Solution {
     tops.push(y);
     y += r === 0 && problem.inPorts === 0 && (tracks[0]?.size ?? 0) === 0 ? 0 : gapHeight(tracks[r]);
     const tallest = Math.max(...row.map((i) => problem.boxes[i]?.height ?? 0));
-    let x = (width - rowWidth(row)) / 2;
+    let x = margin(true) + (inner - rowWidth(row)) / 2;
     for (const i of row) {
       const { width: w = 0, height: h = 0 } = problem.boxes[i] ?? {};
       solution.boxes[i] = { x, y: y + (tallest - h) / 2 };
@@ -75,7 +78,8 @@ export function solveInRows(problem: Problem, approximate = false): Solution {
   tops.push(y);
   const after = tracks[rows.length];
   solution.height = y + (problem.outPorts > 0 || (after?.size ?? 0) > 0 ? gapHeight(after) : 0);
-  const laneX = ({ left, lane }: Bus) => (left ? side - BOX_GAP - lane * LANE : width - side + BOX_GAP + lane * LANE);
+  const laneX = ({ left, lane }: Bus) =>
+    left ? margin(true) - BOX_GAP - lane * LANE : width - margin(false) + BOX_GAP + lane * LANE;
   const draw = { problem, solution, tops, tracks, rows };
   solution.edges = problem.edges.map((edge, i) => {
     const route = routes[i] as Route;
@@ -238,4 +242,23 @@ function headOf(problem: Problem, solution: Solution, [, , to, port]: ProblemEdg
   const [box, corner] = [problem.boxes[to], solution.boxes[to]];
   const offset = (port === ANYWHERE ? undefined : box?.inPorts[port]) ?? (box?.width ?? 0) / 2;
   return { x: (corner?.x ?? 0) + offset, y: corner?.y ?? 0 };
+}
+
+/** Costs of Graphviz, in edges of one step: it grows with what it has to route past other boxes. */
+const MOST = 400;
+
+/**
+ * True where this layout is the better one: for a plain chain, which needs no search; for what is so entangled that
+ * Graphviz would draw a thicket; and for what would take it more than a tenth of a second, by measurement.
+ */
+export function suitsRows(problem: Problem): boolean {
+  const ranks = rankByLongestPath(problem);
+  const rows = ranks.reduce((most, rank) => Math.max(most, rank + 1), 0);
+  let passed = 0; // rows that edges run past
+  for (const [from, , to] of problem.edges) {
+    const steps = (to === WALL ? rows : (ranks[to] ?? 0)) - (from === WALL ? -1 : (ranks[from] ?? 0));
+    passed += Math.abs(steps - 1);
+  }
+  const chain = rows === problem.boxes.length && passed === 0;
+  return chain || passed > 40 + 2 * problem.boxes.length || problem.boxes.length + problem.edges.length + passed > MOST;
 }

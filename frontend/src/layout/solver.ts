@@ -91,19 +91,23 @@ export class Solver {
     }
   }
 
-  #start(job: Job): void {
-    if (!this.#worker) {
-      this.#ready = false;
-      try {
-        this.#worker = this.#spawn();
-      } catch {
-        this.#giveUp();
-        return;
-      }
-      this.#listen(this.#worker);
-      this.#timer = setTimeout(() => this.#giveUp(), this.#options.loadDeadline);
+  /** Load Graphviz before there is anything to solve. */
+  warm(): void {
+    if (this.#worker || this.#unusable) return;
+    this.#ready = false;
+    try {
+      this.#worker = this.#spawn();
+    } catch {
+      this.#giveUp();
+      return;
     }
-    if (!this.#ready) return; // "ready" comes back here
+    this.#listen(this.#worker);
+    this.#timer = setTimeout(() => this.#giveUp(), this.#options.loadDeadline);
+  }
+
+  #start(job: Job): void {
+    this.warm();
+    if (!this.#worker || !this.#ready) return; // "ready" comes back here
     this.#running = job;
     this.#timer = setTimeout(() => this.#abandon(job), this.#options.deadline);
     this.#worker.postMessage({ id: job.id, problem: job.problem });

@@ -62,6 +62,7 @@ export function useLayout(
     const request = new AbortController();
     solver ??= pageSolver();
     const page = solver;
+    page.warm(); // the first picture may need no Graphviz, but the first module that opens shall not wait for it
     const solve = (problem: Problem) => page.solve(problem, request.signal);
     const before = last.current;
     const keeps =

@@ -61,14 +61,16 @@ function boxOf({ graph, expanded, picture }: LaidOut, selected: string | null): 
   return picture.boxes.find(({ id }) => id === shownAs);
 }
 
-/** True if the middle of a box is in view. */
+/** True if a box is in view, and of one that is larger than the pane the top. */
 function shows(
   box: PlacedBox,
   at: { applyX(x: number): number; applyY(y: number): number },
   pane: { width: number; height: number },
 ) {
-  const [x, y] = [at.applyX(box.x + box.width / 2), at.applyY(box.y + Math.min(box.height / 2, 60))];
-  return x > 0 && x < pane.width && y > 0 && y < pane.height;
+  const [left, right] = [at.applyX(box.x), at.applyX(box.x + box.width)];
+  const [top, bottom] = [at.applyY(box.y), at.applyY(box.y + box.height)];
+  const across = right - left > pane.width ? left < pane.width && right > 0 : left >= 0 && right <= pane.width;
+  return across && (bottom - top > pane.height ? top < pane.height && bottom > 0 : top >= 0 && bottom <= pane.height);
 }
 
 /** The box to hold still: what was opened or closed, else what is selected, else what is nearest to the middle. */

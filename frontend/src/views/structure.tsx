@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { counterpart, everythingOpen, showing } from "../layout/expansion";
-import { foldState, hierarchyOf, pathTo } from "../layout/hierarchy";
+import { foldState, hierarchyOf, labelOf, pathTo } from "../layout/hierarchy";
 import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
@@ -167,7 +167,7 @@ function Note({ laidOut, problem, query, graph }: NoteProps) {
   }
   const plain = laidOut?.picture.approximate ?? [];
   if (plain.length > 0) {
-    const names = plain.map((id) => id ?? "the top level");
+    const names = plain.map((id) => (id === null ? "the top level" : labelOf(graph, id)));
     const listed = names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
     parts.push(`plain layout for ${listed}: Graphviz gave none`);
   }
