@@ -2,7 +2,7 @@
 
 import { adjacencyOf, contentOf } from "../flow";
 import type { ModelGraph } from "../graph";
-import { hierarchyOf, nameOf } from "../layout/hierarchy";
+import { hierarchyOf, nameOf, visibleBox } from "../layout/hierarchy";
 import { patternOf } from "../pattern";
 import type { Node } from "../wire";
 
