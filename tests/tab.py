@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlparse
 
@@ -46,12 +46,23 @@ def chromium() -> Iterator[Browser]:
 class Tab:
     """One window with TensorBoard on the LAYERSCOPE tab."""
 
-    def __init__(self, browser: Browser, url: str, *, width: int = 1280, height: int = 800, scale: float = 1) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        *,
+        width: int = 1280,
+        height: int = 800,
+        scale: float = 1,
+        scripts: Sequence[str] = (),
+    ) -> None:
+        """Open the window; ``scripts`` run in every frame before the page's own."""
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, device_scale_factor=scale, reduced_motion="reduce"
         )
         self.context.set_default_timeout(TIMEOUT)
-        self.context.add_init_script(REPORT_VIOLATIONS)
+        for script in (REPORT_VIOLATIONS, *scripts):
+            self.context.add_init_script(script)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         """Console errors, uncaught exceptions, policy violations, failed answers, requests to other hosts."""

@@ -1,4 +1,4 @@
-"""What tracing costs: ``layerscope.trace`` beside other tracers and one forward, on large models; and that it is linear.
+"""What tracing costs: ``layerscope.trace`` beside other tracers and one forward, on large models; that it is linear.
 
 The ratios are written to RESULTS.md to be looked at. Asserted is only what no busy machine can blur: that a model
 twice or four times as large takes no more time per node and edge.
