@@ -1,7 +1,7 @@
 // What is on view as read from the graph: one level per open container, with the tensors across it and its walls.
 
 import type { ModelGraph } from "../graph";
-import { foldState, type Hierarchy, hierarchyOf, isOpen, pathTo, shownChildren, visibleBox } from "./hierarchy";
+import { foldState, type Hierarchy, hierarchyOf, isOpen, pathTo, shownChildren } from "./hierarchy";
 import { pullAside, type Stub } from "./stubs";
 
 /** A container with more tensors than this through one wall draws them through one shared port. */
@@ -71,8 +71,6 @@ export function readLevels(graph: ModelGraph, expanded: ReadonlySet<string>): Le
 interface Way {
   /** As the call tree has it. */
   own: string[];
-  /** The box that stands for it on the screen. */
-  box: string | null;
   /** As it is drawn. */
   path: string[];
   /** Depth of the first fold of which another repetition is drawn than the one that the node is part of; else null. */
@@ -96,17 +94,18 @@ function readEdges(
     const known = ways.get(id);
     if (known) return known;
     const own = pathTo(hierarchy, id);
-    const way = { own, box: visibleBox(hierarchy, expanded, id), ...drawnWay(hierarchy, expanded, own) };
+    const way = { own, ...drawnWay(hierarchy, expanded, own) };
     ways.set(id, way);
     return way;
   };
+  const boxOf = standIns(hierarchy, levels);
   const entered = new Set<string>();
   const left = new Set<string>();
   const strangers: Crossing[] = [];
   const carried: Crossing[] = [];
   graph.edges.forEach(({ source, target }, edge) => {
+    if (source !== target && boxOf(source) === boxOf(target)) return; // inside a closed box
     const [start, end] = [wayTo(source), wayTo(target)];
-    if (start.box === end.box && source !== target) return; // inside a closed box, or an end that is no node
     const [from, to] = [start.own, end.own];
     if (from.length === 0 || to.length === 0) return;
     let common = 0;
@@ -127,6 +126,25 @@ function readEdges(
   });
   for (const crossing of strangers) welcome(hierarchy, levels, crossing, entered, left);
   for (const crossing of carried) carry(hierarchy, levels, crossing, entered, left);
+}
+
+/** For each id the box that stands for it on the screen (as `visibleBox` says), each container looked at once. */
+function standIns(hierarchy: Hierarchy, levels: Levels): (id: string) => string | null {
+  const known = new Map<string, string | null>();
+  const boxOf = (id: string): string | null => {
+    const before = known.get(id);
+    if (before !== undefined) return before;
+    const parent = hierarchy.parent.get(id);
+    let box: string | null = parent === undefined ? null : id;
+    if (parent) {
+      const around = boxOf(parent);
+      if (around !== parent) box = around;
+      else if (!levels.get(parent)?.index.has(id)) box = parent;
+    }
+    known.set(id, box);
+    return box;
+  };
+  return boxOf;
 }
 
 interface Crossing {

@@ -4,7 +4,7 @@ import type { ModelGraph } from "../graph";
 import { arrange, WRAPPINGS, type Wrapping } from "./arrange";
 import { hierarchyOf, visibleBox } from "./hierarchy";
 import { type Level, type Levels, readLevels } from "./levels";
-import { ANYWHERE, type Problem, type ProblemEdge, type Solution, WALL } from "./problem";
+import { ANYWHERE, type Problem, type ProblemEdge, problemKey, type Solution, WALL } from "./problem";
 
 export interface Size {
   width: number;
@@ -81,7 +81,7 @@ export async function layOut(
   wrapping: Wrapping = WRAPPINGS[0],
 ): Promise<Picture> {
   const levels = readLevels(graph, expanded);
-  return compose(graph, expanded, { levels, sizes, solve, aspect, wrapping });
+  return compose(graph, expanded, { levels, sizes, solve, aspect, wrapping, arranged: new Map() });
 }
 
 async function compose(graph: ModelGraph, expanded: ReadonlySet<string>, job: Job): Promise<Picture> {
@@ -107,16 +107,18 @@ export async function layOutToFit(
   const aspect = pane.width / pane.height;
   const scale = ({ width, height }: Size) => Math.min(1, pane.width / width, pane.height / height);
   const job = { levels: readLevels(graph, expanded), sizes, solve, aspect };
-  let best = await compose(graph, expanded, { ...job, wrapping: WRAPPINGS[0] });
+  let best = await compose(graph, expanded, { ...job, wrapping: WRAPPINGS[0], arranged: new Map() });
   for (const wrapping of WRAPPINGS.slice(1)) {
     if (scale(best) === 1 || best.boxes.length > FEW) break;
-    const other = await compose(graph, expanded, { ...job, wrapping });
+    const other = await compose(graph, expanded, { ...job, wrapping, arranged: new Map() });
     if (scale(other) > 1.03 * scale(best)) best = other;
   }
   return best;
 }
 
 interface Job {
+  /** Containers that are alike, in this wrapping, are arranged once. */
+  arranged: Map<string, Promise<Solution>>;
   levels: Levels;
   sizes: Sizes;
   solve: Solve;
@@ -140,7 +142,7 @@ interface Placed extends Size {
 }
 
 async function placeLevel(id: string | null, job: Job): Promise<Placed> {
-  const { levels, sizes, solve, aspect, wrapping } = job;
+  const { levels, sizes, solve, aspect, wrapping, arranged } = job;
   const level = levels.get(id) as Level;
   const inside = await Promise.all(level.boxes.map((box) => (levels.has(box) ? placeLevel(box, job) : null)));
   const boxes = level.boxes.map((box, i) => ({
@@ -160,11 +162,11 @@ async function placeLevel(id: string | null, job: Job): Promise<Placed> {
     outPorts: level.outPorts.count,
     edges,
   };
-  const solution = await arrange(
-    problem,
-    { aspect: id === null ? aspect : wrapping.inner, tall: wrapping.tall },
-    solve,
-  );
+  const shape = { aspect: id === null ? aspect : wrapping.inner, tall: wrapping.tall };
+  const key = `${shape.aspect} ${problemKey(problem)}`;
+  const arranging = arranged.get(key) ?? arrange(problem, shape, solve);
+  arranged.set(key, arranging);
+  const solution = await arranging;
   const header = id === null ? { width: 0, height: 0 } : sizes.header(id);
   const side = id === null ? 0 : SIDE;
   const width = Math.max(even(solution.width) + 2 * side, header.width);
