@@ -54,7 +54,8 @@ bundle: $(VENV)
 browser: setup bundle ## run the tests that drive Chromium
 	$(BIN)/python -m pytest tests/browser
 
-bench: $(VENV) ## measure time and memory
+bench: setup bundle ## measure time and memory, of other tools too
+	@$(PIP) --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m pytest tests/bench -m bench
 
 gallery: $(VENV) $(NODE_MODULES) ## show every chart and view with example data
