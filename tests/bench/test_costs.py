@@ -6,8 +6,6 @@ Nothing is asserted about time: a ratio is a measurement to look at, not a test.
 from __future__ import annotations
 
 import platform
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.metadata import version
@@ -21,25 +19,18 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 import layerscope
+from bench.measuring import median_seconds, write_section
 from layerscope import demo
 from layerscope.scope import Scope
 
 pytestmark = pytest.mark.bench
-RESULTS = Path(__file__).with_name("RESULTS.md")
 REPEATS = 9
 Row = tuple[str, float, str, float]
 """What, its seconds, what it is compared with, that one's seconds."""
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """Return the median CPU seconds of one call, after one that is not counted."""
-    run()
-    times: list[float] = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
+    return median_seconds(run, REPEATS)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +39,6 @@ def rows() -> Iterator[list[Row]]:
     yield found
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchview", "captum", "tensorboard", "numpy"))
     lines = [
-        "# Results of `make bench`",
-        "",
         f"{date.today()}, Python {platform.python_version()}, {packages}.",
         f"One thread, CPU time, median of {REPEATS}. The network is the demo's (42,938 parameters, 64 digits a batch),",
         "so fixed costs weigh more than in a large one.",
@@ -57,10 +46,8 @@ def rows() -> Iterator[list[Row]]:
         "| what | ms | beside | ms | ratio |",
         "|---|---|---|---|---|",
         *(f"| {a} | {s * 1e3:.2f} | {b} | {t * 1e3:.2f} | {s / t:.2f} |" for a, s, b, t in found),
-        "",
     ]
-    RESULTS.write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(["", *lines]))
+    write_section("Recording, on the demo's network", lines)
 
 
 def test_recording_beside_a_training_step(rows: list[Row], tmp_path: Path) -> None:
