@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from operator import is_
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from layerscope.errors import InvalidArgumentError
+from layerscope.module_state import ModuleState
 
 
 def original(model: nn.Module) -> nn.Module:
@@ -66,10 +65,10 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
 def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False) -> Iterator[None]:
     """Run a block and put the state of ``model`` back afterwards; ``contained`` without the state of the process.
 
-    Restored, of every module (those in plain lists, sets and dicts, too): its training flag (one by one, so a frozen
-    BatchNorm stays frozen), the values of its buffers, and its attributes, with the contents of those that are plain
-    dicts, lists or sets (hooks are such). Of every parameter: ``requires_grad``, the reference in ``.grad``, and its
-    storage if ``.data`` was replaced. Everything is restored that can be: an error on the way is raised at the end.
+    Restored, of every module (those that are kept unregistered, too): its training flag (one by one, so a frozen
+    BatchNorm stays frozen), the values of its buffers, and what ``ModuleState`` finds in its attributes. Of every
+    parameter: ``requires_grad``, the reference in ``.grad``, and its storage if ``.data`` was replaced. Everything is
+    restored that can be: an error on the way is raised at the end.
 
     Args:
         model: the user's model.
@@ -79,11 +78,11 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     Raises:
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
     """
-    modules = _modules(model)
+    state = ModuleState(model)
+    modules = state.modules
     parameters = [(p, p.requires_grad) for p in dict.fromkeys(p for m in modules for p in m.parameters())]
     buffers = list(dict.fromkeys(buffer for module in modules for buffer in module.buffers()))
     _refuse_lazy([*(p for p, _ in parameters), *buffers])
-    attributes = [_attributes(module) for module in modules]
     training = [module.training for module in modules]
     values = [buffer.detach().clone() for buffer in buffers]
     with torch.inference_mode(False):
@@ -96,9 +95,9 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
             stack.callback(_restore_storage, parameter, storage)
         for buffer, value in zip(buffers, values, strict=True):
             stack.callback(_restore_values, buffer, value)
-        for module, saved, flag in zip(modules, attributes, training, strict=True):
+        for module, flag in zip(modules, training, strict=True):
             stack.callback(setattr, module, "training", flag)
-            stack.callback(_restore_attributes, module, saved)
+        stack.enter_context(state.restored())
         stack.enter_context(_versions_preserved(buffers))
         for module in modules if evaluating else ():
             module.training = False
@@ -143,19 +142,6 @@ def _versions_preserved(tensors: list[Tensor]) -> Iterator[None]:
         yield
 
 
-def _modules(model: nn.Module) -> list[nn.Module]:
-    """Return every module of ``model``, then those that its modules keep in plain containers, unregistered."""
-    modules = dict.fromkeys(model.modules())
-    waiting: list[Any] = list(modules)
-    while waiting:
-        for value in vars(waiting.pop()).values():
-            for item in (value.values() if isinstance(value, dict) else value) if type(value) in _PLAIN else ():
-                if isinstance(item, nn.Module) and item not in modules:
-                    waiting += item.modules()
-                    modules |= dict.fromkeys(item.modules())
-    return list(modules)
-
-
 def _refuse_lazy(tensors: list[Tensor]) -> None:
     lazy = sum(map(is_lazy, tensors))
     if lazy:
@@ -163,32 +149,6 @@ def _refuse_lazy(tensors: list[Tensor]) -> None:
             "a model can be observed once all its parameters have shapes, but this one has "
             f"{lazy} lazy ones without. Run it once on a batch first: observing it would draw their initial values."
         )
-
-
-_PLAIN = (dict, OrderedDict, list, set)
-
-
-def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
-    """Return name -> (value, copy of its contents or None) of every attribute of ``module``."""
-    return {name: (value, value.copy() if type(value) in _PLAIN else None) for name, value in vars(module).items()}
-
-
-def _restore_attributes(module: nn.Module, saved: dict[str, tuple[Any, Any]]) -> None:
-    attributes = vars(module)
-    for name in attributes.keys() - saved.keys():
-        del attributes[name]
-    for name, (value, contents) in saved.items():
-        attributes[name] = value
-        if contents is not None and not _same(value, contents):
-            value.clear()
-            value.extend(contents) if isinstance(value, list) else value.update(contents)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two containers of one type hold the same objects; ``==`` would compare tensors by element."""
-    if len(one) != len(other):
-        return False
-    return all(map(is_, one, other)) and (not isinstance(one, dict) or all(map(is_, one.values(), other.values())))
 
 
 @contextmanager

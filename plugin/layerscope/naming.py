@@ -34,13 +34,14 @@ class LayerNames:
     """
 
     def __init__(self, model: Any) -> None:
-        self._names: dict[int, str] = {id(module): name for name, module in model.named_modules()}
-        self.registered: frozenset[str] = frozenset(self._names.values())
+        # The modules are kept: a forward that replaces one would let another get its address, and its name.
+        self._names: dict[int, tuple[str, Any]] = {id(module): (name, module) for name, module in model.named_modules()}
+        self.registered: frozenset[str] = frozenset(name for name, _ in self._names.values())
         """Every qualified name."""
 
     def qualified(self, module: Any) -> str:
         """Return the qualified name of ``module``, or "" for the model itself and for unregistered modules."""
-        return self._names.get(id(module), "")
+        return self._names.get(id(module), ("", None))[0]
 
     def name(self, module: Any) -> str:
         """Return the qualified name of ``module``, or its class in angle brackets where it has none."""

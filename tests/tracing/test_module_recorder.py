@@ -53,7 +53,7 @@ def test_a_model_that_no_recorder_can_follow_shows_its_modules_and_says_so(monke
     assert graph.warnings == (
         "Only modules are shown, without the functions between them: neither function modes (RuntimeError: a mode of "
         "its own) nor torchview (KeyError: 'expert_RecorderTensor(1)') can follow this model.",
-        "Not connected: nothing in the graph uses 'input/expert'.",
+        "Not connected: no recorded way leads from 'input/expert' to an output.",
     )
 
 

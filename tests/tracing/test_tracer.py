@@ -324,7 +324,8 @@ def test_a_cut_flow_is_said_in_words() -> None:
 
     warnings = trace(LeavesTorch(), torch.randn(2, 3)).warnings
     assert [warning.partition(". ")[0].removesuffix(".") for warning in warnings] == [
-        "Not connected: nothing in the graph uses the output of 'first'",
+        "Not connected: no recorded way leads from 'first' to an output",
+        "Not connected: no recorded way leads from 'input/x' to an output",
         "Not connected: no recorded way leads from an input to 'output/0'",
     ]
 

@@ -51,6 +51,17 @@ def test_replaced_keeps_types_and_what_holds_no_tensor() -> None:
     assert value["items"] == [B]
 
 
+def test_replaced_afresh_copies_what_could_be_changed() -> None:
+    value = {"a": [A, ([B], {1, 2})], "b": []}
+    new = replaced(value, lambda tensor: tensor, fresh=True)
+    assert new == value
+    assert new["a"][0] is A
+    for one, other in [(new, value), (new["a"], value["a"]), (new["b"], value["b"])]:
+        assert one is not other
+    assert new["a"][1][0] is not value["a"][1][0]
+    assert new["a"][1][1] is not value["a"][1][1]
+
+
 def test_replaced_returns_the_same_object_if_no_tensor_changes() -> None:
     value = {"a": [A, (B,)]}
     assert replaced(value, lambda tensor: tensor) is value

@@ -14,7 +14,16 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:None of the inputs have requires_grad=True:UserWarning",
 )
 
-EXCUSED: dict[str, tuple[str, str]] = {}
+EXCUSED: dict[str, tuple[str, str]] = {
+    "on_another_thread": (
+        "hooks tell which module runs on which thread, but not which tensor the other thread took",
+        "ran on other threads and are not shown: 'one'",
+    ),
+    "backward_inside": (
+        "what backward() left in .grad is not followed to the layers that it came from",
+        "no recorded way leads from 'one' to an output",
+    ),
+}
 """Case -> (why it is not correct, what its warning says of it). Whatever is not named here must be correct."""
 
 ROWS = [

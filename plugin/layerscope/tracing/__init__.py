@@ -11,6 +11,7 @@
     meta                 empty copies of models, for a forward that computes nothing
     call_record          forward hooks: the truth about module calls
     data_flow            who made the tensor that is read here
+    region               which elements of its storage a tensor shows
     held_tensors         parameters and buffers, where something else than their module uses them
     operators            what an operator writes and how much it computes
     passive_functions    functions that are no part of the flow

@@ -116,7 +116,8 @@ def _dtypes(specs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
 
 
 def _bytes(specs: tuple[TensorSpec, ...]) -> int:
-    return sum(math.prod(shape) * getattr(torch, dtype).itemsize for shape, dtype in specs)
+    known = (each for each in specs if -1 not in each.shape)
+    return sum(math.prod(shape) * getattr(torch, dtype).itemsize for shape, dtype in known)
 
 
 def _node(ids: _Ids, facts: ModuleFacts, event: Call | Function | Held) -> Node:

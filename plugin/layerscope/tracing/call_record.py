@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,11 +35,19 @@ class CallRecord:
         self._finished = finished
         self._stack: list[Call] = []
         self._thread = threading.get_ident()
+        self._elsewhere: Counter[str] = Counter()
 
     @property
     def current(self) -> Call | None:
         """The innermost call that is running, or None."""
         return self._stack[-1] if self._stack else None
+
+    def warnings(self) -> list[str]:
+        """Return what was seen and cannot be shown, in words."""
+        if not self._elsewhere:
+            return []
+        names = ", ".join(map(repr, sorted(self._elsewhere)[:6]))
+        return [f"{self._elsewhere.total()} module calls ran on other threads and are not shown: {names}."]
 
     def function(self, op: str) -> Function:
         """Record that a function named ``op`` was called now."""
@@ -66,6 +75,8 @@ class CallRecord:
 
     def _before(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if threading.get_ident() != self._thread:
+            if name := self._names.qualified(module):  # not the module of another model that another thread runs
+                self._elsewhere[name] += 1
             return
         named, caller = self._counter.next(module), self.current
         call = Call(module, self._names.qualified(module), named.call, named.key, caller)

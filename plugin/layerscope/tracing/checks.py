@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from layerscope.wire import ModelGraph
+from layerscope.wire import ModelGraph, Node
 
 _LISTED = 6
 
@@ -12,7 +12,7 @@ _LISTED = 6
 def doubts(graph: ModelGraph) -> Iterator[str]:
     """Yield one sentence for each way in which the flow of ``graph`` is incomplete; none if it is complete."""
     fed = {edge.target for edge in graph.edges}
-    used = {edge.source for edge in graph.edges}
+    used = _reached(graph.outputs, [(edge.target, edge.source) for edge in graph.edges])
     enclosing = {node.parent for node in graph.nodes.values()}
     boxes = [node for node in graph.nodes.values() if node.kind == "module" and node.id not in enclosing]
 
@@ -22,29 +22,34 @@ def doubts(graph: ModelGraph) -> Iterator[str]:
             f"Not connected: nothing in the graph feeds {_listed(unfed)}. The input is a buffer, a parameter or a "
             "tensor made inside the forward, or its way was not recorded."
         )
-    unused = [node.id for node in boxes if node.output_shapes and node.id not in used]
-    if unused:
-        yield (
-            f"Not connected: nothing in the graph uses the output of {_listed(unused)}. The model discards it, or "
-            "its way was not recorded (assignment to a slice, a conversion to NumPy)."
-        )
-    ignored = [node_id for node_id in graph.inputs if node_id not in used]
-    if ignored:
-        yield f"Not connected: nothing in the graph uses {_listed(ignored)}."
-    reached = _reached(graph)
+    if graph.outputs:
+        yield from _unused(graph, boxes, used)
+    reached = _reached(graph.inputs, [(edge.source, edge.target) for edge in graph.edges])
     cut = [node_id for node_id in graph.outputs if node_id not in reached]
     if cut and graph.inputs:
         yield f"Not connected: no recorded way leads from an input to {_listed(cut)}."
 
 
-def _reached(graph: ModelGraph) -> set[str]:
-    """Return the ids of all nodes to which a way leads from an input."""
-    targets: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        targets.setdefault(edge.source, []).append(edge.target)
-    reached, waiting = set(graph.inputs), list(graph.inputs)
+def _unused(graph: ModelGraph, boxes: list[Node], used: set[str]) -> Iterator[str]:
+    unused = [node.id for node in boxes if node.output_shapes and node.id not in used]
+    if unused:
+        yield (
+            f"Not connected: no recorded way leads from {_listed(unused)} to an output. The model discards what it "
+            "gives, or turns it into something that is no tensor (a number, an array of NumPy, a gradient)."
+        )
+    ignored = [node_id for node_id in graph.inputs if node_id not in used]
+    if ignored:
+        yield f"Not connected: no recorded way leads from {_listed(ignored)} to an output."
+
+
+def _reached(start: tuple[str, ...], ways: list[tuple[str, str]]) -> set[str]:
+    """Return the ids of all nodes that can be reached from ``start`` on ``ways``."""
+    following: dict[str, list[str]] = {}
+    for source, target in ways:
+        following.setdefault(source, []).append(target)
+    reached, waiting = set(start), list(start)
     while waiting:
-        for target in targets.get(waiting.pop(), ()):
+        for target in following.get(waiting.pop(), ()):
             if target not in reached:
                 reached.add(target)
                 waiting.append(target)

@@ -8,17 +8,15 @@ kept alive.
 from __future__ import annotations
 
 import weakref
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from layerscope.tracing.region import Region
 from layerscope.tracing.values import address
 
 E = TypeVar("E")
-
-_Geometry: TypeAlias = tuple[Any, ...]
-"""(storage offset, shape, strides): which elements of its storage a tensor shows."""
 
 
 class _Made(NamedTuple, Generic[E]):
@@ -27,23 +25,15 @@ class _Made(NamedTuple, Generic[E]):
     time: int
 
 
-class _Write(NamedTuple, Generic[E]):
-    maker: E
-    time: int
-    first: int
-    last: int
-    dense: bool
-
-
 class _Storage(Generic[E]):
     """What is known of one storage."""
 
     def __init__(self, reference: StorageWeakRef) -> None:
         self.reference = reference  # as long as it is held, no other storage gets the same address
-        self.made: dict[_Geometry, tuple[tuple[E, ...], int]] = {}
-        """Geometry -> (makers, time) of the tensors that were made in it, the latest last."""
-        self.writes: dict[_Geometry, _Write[E]] = {}
-        """The latest write to each geometry."""
+        self.made: dict[Region, tuple[tuple[E, ...], int]] = {}
+        """Elements -> (makers, time) of the tensors that were made in it, the latest last."""
+        self.writes: dict[Region, tuple[E, int]] = {}
+        """Elements -> (maker, time) of the latest write to them."""
 
 
 class DataFlow(Generic[E]):
@@ -61,9 +51,9 @@ class DataFlow(Generic[E]):
         self._made[id(tensor)] = _Made(weakref.ref(tensor), makers, self._time)
         storage = self._storage(tensor)
         if storage is not None:
-            geometry = _geometry(tensor)
-            storage.made.pop(geometry, None)  # the latest stands last
-            storage.made[geometry] = makers, self._time
+            region = Region.of(tensor)
+            storage.made.pop(region, None)  # the latest stands last
+            storage.made[region] = makers, self._time
 
     def written(self, tensor: torch.Tensor, maker: E) -> None:
         """Note that ``maker``, which has read ``tensor``, changed its values in place."""
@@ -73,18 +63,18 @@ class DataFlow(Generic[E]):
         if storage is None:
             self._made[id(tensor)] = _Made(weakref.ref(tensor), (maker,), self._time)
             return
-        first, last, dense = _span(tensor)
-        write = _Write(maker, self._time, first, last, dense)
-        if dense:
-            storage.writes = {
-                geometry: other
-                for geometry, other in storage.writes.items()
-                if not (first <= other.first and other.last <= last)
-            }
-        storage.writes[_geometry(tensor)] = write
+        region = Region.of(tensor)
+        if region.dense:
+            storage.writes = {other: write for other, write in storage.writes.items() if not region.covers(other)}
+        storage.writes[region] = maker, self._time
 
-    def makers(self, tensor: torch.Tensor) -> tuple[E, ...]:
-        """Return who made what ``tensor`` holds now; empty if nobody is known."""
+    def makers(self, tensor: torch.Tensor, part: torch.Tensor | None = None) -> tuple[E, ...]:
+        """Return who made what ``tensor`` holds now; empty if nobody is known.
+
+        Args:
+            tensor: what is read.
+            part: a view of it, if only that is.
+        """
         tensor = plain(tensor)
         known = self._made.get(id(tensor))
         storage = self._storages.get(address(tensor))
@@ -92,12 +82,11 @@ class DataFlow(Generic[E]):
             makers, time = known.makers, known.time
         elif storage is None:
             return ()
-        else:  # another object that shows the same elements, made out of sight, or the storage at least
-            latest = next(reversed(storage.made.values()), ((), 0))
-            makers, time = storage.made.get(_geometry(tensor), latest)
+        else:
+            makers, time = _made_out_of_sight(tensor, storage)
         if storage is None or not storage.writes:
             return makers
-        return _after_writes(tensor, makers, time, storage)
+        return _after_writes(Region.of(tensor if part is None else plain(part)), makers, time, storage)
 
     def _storage(self, tensor: torch.Tensor) -> _Storage[E] | None:
         place = address(tensor)
@@ -108,15 +97,19 @@ class DataFlow(Generic[E]):
         return self._storages[place]
 
 
-def _after_writes(tensor: torch.Tensor, makers: tuple[E, ...], time: int, storage: _Storage[E]) -> tuple[E, ...]:
-    first, last, _ = _span(tensor)
-    geometry = _geometry(tensor)
-    for place, write in sorted(storage.writes.items(), key=lambda item: item[1].time):
-        if write.time > time and write.first < last and first < write.last:
-            covers = place == geometry or (write.dense and write.first <= first and last <= write.last)
-            makers = (
-                (write.maker,) if covers else (*(maker for maker in makers if maker is not write.maker), write.maker)
-            )
+def _made_out_of_sight(tensor: torch.Tensor, storage: _Storage[E]) -> tuple[tuple[E, ...], int]:
+    """Return makers and time of the tensor that shows the same elements, or else of the latest that shares some."""
+    region = Region.of(tensor)
+    if region in storage.made:
+        return storage.made[region]
+    return next((made for other, made in reversed(storage.made.items()) if region.overlaps(other)), ((), 0))
+
+
+def _after_writes(region: Region, makers: tuple[E, ...], time: int, storage: _Storage[E]) -> tuple[E, ...]:
+    for written, (maker, when) in sorted(storage.writes.items(), key=lambda item: item[1][1]):
+        if when > time and written.overlaps(region):
+            covers = written == region or (written.dense and written.covers(region))
+            makers = (maker,) if covers else (*(other for other in makers if other is not maker), maker)
     return makers
 
 
@@ -126,15 +119,3 @@ def plain(tensor: torch.Tensor) -> torch.Tensor:
     while functorch.is_functorch_wrapped_tensor(tensor):
         tensor = functorch.get_unwrapped(tensor)
     return tensor
-
-
-def _geometry(tensor: torch.Tensor) -> _Geometry:
-    return tensor.storage_offset(), tensor.shape, tensor.stride()
-
-
-def _span(tensor: torch.Tensor) -> tuple[int, int, bool]:
-    """Return the first element of its storage that ``tensor`` shows, the one after the last, and if all between."""
-    first = int(tensor.storage_offset())
-    extent = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-    elements = tensor.numel()
-    return first, first + (int(extent) if elements else 0), extent == elements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +20,17 @@ from layerscope.tracing.values import attribute_tensors, replaced
 @contextmanager
 def surroundings(model: nn.Module) -> Iterator[None]:
     """Contain ``model`` for the block, in evaluation mode, without gradients and with nothing compiled."""
-    with contained(model), torch.no_grad():
+    with contained(model), torch.no_grad(), warnings.catch_warnings():
+        for message in _ABOUT_THE_OBSERVER:
+            warnings.filterwarnings("ignore", message)
         yield
+
+
+# What torch would warn the user of, though it is the observer who does it: hooks, and a forward without gradients.
+_ABOUT_THE_OBSERVER = (
+    r"Using `torch\.compile\(module\)` when there are global hooks",
+    r"None of the inputs have requires_grad=True",
+)
 
 
 class Arguments:
@@ -55,8 +65,8 @@ class Arguments:
                 copies[id(tensor)] = prepare(tensor.detach().clone())
             return copies[id(tensor)]
 
-        self.args: tuple[Any, ...] = tuple(replaced(arg, exchanged) for arg in args)
-        self.kwargs: dict[str, Any] = {name: replaced(arg, exchanged) for name, arg in kwargs.items()}
+        self.args: tuple[Any, ...] = tuple(replaced(arg, exchanged, fresh=True) for arg in args)
+        self.kwargs: dict[str, Any] = {name: replaced(arg, exchanged, fresh=True) for name, arg in kwargs.items()}
         for name, tensor in attribute_tensors(_by_parameter(model, args, kwargs)):
             if id(tensor) not in copies:
                 self._foreign.append((tensor, tensor.detach().clone()))

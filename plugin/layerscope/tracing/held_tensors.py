@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from layerscope.tracing.recording import Call, End, Function, Held, spec
-from layerscope.tracing.values import address
+from layerscope.tracing.values import address, tensors
 
 
 class HeldTensors:
-    """Finds the name of a tensor that the model holds, and the node that stands for it where it is used."""
+    """What the model holds, as it is used: the maker of each such tensor, and the node that stands for it."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._by_id: dict[int, Held] = {}
-        self._by_address: dict[int, Held] = {}
+        self.held: dict[int, Held] = {}
+        """``id`` of the tensor -> what it is, under its first name."""
+        self._by_address: dict[int, list[torch.Tensor]] = {}
+        self._saved: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
         self._own: dict[int, set[int]] = {}
         self._nodes: dict[tuple[int, Call | None], Held] = {}
         for name, kind, tensor in _named(model):
-            if id(tensor) not in self._by_id:
-                held = Held(name, kind, tensor, spec(tensor))
-                self._by_id[id(tensor)] = held
-                self._by_address.setdefault(address(tensor), held)
-        self._by_address.pop(0, None)
+            if id(tensor) not in self.held:
+                self.held[id(tensor)] = Held(name, kind, tensor, spec(tensor))
+                self._by_address.setdefault(address(tensor), []).append(tensor)
 
-    def find(self, tensor: torch.Tensor) -> Held | None:
-        """Return what ``tensor`` is, or shares its memory with; None if the model does not hold it."""
-        return self._by_id.get(id(tensor)) or self._by_address.get(address(tensor))
+    @contextmanager
+    def values_restored(self) -> Iterator[None]:
+        """Put back, at the end of the block, the values that ``about_to_write`` has saved."""
+        with versions_restored([held.tensor for held in self.held.values()]):
+            try:
+                yield
+            finally:
+                for tensor, values in (pair for pairs in self._saved.values() for pair in pairs):
+                    tensor.data.copy_(values)
+
+    def written(self) -> list[torch.Tensor]:
+        """Return the tensors that were written."""
+        return [tensor for pairs in self._saved.values() for tensor, _ in pairs]
+
+    def about_to_write(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Save the values of what the model holds before they are written for the first time."""
+        for tensor in tensors:
+            memory = address(tensor)
+            if memory in self._by_address and memory not in self._saved and not tensor.is_meta:
+                self._saved[memory] = [(held, held.detach().clone()) for held in self._by_address[memory]]
 
     def node(self, held: Held, user: End) -> Held | None:
         """Return the node of ``held`` beside ``user``; None where ``user`` is a box that holds it itself."""
@@ -46,12 +64,45 @@ class HeldTensors:
         return self._own[id(module)]
 
 
+@contextmanager
+def values_restored(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Put the values of ``tensors`` back at the end of the block."""
+    saved = [tensor.detach().clone() for tensor in tensors]
+    with versions_restored(tensors):
+        try:
+            yield
+        finally:
+            for tensor, values in zip(tensors, saved, strict=True):
+                tensor.data.copy_(values)
+
+
+@contextmanager
+def versions_restored(tensors: Iterable[torch.Tensor]) -> Iterator[None]:
+    """Put the versions of ``tensors`` back: a backward of the user's may wait for them, and checks them."""
+    versions = [(tensor, tensor._version) for tensor in tensors if not tensor.is_inference()]
+    try:
+        yield
+    finally:
+        raised = [(tensor, version) for tensor, version in versions if tensor._version != version]
+        if raised:
+            autograd = torch._C._autograd  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+            autograd._unsafe_set_version_counter(*zip(*raised, strict=True))
+
+
 def _named(model: nn.Module) -> Iterator[tuple[str, str, torch.Tensor]]:
     """Yield (qualified name, class, tensor) of everything that ``model`` holds."""
     for prefix, module in model.named_modules():
-        kept = {name: value for name, value in vars(module).items() if isinstance(value, torch.Tensor)}
-        parameters = module.named_parameters(recurse=False, remove_duplicate=False)
-        buffers = module.named_buffers(recurse=False, remove_duplicate=False)
-        for kind, tensors in (("Parameter", parameters), ("Buffer", buffers), ("Tensor", kept.items())):
-            for name, tensor in tensors:
-                yield f"{prefix}.{name}" if prefix else name, kind, tensor
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            yield _qualified(prefix, name), "Parameter", parameter
+        for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
+            yield _qualified(prefix, name), "Buffer", buffer
+        kept = {name: value for name, value in vars(module).items() if name not in _REGISTERED}
+        for name, tensor in tensors(kept):
+            yield _qualified(prefix, name), "Tensor", tensor
+
+
+_REGISTERED = frozenset(vars(nn.Module()))
+
+
+def _qualified(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

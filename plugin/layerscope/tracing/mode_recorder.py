@@ -7,7 +7,8 @@ was called for (TorchScript, custom operators). No tensor of the model is replac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,13 +47,13 @@ class _ModeRecorder:
         self.flows: list[Flow] = []
         self.functions = _Functions(self)
         self.operators = _Operators(self)
-        self.inside = False
-        """True while a torch function runs: operators then belong to it."""
-        self.written: set[int] = set()
-        """Memory that the running function has written."""
+        self.written: set[int] | None = None
+        """While a torch function runs: the memory that it has written. Operators then belong to it."""
         self.flops = _Flops()
         self._model = model
-        self._held = HeldTensors(model)
+        self.held = HeldTensors(model)
+        for held in self.held.held.values():
+            self.flow.made(held.tensor, held)
         self._inputs: list[Value] = []
 
     def run(self, arguments: Arguments) -> tuple[Any, Exception | None]:
@@ -64,43 +65,57 @@ class _ModeRecorder:
         for tensor, values in by_tensor.values():
             self.flow.made(tensor, *values)
         try:
-            with self.record.recording(), self.operators, self.functions:
+            with self.held.values_restored(), self.record.recording(), self.operators, self.functions:
                 return self._model(*arguments.args, **arguments.kwargs), None
         except Exception as error:
             return None, error
 
     # --- During the forward ---
 
-    def sources(self, tensor: torch.Tensor) -> tuple[End, ...]:
-        """Return what made ``tensor``, or what of the model it is."""
-        makers = self.flow.makers(tensor)
-        if makers:
-            return makers
-        held = self._held.find(plain(tensor))
-        return () if held is None else (held,)
+    @contextmanager
+    def running(self) -> Iterator[set[int]]:
+        """Ascribe what happens in the block to one function; gives the memory that it writes."""
+        around = self.written, self.flops.count, self.flops.known
+        self.written, self.flops.count, self.flops.known = set(), None, True
+        try:
+            yield self.written
+        except BaseException:
+            self.written, self.flops.count, self.flops.known = around
+            raise
+        self.written = around[0]
+
+    def outside(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call back into the model from within a function: what happens there is not the function's."""
+        around = self.written, self.flops.count, self.flops.known
+        self.written = None
+        try:
+            with self.functions:
+                return call(*args, **kwargs)
+        finally:
+            self.written, self.flops.count, self.flops.known = around
 
     def read(self, tensors: list[torch.Tensor], sources: list[tuple[End, ...]], reader: Function | Call) -> None:
         """Note that ``reader`` used ``tensors``, which came from ``sources`` when it was called."""
         caller = reader.caller if isinstance(reader, Function) else None
         for tensor, ends in zip(tensors, sources, strict=True):
             for end in ends:
-                self.flows.append(Flow(end, reader, tuple(tensor.shape)))
+                self.flows.append(Flow(end, reader, spec(tensor).shape))
                 if caller is not None and not caller.fed:
-                    caller.fed = not isinstance(end, Held) and (isinstance(end, Value) or end.began < caller.began)
+                    caller.fed = not isinstance(end, Held) and _is_outside(end, caller)
 
     def _finished(self, call: Call, arguments: Any, result: Any) -> None:
         """Join a box by its arguments and results where its inside did not.
 
         It returns what it was given, or has computed in a way that no mode can see: NumPy, a library of its own.
         """
-        if call.calls:
+        if not call.is_box:
             return
         with unrecorded():
             if not call.fed:
                 given = [tensor for _, tensor in tensors(arguments)]
-                self.read(given, [self.sources(tensor) for tensor in given], call)
+                self.read(given, [self.flow.makers(tensor) for tensor in given], call)
             for _, tensor in tensors(result):
-                if not call.functions or not self.sources(tensor):
+                if all(_is_outside(end, call) for end in self.flow.makers(tensor)):
                     self.flow.made(tensor, call)
 
     # --- After the forward ---
@@ -111,11 +126,14 @@ class _ModeRecorder:
         with unrecorded():
             for name, tensor in attribute_tensors(result):
                 outputs.append(Value(name or "0", spec(tensor)))
-                for end in self.sources(tensor):
-                    self.flows.append(Flow(end, outputs[-1], tuple(tensor.shape)))
+                for end in self.flow.makers(tensor):
+                    self.flows.append(Flow(end, outputs[-1], outputs[-1].spec.shape))
         self.flops.share(self.record.events)
         flows = list(self._drawn_flows())
-        return Recording(self.record.events, flows, self._inputs, outputs, "modes", failure=failure)
+        warnings = self.record.warnings()
+        recording = Recording(self.record.events, flows, self._inputs, outputs, "modes", warnings, failure=failure)
+        recording.written = self.held.written()
+        return recording
 
     def _drawn_flows(self) -> Iterator[Flow]:
         """Yield the flows between what is drawn: functions inside boxes stand for the boxes."""
@@ -123,7 +141,7 @@ class _ModeRecorder:
         for source, target, shape in self.flows:
             head = target if isinstance(target, Value) else box_of(target)
             if isinstance(source, Held):
-                tail = self._held.node(source, head)
+                tail = self.held.node(source, head)
             else:
                 tail = source if isinstance(source, Value) else box_of(source)
             flow = Flow(tail, head, shape) if tail is not None and tail is not head else None
@@ -144,31 +162,63 @@ class _Functions(TorchFunctionMode):
         if func in PASSIVE:
             return func(*args, **kwargs)
         recorder = self._recorder
-        record = recorder.record
         given = [*found(args), *found(kwargs)] if kwargs else found(args)
-        sources = [recorder.sources(tensor) for tensor in given]
+        sources = [recorder.flow.makers(tensor) for tensor in given]
         shapes = tuple(map(spec, given))
-        events = len(record.events)
-        recorder.inside, recorder.written = True, set()
-        recorder.flops.begin()
-        try:
+        callbacks = _Callbacks(recorder)
+        if any(map(callable, args)) or (kwargs and any(map(callable, kwargs.values()))):
+            args, kwargs = callbacks.wrapped(func, args, kwargs)
+        events = len(recorder.record.events)
+        with recorder.running() as written:
             result = func(*args, **kwargs)
-        finally:
-            recorder.inside = False
-        written = recorder.written
         returned = found(result)
-        if (not returned and not written) or len(record.events) > events:  # or it called back into the model
+        if (not returned and not written) or (len(recorder.record.events) > events and not callbacks.called):
             return result
-        function = record.function(_op(func))
+        function = recorder.record.function(_op(func))
         function.inputs, function.outputs = shapes, tuple(map(spec, returned))
-        recorder.flops.end(function)
+        recorder.flops.give(function)
+        if len(returned) == 1 and not written and address(plain(returned[0])):
+            for index, tensor in enumerate(given):  # a view takes no more than it shows
+                if address(plain(tensor)) == address(plain(returned[0])):
+                    sources[index] = recorder.flow.makers(tensor, returned[0])
         recorder.read(given, sources, function)
+        recorder.read(callbacks.results, callbacks.sources, function)
         for tensor in given if written else ():
             if address(plain(tensor)) in written:
                 recorder.flow.written(tensor, function)
         for tensor in returned:
             recorder.flow.made(tensor, function)
         return result
+
+
+class _Callbacks:
+    """What a function is given to call: the modes see what it does, and what it returns goes into the function."""
+
+    def __init__(self, recorder: _ModeRecorder) -> None:
+        self.called = False
+        self.results: list[torch.Tensor] = []
+        self.sources: list[tuple[End, ...]] = []
+        self._recorder = recorder
+
+    def wrapped(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+        """Return the arguments of ``func`` with its callbacks made visible."""
+        if isinstance(func, HigherOrderOperator):  # looks into its callbacks itself
+            return args, kwargs
+        return tuple(map(self._wrapped, args)), {name: self._wrapped(value) for name, value in kwargs.items()}
+
+    def _wrapped(self, callback: Any) -> Any:
+        if not callable(callback) or isinstance(callback, (type, torch.Tensor)):
+            return callback
+
+        def visible(*args: Any, **kwargs: Any) -> Any:
+            self.called = True
+            result = self._recorder.outside(callback, *args, **kwargs)
+            with unrecorded():
+                self.results += found(result)
+                self.sources += [self._recorder.flow.makers(tensor) for tensor in found(result)]
+            return result
+
+        return visible
 
 
 class _Operators(TorchDispatchMode):
@@ -191,10 +241,12 @@ class _Operators(TorchDispatchMode):
             return self._higher_order(func, args, kwargs)
         recorder = self._recorder
         operator = OPERATORS[func]
-        if recorder.inside:
+        if operator.writes:
+            with unrecorded():
+                recorder.held.about_to_write(map(plain, operator.written(args, kwargs)))
+        if recorder.written is not None:
             result = func(*args, **kwargs)
-            if operator.writes:
-                recorder.written.update(address(plain(tensor)) for tensor in operator.written(args, kwargs))
+            recorder.written.update(address(plain(tensor)) for tensor in operator.written(args, kwargs))
             recorder.flops.add(operator, args, kwargs, result)
             return result
         with unrecorded():  # calling the operator would tell the function mode of it
@@ -204,16 +256,16 @@ class _Operators(TorchDispatchMode):
         """Run an operator that no torch function called: it stands for itself."""
         recorder = self._recorder
         given = [*found(args), *found(kwargs)]
-        sources = [recorder.sources(tensor) for tensor in given]
+        sources = [recorder.flow.makers(tensor) for tensor in given]
         shapes = tuple(map(spec, given))
-        recorder.flops.begin()
+        recorder.flops.count, recorder.flops.known = None, True
         result = func(*args, **kwargs)
         returned = found(result)
         if returned or operator.writes:
             function = recorder.record.function(operator.name)
             function.inputs, function.outputs = shapes, tuple(map(spec, returned))
             recorder.flops.add(operator, args, kwargs, result)
-            recorder.flops.end(function)
+            recorder.flops.give(function)
             recorder.read(given, sources, function)
             for tensor in operator.written(args, kwargs):
                 recorder.flow.written(tensor, function)
@@ -225,39 +277,31 @@ class _Operators(TorchDispatchMode):
         """Run what ``torch.cond`` chooses as the model would run it itself; other such operators run unseen."""
         if func.name() != "cond":
             return func(*args, **kwargs)
-        chosen, otherwise, operands = args[1:4]
-        inside, self._recorder.inside = self._recorder.inside, False
-        try:
-            with self, self._recorder.functions:
-                return (chosen if args[0] else otherwise)(*operands)
-        finally:
-            self._recorder.inside = inside
+        predicate, chosen, otherwise, operands = args
+        with self:
+            return self._recorder.outside(chosen if predicate else otherwise, *operands)
 
 
 class _Flops:
-    """Adds up the floating-point operations of functions and of the modules around them."""
+    """Counts the floating-point operations of the function that runs, and adds up those of modules."""
 
     def __init__(self) -> None:
-        self._count: int | None = None
-        self._uncounted = False
+        self.count: int | None = None
+        self.known = True
 
-    def begin(self) -> None:
-        """Begin the count of one function."""
-        self._count, self._uncounted = None, False
-
-    def add(self, operator: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def add(self, operator: Operator, args: Any, kwargs: Any, result: Any) -> None:
         """Count one operator."""
         if operator.flops is not None:
             try:
-                self._count = (self._count or 0) + operator.flops(*args, **kwargs, out_val=result)
+                self.count = (self.count or 0) + operator.flops(*args, **kwargs, out_val=result)
             except Exception:  # counting is for the reader's comfort: shapes that the formula does not expect
-                self._uncounted = True
+                self.known = False
         elif operator.uncounted:
-            self._uncounted = True
+            self.known = False
 
-    def end(self, function: Function) -> None:
+    def give(self, function: Function) -> None:
         """Give the count to ``function``."""
-        function.flops, function.flops_known = self._count, not self._uncounted
+        function.flops, function.flops_known = self.count, self.known
 
     @staticmethod
     def share(events: list[Call | Function]) -> None:
@@ -270,6 +314,11 @@ class _Flops:
                 caller.flops_known &= event.flops_known
                 if event.flops is not None:
                     caller.flops = (caller.flops or 0) + event.flops
+
+
+def _is_outside(end: End, call: Call) -> bool:
+    """Tell whether ``end`` is none of what happened in ``call``."""
+    return isinstance(end, (Value, Held)) or end.began < call.began
 
 
 def _op(function: Any) -> str:

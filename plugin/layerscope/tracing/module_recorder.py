@@ -47,4 +47,4 @@ def record_modules(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, An
         outputs.append(Value(name or "0", spec(tensor)))
         join(tensor, outputs[-1])
     inputs = [value for value, _ in arguments.inputs]
-    return Recording(record.events, flows, inputs, outputs, "modules", failure=failure)
+    return Recording(record.events, flows, inputs, outputs, "modules", record.warnings(), failure=failure)

@@ -17,13 +17,17 @@ class TensorSpec(NamedTuple):
     """Shape and dtype of a tensor; it outlives the tensor."""
 
     shape: tuple[int, ...]
+    """A size that differs within the tensor (a jagged one) is -1."""
     dtype: str
     """As in torch, without the prefix: ``float32``, ``int64``, ..."""
 
 
 def spec(tensor: torch.Tensor) -> TensorSpec:
     """Return shape and dtype of ``tensor``."""
-    return TensorSpec(tuple(tensor.shape), _DTYPES[tensor.dtype])
+    shape = tuple(tensor.shape)
+    if not all(type(size) is int for size in shape):  # symbolic: that of a jagged nested tensor
+        shape = tuple(size if type(size) is int else -1 for size in shape)
+    return TensorSpec(shape, _DTYPES[tensor.dtype])
 
 
 class _DtypeNames(dict[torch.dtype, str]):
@@ -148,6 +152,8 @@ class Recording:
     """What this recorder could not do, in words."""
     failure: Exception | None = None
     """What the forward raised; then this is the part that ran. None if it ended."""
+    written: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    """Tensors of the model that the forward wrote in place; their values have been put back."""
     stopped: str = ""
     """The failure in words: where, and what."""
 

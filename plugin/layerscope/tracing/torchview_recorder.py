@@ -172,7 +172,7 @@ class _Tracer:
             for name, tensor in tensors(result):
                 outputs.append(Value(name or "0", spec(tensor)))
                 join(getattr(tensor, "tensor_nodes", [])[-1:], outputs[-1])
-        return Recording(self.record.events, flows, self._inputs, outputs, "torchview")
+        return Recording(self.record.events, flows, self._inputs, outputs, "torchview", self.record.warnings())
 
     def _matched_calls(self) -> Iterator[tuple[ModuleNode, Call]]:
         """Yield torchview's module nodes with the calls that they stand for."""

@@ -10,6 +10,7 @@ from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError
 from layerscope.tracing.assemble import assemble
 from layerscope.tracing.forward import described, stopped_in
+from layerscope.tracing.held_tensors import values_restored
 from layerscope.tracing.meta import on_meta
 from layerscope.tracing.mode_recorder import record_with_modes
 from layerscope.tracing.module_recorder import record_modules
@@ -64,19 +65,27 @@ def _record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         cause = error
     if recording is not None and cause is None:
         return recording
-    modules = record_modules(model, args, kwargs)
-    if modules.failure is not None:
-        return _part(model, recording or modules, modules.failure)
+    with values_restored(recording.written if recording is not None else []):
+        modules = record_modules(model, args, kwargs)
+        if modules.failure is not None:
+            return _part(model, recording or modules, modules.failure)
+        return _without_modes(model, args, kwargs, modules, _reason(cause))
+
+
+def _without_modes(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], modules: Recording, cause: str
+) -> Recording:
+    """Record with torchview, or, where that fails too, return the recording of ``modules``."""
     try:
         recording = record_with_torchview(model, args, kwargs)
     except Exception as error:
         failure = error.__cause__ or error  # torchview wraps what it catches
         modules.warnings.append(
             "Only modules are shown, without the functions between them: neither function modes "
-            f"({_reason(cause)}) nor torchview ({_reason(failure)}) can follow this model."
+            f"({cause}) nor torchview ({_reason(failure)}) can follow this model."
         )
         return modules
-    recording.warnings.append(f"Recorded with torchview: function modes cannot follow this model ({_reason(cause)}).")
+    recording.warnings.append(f"Recorded with torchview: function modes cannot follow this model ({cause}).")
     return recording
 
 

@@ -79,23 +79,26 @@ def _attribute_tensors(value: Any, path: str, seen: set[int], depth: int) -> Ite
 
 
 def address(tensor: torch.Tensor) -> int:
-    """Return what tensors that share memory have in common; 0 for those without strided memory (sparse ones)."""
+    """Return what tensors that share memory have in common; 0 for those without strided memory (sparse, nested)."""
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return 0
     try:
         return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]
     except (RuntimeError, NotImplementedError):
         return 0
 
 
-def replaced(value: Any, replace: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def replaced(value: Any, replace: Callable[[torch.Tensor], torch.Tensor], *, fresh: bool = False) -> Any:
     """Return ``value`` with ``replace(tensor)`` in place of every tensor.
 
-    What holds no replaced tensor is returned as it is, the same object; a container that does is copied.
+    What holds no replaced tensor is returned as it is, the same object; a container that does is copied. With
+    ``fresh``, every list, dict and set is: whoever changes it does not change the original.
     """
     if isinstance(value, torch.Tensor):
         return replace(value)
-    changed = {key: new for key, item in _items(value) if (new := replaced(item, replace)) is not item}
+    changed = {key: new for key, item in _items(value) if (new := replaced(item, replace, fresh=fresh)) is not item}
     if not changed:
-        return value
+        return copy.copy(value) if fresh and isinstance(value, (list, dict, set)) else value
     if isinstance(value, tuple):
         items = [changed.get(index, item) for index, item in enumerate(value)]
         if hasattr(value, "_fields"):

@@ -1,0 +1,108 @@
+"""What the modules of a model hold beside parameters and buffers, and how it is put back.
+
+A forward may keep what it likes: counters, histories in lists within dicts, modules in tuples, random generators. The
+observer runs a forward of its own, and afterwards all of that is as before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from operator import is_
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_CONTAINERS = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
+_NUMBERS = frozenset((int, float, bool, complex, str, type(None)))
+_LEAVES = (Tensor, torch.dtype, torch.device, str, int, float, type(None), type)
+
+
+class ModuleState:
+    """Attributes, containers, objects of the user's own classes and random generators, found from the modules.
+
+    Looked into: the attributes of every module (those in plain containers and of plain attributes, too), dicts, lists,
+    sets, deques and tuples in any nesting, and objects whose class comes from the same package as the module's. Other
+    objects (a trainer, a logger) are not the model's own and stay as they are.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.modules: list[nn.Module] = list(model.modules())
+        """Every module: the registered ones first, then those found in attributes."""
+        self._known: set[int] = set(map(id, self.modules))
+        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        """(attributes of a module or object, copy)."""
+        self._containers: list[tuple[Any, Any]] = []
+        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        for module in self.modules:  # grows on the way
+            self._visit_attributes(module, type(module).__module__.partition(".")[0])
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Put everything back at the end of the block, all that can be, whatever else raises."""
+        with ExitStack() as stack:
+            for attributes, saved in self._attributes:
+                stack.callback(_restore_attributes, attributes, saved)
+            for container, saved in self._containers:
+                stack.callback(_restore_container, container, saved)
+            for generator, state in self._generators:
+                stack.callback(generator.set_state, state)
+            yield
+
+    def _visit_attributes(self, holder: Any, package: str) -> None:
+        attributes = vars(holder)
+        self._attributes.append((attributes, attributes.copy()))
+        for value in attributes.values():
+            self._visit(value, package)
+
+    def _visit(self, value: Any, package: str) -> None:
+        if isinstance(value, _LEAVES) or id(value) in self._known:
+            return
+        if isinstance(value, nn.Module):
+            found = [module for module in value.modules() if id(module) not in self._known]
+            self.modules += found
+            self._known.update(map(id, found))
+        elif isinstance(value, tuple):
+            for item in value:
+                self._visit(item, package)
+        elif type(value) in _CONTAINERS:
+            self._known.add(id(value))
+            self._containers.append((value, value.copy()))
+            items = value.values() if isinstance(value, dict) else value
+            if not _NUMBERS.issuperset(map(type, items)):
+                for item in list(items):
+                    self._visit(item, package)
+        elif isinstance(value, torch.Generator):
+            self._known.add(id(value))
+            self._generators.append((value, value.get_state()))
+        elif _is_own(value, package):
+            self._known.add(id(value))
+            self._visit_attributes(value, package)
+
+
+def _is_own(value: Any, package: str) -> bool:
+    """Tell whether ``value`` is an object whose class comes from ``package``."""
+    own = type(value).__module__.partition(".")[0] == package and package not in ("builtins", "torch")
+    return own and hasattr(value, "__dict__") and not isinstance(value, Callable)
+
+
+def _restore_attributes(attributes: dict[str, Any], saved: dict[str, Any]) -> None:
+    for name in attributes.keys() - saved.keys():
+        del attributes[name]
+    attributes.update(saved)
+
+
+def _restore_container(container: Any, saved: Any) -> None:
+    if _same(container, saved):
+        return
+    container.clear()
+    container.extend(saved) if isinstance(container, (list, deque)) else container.update(saved)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two containers of one type hold the same objects in order; ``==`` would compare tensors."""
+    if len(one) != len(other):
+        return False
+    return all(map(is_, one, other)) and (not isinstance(one, dict) or all(map(is_, one.values(), other.values())))
