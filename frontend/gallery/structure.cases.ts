@@ -76,6 +76,66 @@ export function blocks(count: number): ModelGraph {
   return graphOf("Blocks", nodes, edges);
 }
 
+/** The repetitions `0…count - 1` of `ids` as a fold. */
+function fold(id: string, count: number, parent: string | null, ids: (i: number) => string[], shared = false): Fold {
+  const members = Array.from({ length: count }, (_, i) => ids(i));
+  return {
+    id,
+    parent,
+    members,
+    label: shared ? `${id} ×${count}` : `0…${count - 1} (${count})`,
+    shared,
+    uniform: true,
+  };
+}
+
+/** Blocks as above, folded, each with a shortcut, and one mask for all of them. */
+export function folded(count: number): ModelGraph {
+  const { nodes, edges } = blocks(count);
+  const mask = node("mask", { kind: "input", ...NO_MODULE });
+  const more = Array.from({ length: count }, (_, i): [string, string][] => [
+    [`body.${i}.norm`, `body.${i}.act`],
+    ["mask", `body.${i}.linear`],
+  ]);
+  const ends: [string, string][] = [
+    ["x", "body.0.norm"],
+    [`body.${count - 1}.act`, "head"],
+  ];
+  const plain = edges.map(({ source, target }): [string, string] => [source, target]);
+  return graphOf(
+    "Folded",
+    [node("x", { kind: "input", ...NO_MODULE }), mask, ...nodes.values(), node("head")],
+    [...ends, ...plain, ...more.flat()],
+    [fold("body.*", count, "body", (i) => [`body.${i}`])],
+  );
+}
+
+/** One cell called again and again, each time after a function that picks its input. */
+export function unrolled(count: number): ModelGraph {
+  const { nodes, edges } = chain(count);
+  const cells = [...nodes.values()];
+  const picks = cells.map((_, i) => node(`pick#${i}`, { kind: "function", op: "select", ...NO_MODULE }));
+  const x = node("x", { kind: "input", ...NO_MODULE });
+  const fed = picks.flatMap(({ id }, i): [string, string][] => [
+    ["x", id],
+    [id, cells[i]?.id ?? ""],
+  ]);
+  const plain = edges.slice(0, -1).map(({ source, target }): [string, string] => [source, target]);
+  const all = [x, ...picks.flatMap((pick, i) => [pick, cells[i] ?? pick])];
+  const ids = (i: number) => [`pick#${i}`, cells[i]?.id ?? ""];
+  return graphOf("Unrolled cell", all, [...plain, ...fed], [fold("cell", count, null, ids, true)].map(renamedFold));
+}
+
+/** Ids of folds are none of nodes. */
+const renamedFold = (each: Fold): Fold => ({ ...each, id: `${each.id}…` });
+
+/** Every layer of a dense block takes the results of all before it. */
+export function dense(count: number): ModelGraph {
+  const layers = Array.from({ length: count }, (_, i) => node(`dense.${i}`, { class_name: "DenseLayer" }));
+  const edges = layers.flatMap(({ id }, i) => layers.slice(i + 1).map((later): [string, string] => [id, later.id]));
+  return graphOf("Dense", layers, edges);
+}
+
 /** Self loop, parallel edges, a cycle, repeated calls, nodes without edges, and an edge to a node that is not there. */
 export function odd(): ModelGraph {
   const inside = ["outer.a", "outer.b", "outer.c", "outer.alone"].map((id) => node(id, { parent: "outer" }));
@@ -110,6 +170,9 @@ export const CASES: ReadonlyMap<string, ModelGraph> = new Map([
   ["fan", fan(60)],
   ["chain", chain(400)],
   ["blocks", blocks(24)],
+  ["folded", folded(24)],
+  ["unrolled", unrolled(60)],
+  ["dense", dense(24)],
   ["odd", odd()],
   ["single", graphOf("Single", [node("only")], [])],
   ["none", graphOf("None", [], [])],

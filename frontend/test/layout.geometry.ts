@@ -3,8 +3,9 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { expect } from "vitest";
 import type { ModelGraph } from "../src/graph";
+import { everythingOpen } from "../src/layout/expansion";
 import { solveWithGraphviz } from "../src/layout/graphviz";
-import { hierarchyOf, pathTo, visibleBox } from "../src/layout/hierarchy";
+import { hierarchyOf, isOpen, shownChildren, visibleBox } from "../src/layout/hierarchy";
 import { layOut, type Picture, type PlacedBox, type Sizes } from "../src/layout/picture";
 import type { Problem } from "../src/layout/problem";
 import { type LayoutWorker, type Reply, type Request, Solver } from "../src/layout/solver";
@@ -53,15 +54,19 @@ export async function drawn(graph: ModelGraph, expanded: ReadonlySet<string>) {
   return { picture, problems: worker.solved };
 }
 
-export const everything = (graph: ModelGraph) => new Set(graph.nodes.keys());
+export const everything = (graph: ModelGraph) => everythingOpen(graph, true);
 
 /** Every box on view is in the picture once; siblings lie apart, and children inside their container. */
 export function expectBoxesInOrder(graph: ModelGraph, expanded: ReadonlySet<string>, picture: Picture): void {
   const hierarchy = hierarchyOf(graph);
-  const onView = [...graph.nodes.keys()].filter((id) => {
-    const path = pathTo(hierarchy, id);
-    return path.slice(0, -1).every((step) => expanded.has(step));
-  });
+  const onView: string[] = [];
+  const look = (container: string | null) => {
+    for (const id of shownChildren(hierarchy, expanded, container)) {
+      onView.push(id);
+      if (isOpen(hierarchy, expanded, id)) look(id);
+    }
+  };
+  look(null);
   expect(picture.boxes.map(({ id }) => id).sort()).toEqual(onView.sort());
   const containerOf = ({ id }: PlacedBox) => hierarchy.parent.get(id) ?? null;
   const byId = new Map(picture.boxes.map((box) => [box.id, box]));

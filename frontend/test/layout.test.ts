@@ -37,6 +37,12 @@ function renamed(graph: ModelGraph): ModelGraph {
     "Renamed",
     nodes,
     graph.edges.map(({ source, target }) => [name(source), name(target)]),
+    graph.folds
+      .map((fold) => ({ ...fold, members: fold.members.map((ids) => ids.map(name)) }))
+      .map((fold) => ({
+        ...fold,
+        parent: fold.parent === null ? null : name(fold.parent),
+      })),
   );
 }
 

@@ -2,9 +2,13 @@
 
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/preact";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { blocks, CASES, chain, graphOf, node } from "../gallery/structure.cases";
+import { blocks, CASES, chain, folded, graphOf, node, unrolled } from "../gallery/structure.cases";
 import type { ModelGraph } from "../src/graph";
+import { everythingOpen } from "../src/layout/expansion";
+import type { Picture } from "../src/layout/picture";
 import { type Paint, Structure, type StructureProps } from "../src/views/structure";
+import { regionFor } from "../src/views/structure-region";
+import { cellsOf } from "../src/views/structure-strip";
 
 const PANE = { width: 700, height: 500 };
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;
@@ -123,8 +127,8 @@ describe("boxes", () => {
     expect(ways(".edge").length).toBe(7); // input, stem, two stages, pool, flatten, fc, output: in a row
     for (const way of ways(".edge")) expect(way).toMatch(/^M-?[\d.]+ -?[\d.]+(C(-?[\d.]+ ){5}-?[\d.]+)+$/);
     expect(ways(".head").length).toBe(7);
-    expect(ways(".edge.lit").length).toBe(2);
-    expect(ways(".edge").slice(-2)).toEqual(ways(".edge.lit"));
+    expect(ways(".edge.lit:not(.aside)").length).toBe(2);
+    expect(ways(".edge").slice(-2)).toEqual(ways(".edge.lit:not(.aside)"));
   });
 
   test("a graph without nodes says so", async () => {
@@ -198,6 +202,113 @@ describe("selecting and opening", () => {
     expect(document.activeElement).toBe(stage);
     await rerender({ expanded: new Set() });
     expect(document.activeElement).toBe(stage);
+  });
+});
+
+describe("folds", () => {
+  const FOLD = "body.*";
+  const many = folded(12);
+  const green: Paint = { fill: "#00aa00", ink: "#ffffff", value: "1.25", mark: "", at: 0.5 };
+  const click = (id: string, selector: string) => fireEvent.click(box(id).querySelector(selector) as Element);
+  const cell = (i: number) => box(FOLD).querySelector<SVGRectElement>(`[data-repetition="${i}"]`);
+
+  test("one box for all, the two kinds told apart by shape and in words", async () => {
+    await show(many, { expanded: new Set(["body"]) });
+    expect(boxes().map(({ dataset }) => dataset.node)).toEqual(["x", "mask", "body", FOLD, "head"]);
+    expect(box(FOLD).getAttribute("aria-label")).toBe("0…11 (12), Block, 12 repetitions, distinct weights");
+    expect(box(FOLD).querySelectorAll(".sheet").length).toBe(2);
+    cleanup();
+    await show(unrolled(30));
+    expect(box("cell…").getAttribute("aria-label")).toContain("30 repetitions, same weights");
+    expect(box("cell…").querySelectorAll(".sheet").length).toBe(0);
+  });
+
+  test("a cell for each, in its paint; one bad block stays visible, also from what is inside it", async () => {
+    const paint = ({ id }: { id: string }): Paint | null => {
+      if (id === "body.7.linear") return { fill: "", ink: "", value: "NaN", mark: "nan" };
+      return id.endsWith(".linear") ? green : null;
+    };
+    await show(many, { expanded: new Set(["body"]), paint });
+    expect(cell(3)?.getAttribute("fill")).toBe("#00aa00");
+    expect(cell(7)?.classList.contains("nan")).toBe(true);
+    expect(box(FOLD).querySelectorAll(".cell").length).toBe(12);
+  });
+
+  test("a cell opens its repetition; the steps, the keys and unfolding ask for more", async () => {
+    const { onExpand, onSelect, rerender } = await show(many, { expanded: new Set(["body"]) });
+    fireEvent.click(cell(4) as Element);
+    expect(onExpand.mock.lastCall).toEqual([new Set(["body", `${FOLD}@4`])]);
+    await rerender({ expanded: new Set(["body", `${FOLD}@4`]), selected: "body.4" });
+    expect(boxes().map(({ dataset }) => dataset.node)).toContain("body.4");
+    expect(box(FOLD).querySelector(".here")).not.toBeNull();
+    click(FOLD, '[data-press="next"]');
+    expect(onExpand.mock.lastCall).toEqual([new Set(["body", `${FOLD}@5`])]);
+    expect(onSelect.mock.lastCall).toEqual(["body.5"]);
+    fireEvent.keyDown(box(FOLD), { key: "PageUp" });
+    expect(onExpand.mock.lastCall).toEqual([new Set(["body", `${FOLD}@3`])]);
+    click(FOLD, '[data-press="unfold"]');
+    expect(onExpand.mock.lastCall).toEqual([new Set(["body", `${FOLD}@*`])]);
+    await rerender({ expanded: new Set(["body", `${FOLD}@*`]), selected: null });
+    click(FOLD, '[data-press="fold"]');
+    expect(onExpand.mock.lastCall).toEqual([new Set(["body", FOLD])]);
+  });
+
+  test("what feeds every block is a tag at each, and lines while it is selected", async () => {
+    const expanded = new Set(["body", `${FOLD}@*`]);
+    const { rerender } = await show(many, { expanded });
+    const tags = [...document.querySelectorAll("[data-tag]")].map((tag) => tag.textContent);
+    expect(tags).toEqual(Array(12).fill("also takes maskmask")); // title and text
+    const lines = () => document.querySelector(".edge.aside")?.getAttribute("d")?.match(/M/g)?.length ?? 0;
+    expect(lines()).toBe(0);
+    await rerender({ selected: "mask" });
+    expect(lines()).toBe(12);
+  });
+
+  test("everything opens and closes at a press, with Shift every repetition too", async () => {
+    const { onExpand } = await show(many);
+    fireEvent.click(screen.getByLabelText("Expand all"));
+    expect(onExpand.mock.lastCall).toEqual([everythingOpen(many)]);
+    fireEvent.click(screen.getByLabelText("Expand all"), { shiftKey: true });
+    expect(onExpand.mock.lastCall).toEqual([everythingOpen(many, true)]);
+    fireEvent.click(screen.getByLabelText("Collapse all"));
+    expect(onExpand.mock.lastCall).toEqual([new Set()]);
+  });
+
+  test("more repetitions than pixels share cells, and what stands out shows", () => {
+    const paints = Array.from({ length: 1000 }, (_, i): Paint => ({ ...green, at: i === 777 ? 1 : 0.5 }));
+    const cells = cellsOf(paints, 100);
+    expect(cells.length).toBe(100);
+    expect(cells.map(({ paint }) => paint?.at).indexOf(1)).toBe(77);
+  });
+});
+
+describe("large pictures", () => {
+  const pane = { width: 1000, height: 600 };
+  const picture = (count: number) => ({ boxes: Array(count).fill({}), edges: [] }) as unknown as Picture;
+
+  test("near, what is in view is drawn finely; far away, all coarsely; the region holds while the view is in it", () => {
+    const near = regionFor(picture(4000), { x: 0, y: 0, k: 1 }, pane, null);
+    expect(near).toEqual({ x: -500, y: -300, width: 2000, height: 1200, fine: true, k: 1 });
+    expect(regionFor(picture(4000), { x: -400, y: 0, k: 1 }, pane, near)).toBe(near);
+    expect(regionFor(picture(4000), { x: -600, y: 0, k: 1 }, pane, near).x).toBe(100);
+    expect(regionFor(picture(4000), { x: 0, y: 0, k: 0.1 }, pane, near).fine).toBe(false);
+    expect(regionFor(picture(100), { x: 0, y: 0, k: 0.1 }, pane, null).fine).toBe(true);
+  });
+
+  test("800 boxes from far away are a few elements, and a click finds the box under it", async () => {
+    const graph = blocks(300);
+    const { onSelect } = await show(graph, { expanded: everything(graph) });
+    fireEvent.click(screen.getByLabelText("Show the whole model"));
+    await act(() => new Promise((done) => setTimeout(done)));
+    expect(document.querySelectorAll("[data-node]").length).toBe(0);
+    expect(document.querySelectorAll(".canvas *").length).toBeLessThan(400);
+    const { tagName } = document.querySelector(".far") ?? {};
+    expect(tagName).toBe("path");
+    fireEvent.click(document.querySelector(".canvas") as Element, {
+      clientX: PANE.width / 2,
+      clientY: PANE.height / 2,
+    });
+    expect(onSelect.mock.lastCall?.[0]).toMatch(/^body/);
   });
 });
 

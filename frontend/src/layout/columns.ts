@@ -9,8 +9,8 @@ import { joined, moved, rounded } from "./spline";
 const MOST_CROSSING = 40;
 /** Width that a tensor takes between two columns, and height above and below them. */
 const LANE = 6;
-const BAND = 10;
-const GAP = 24;
+const BAND = 9;
+const GAP = 22;
 /** By how much a picture must become smaller for twice as many columns. */
 const WORTH = 0.06;
 

@@ -59,8 +59,9 @@ export function placeLabels(
   return edges.flatMap(({ edge, text }) => {
     if (text === "") return [];
     const width = widthOf(text);
-    for (const [x, y] of spotsOn(edge.points))
-      for (const left of [x + AIR + 1, x - width - AIR - 1]) {
+    for (const [x, onLine, level] of spotsOn(edge.points))
+      for (const left of level ? [x - width / 2] : [x + AIR + 1, x - width - AIR - 1]) {
+        const y = level ? onLine - HEIGHT / 2 - AIR : onLine;
         const area = { left: left - 1, top: y - HEIGHT / 2, right: left + width + 1, bottom: y + HEIGHT / 2 };
         if (taken.touches(area)) continue;
         taken.add(area);
@@ -70,12 +71,15 @@ export function placeLabels(
   });
 }
 
-/** Points along a spline, from the middle outwards. */
-function spotsOn(points: readonly number[]): [number, number][] {
+/** Points along a spline from the middle outwards, and whether it runs level there. */
+function spotsOn(points: readonly number[]): [x: number, y: number, level: boolean][] {
   const segments = (points.length - 2) / 6;
   return [0.5, 0.4, 0.6, 0.25, 0.75, 0.12, 0.88].map((part) => {
     const index = Math.min(segments - 1, Math.floor(part * segments));
-    return pointOn(points, index, part * segments - index);
+    const [x, y] = pointOn(points, index, part * segments - index);
+    const [toX, toY] = pointOn(points, index, Math.min(1, part * segments - index + 0.05));
+    const [fromX, fromY] = pointOn(points, index, Math.max(0, part * segments - index - 0.05));
+    return [x, y, Math.abs(toX - fromX) > Math.abs(toY - fromY)];
   });
 }
 

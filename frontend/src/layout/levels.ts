@@ -34,6 +34,11 @@ export class Ports {
   add(tensor: string): void {
     if (!this.#index.has(tensor)) this.#index.set(tensor, this.#index.size);
   }
+  sort(compare: (a: string, b: string) => number): void {
+    const sorted = [...this.#index.keys()].sort(compare);
+    this.#index.clear();
+    for (const tensor of sorted) this.add(tensor);
+  }
   keepOnly(tensors: ReadonlySet<string>): void {
     const kept = [...this.#index.keys()].filter((tensor) => tensors.has(tensor));
     this.#index.clear();
@@ -63,8 +68,31 @@ export function readLevels(graph: ModelGraph, expanded: ReadonlySet<string>): Le
   };
   open(null);
   readEdges(graph, hierarchy, expanded, levels);
-  for (const level of levels.values()) pullAside(level);
+  const orders = new Map([...graph.nodes.keys()].map((id, i) => [id, i]));
+  for (const level of levels.values()) {
+    pullAside(level);
+    inOrder(level, (tensor) => orders.get(tensor) ?? 0);
+  }
   return levels;
+}
+
+/**
+ * Flows in order of execution, and ports in the order of the boxes that they lead to or come from: every repetition of
+ * a fold is the same problem then.
+ */
+function inOrder(level: Level, order: (tensor: string) => number): void {
+  const start = ({ from }: Flow) => (from === null ? -1 : (level.index.get(from) ?? 0));
+  const end = ({ to }: Flow) => (to === null ? level.boxes.length : (level.index.get(to) ?? 0));
+  level.flows.sort((a, b) => start(a) - start(b) || end(a) - end(b) || order(a.tensor) - order(b.tensor));
+  const [taker, maker] = [new Map<string, number>(), new Map<string, number>()];
+  for (const flow of level.flows) {
+    if (flow.from === null && !taker.has(flow.tensor)) taker.set(flow.tensor, end(flow));
+    if (flow.to === null && !maker.has(flow.tensor)) maker.set(flow.tensor, start(flow));
+  }
+  const by = (boxes: ReadonlyMap<string, number>) => (a: string, b: string) =>
+    (boxes.get(a) ?? 0) - (boxes.get(b) ?? 0) || order(a) - order(b);
+  level.inPorts.sort(by(taker));
+  level.outPorts.sort(by(maker));
 }
 
 /** The way down to a node. */

@@ -10,7 +10,7 @@ import { rankByLongestPath } from "./ranks";
 import { rounded } from "./spline";
 
 /** A rank wider than this, and than a square of all boxes, continues in a further row. */
-const WIDE = 1600;
+const WIDE = 1400;
 const LANE = 7;
 /** Least width of a wall for each of its ports. */
 const PORT_GAP = 8;
@@ -90,18 +90,24 @@ export function solveInRows(problem: Problem, approximate = false): Solution {
 }
 
 function rowsOf(problem: Problem): number[][] {
+  const { ranks, widths, widest } = ranksOf(problem);
+  return ranks.flatMap((rank, r) => {
+    const total = widths[r] ?? 0;
+    const perRow = Math.ceil(rank.length / Math.ceil(total / widest));
+    return Array.from({ length: Math.ceil(rank.length / perRow) }, (_, r) => rank.slice(r * perRow, (r + 1) * perRow));
+  });
+}
+
+/** The boxes of each rank, how wide each rank is, and how wide a row may be. */
+function ranksOf(problem: Problem) {
   const area = problem.boxes.reduce((sum, box) => sum + (box.width + BOX_GAP) * (box.height + RANK_GAP), 0);
-  const widest = Math.max(WIDE, 1.3 * Math.sqrt(area));
   const ranks: number[][] = [];
   rankByLongestPath(problem).forEach((rank, box) => {
     ranks[rank] ??= [];
     ranks[rank]?.push(box);
   });
-  return ranks.flatMap((rank) => {
-    const total = rank.reduce((sum, i) => sum + (problem.boxes[i]?.width ?? 0) + BOX_GAP, 0);
-    const perRow = Math.ceil(rank.length / Math.ceil(total / widest));
-    return Array.from({ length: Math.ceil(rank.length / perRow) }, (_, r) => rank.slice(r * perRow, (r + 1) * perRow));
-  });
+  const widths = ranks.map((rank) => rank.reduce((sum, i) => sum + (problem.boxes[i]?.width ?? 0) + BOX_GAP, 0));
+  return { ranks, widths, widest: Math.max(WIDE, 1.3 * Math.sqrt(area)) };
 }
 
 const tensorOf = ([from, port]: ProblemEdge) => `${from} ${port}`;
@@ -248,17 +254,23 @@ function headOf(problem: Problem, solution: Solution, [, , to, port]: ProblemEdg
 const MOST = 400;
 
 /**
- * True where this layout is the better one: for a plain chain, which needs no search; for what is so entangled that
- * Graphviz would draw a thicket; and for what would take it more than a tenth of a second, by measurement.
+ * True where this layout is the better one: for a plain chain, which needs no search; for a rank that Graphviz would
+ * draw as one endless row; for what is so entangled that it would draw a thicket; and for what would take it more than
+ * a tenth of a second, by measurement.
  */
 export function suitsRows(problem: Problem): boolean {
-  const ranks = rankByLongestPath(problem);
-  const rows = ranks.reduce((most, rank) => Math.max(most, rank + 1), 0);
-  let passed = 0; // rows that edges run past
+  const { ranks, widths, widest } = ranksOf(problem);
+  const rankOf: number[] = [];
+  ranks.forEach((rank, r) => {
+    for (const box of rank) rankOf[box] = r;
+  });
+  let passed = 0; // ranks that edges run past
   for (const [from, , to] of problem.edges) {
-    const steps = (to === WALL ? rows : (ranks[to] ?? 0)) - (from === WALL ? -1 : (ranks[from] ?? 0));
+    const steps = (to === WALL ? ranks.length : (rankOf[to] ?? 0)) - (from === WALL ? -1 : (rankOf[from] ?? 0));
     passed += Math.abs(steps - 1);
   }
-  const chain = rows === problem.boxes.length && passed === 0;
-  return chain || passed > 40 + 2 * problem.boxes.length || problem.boxes.length + problem.edges.length + passed > MOST;
+  const count = problem.boxes.length;
+  const chain = ranks.length === count && passed === 0;
+  const wide = widths.some((width) => width > widest);
+  return chain || wide || passed > 2 * count + 4 || count + problem.edges.length + passed > MOST;
 }

@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { placeLabels } from "../layout/labels";
 import { type PlacedBox, type PlacedEdge, type PlacedStub, STUB_X } from "../layout/picture";
 import { fitText, HEADER, STRIP_ROW, textWidth } from "./structure-text";
+import "./structure-edges.css";
 
 export interface EdgesProps {
   edges: readonly PlacedEdge[];
@@ -59,11 +60,13 @@ export interface LitProps {
 export function Lit({ edges, stubs, lit }: LitProps): JSX.Element | null {
   if (lit.size === 0) return null;
   const isLit = ({ tensors }: { tensors: readonly number[] }) => tensors.some((tensor) => lit.has(tensor));
-  const bright = [...edges.filter(isLit), ...stubs.filter(isLit).map((stub) => ({ ...stub, arrow: true }))];
+  const bright = edges.filter(isLit);
+  const aside = stubs.filter(isLit).map((stub) => ({ ...stub, arrow: true }));
   return (
     <g class="edges">
+      <path class="edge lit aside" d={aside.map(({ points }) => pathOf(points)).join("")} />
       <path class="edge lit" d={bright.map(({ points }) => pathOf(points)).join("")} />
-      <path class="head lit" d={headsOf(bright, 8.5)} />
+      <path class="head lit" d={headsOf([...bright, ...aside], 8.5)} />
     </g>
   );
 }
@@ -88,7 +91,7 @@ export function Tags({ stubs, boxOf, labelOf, lit, onSelect }: TagsProps): JSX.E
       {[...byBox].map(([id, own]) => {
         const box = boxOf(id);
         if (!box) return null;
-        const names = [...new Set(own.map(({ from }) => labelOf(from)))];
+        const names = counted(own.map(({ from }) => labelOf(from)));
         const room = Math.max(44, box.width / 2 - STUB_X);
         const text = fitText(names.join(" · "), "class", room - 10);
         const width = textWidth(text, "class") + 12;
@@ -116,6 +119,13 @@ export function Tags({ stubs, boxOf, labelOf, lit, onSelect }: TagsProps): JSX.E
       })}
     </g>
   );
+}
+
+/** Each name once, with how often it is there if more than once. */
+function counted(names: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count > 1 ? `${name} ×${count}` : name));
 }
 
 export interface LabelsProps {

@@ -10,6 +10,7 @@ import type { Paint } from "./structure-boxes";
 import { meets } from "./structure-region";
 import { fitText, shapeOf, textWidth } from "./structure-text";
 import type { Rectangle } from "./structure-viewport";
+import "./structure-far.css";
 
 export interface FarProps {
   graph: ModelGraph;

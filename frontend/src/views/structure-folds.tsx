@@ -19,6 +19,7 @@ import {
   textWidth,
   toggleWidth,
 } from "./structure-text";
+import "./structure-folds.css";
 
 export interface FoldBoxProps {
   graph: ModelGraph;
