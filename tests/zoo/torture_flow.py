@@ -131,7 +131,7 @@ def one_slice_in_place(self: Any, x: Tensor) -> tuple[Tensor, Tensor]:
     both = self.wide(x).clone()
     left, right = both[:, :4], both[:, 4:]
     left += self.one(x)
-    both[:, 4:].sigmoid_()
+    right.sigmoid_()
     return left, self.two(right)
 
 
