@@ -127,7 +127,8 @@ class Fold:
     shared: bool
     """True if all repetitions are calls of the same modules, with the same weights; False if weights are distinct."""
     uniform: bool
-    """True if the repetitions also agree in all shapes and numbers of parameters."""
+    """True if the repetitions also agree in all shapes and numbers of parameters; False if only in structure: widths
+    may differ, and how often something repeats within them."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ class ModelGraph:
     outputs: tuple[str, ...]
     class_name: str = ""
     """Class of the traced model."""
+    total_parameters: int = 0
+    """Number of parameter elements of the model, shared ones once, also of modules that did not run."""
+    trainable_parameters: int = 0
+    """How many of them require a gradient."""
     warnings: tuple[str, ...] = ()
     """What a reader must know before trusting the picture, in words; empty if nothing."""
     folds: tuple[Fold, ...] = ()
@@ -174,6 +179,8 @@ class GraphBlob:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     class_name: str = ""
+    total_parameters: int = 0
+    trainable_parameters: int = 0
     warnings: tuple[str, ...] = ()
     folds: tuple[Fold, ...] = ()
     recorder: str = ""
