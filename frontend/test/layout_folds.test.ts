@@ -112,8 +112,9 @@ describe("what is shown", () => {
     expect(foldState(hierarchy, revealing(graph, unfolded, "body.5.act"), FOLD)).toBe("all");
   });
 
-  test("the opening counts a fold as one box and opens it only for want of anything else", () => {
-    expect(openingExpansion(graph)).toEqual(open("body", FOLD, "body.0"));
+  test("the opening opens a fold only for want of anything else, and unfolds it if that makes 15 boxes", () => {
+    expect(openingExpansion(graph)).toEqual(open("body", `${FOLD}@*`)); // three boxes and twelve blocks
+    expect(openingExpansion(folded(50))).toEqual(open("body", FOLD, "body.0")); // all 50 would be too many
   });
 });
 

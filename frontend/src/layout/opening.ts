@@ -1,7 +1,7 @@
 // What is open at first: as much of the model as one can take in and read.
 
 import type { ModelGraph } from "../graph";
-import { type Hierarchy, hierarchyOf } from "./hierarchy";
+import { type Hierarchy, hierarchyOf, isOpen, pathTo, shownChildren } from "./hierarchy";
 
 const FEW = 15;
 const MANY = 40;
@@ -11,7 +11,7 @@ const TOO_MANY = 200;
  * The containers and folds that are open at first: level by level until 15 to 40 boxes show (leaves, closed containers
  * and closed folds; what is open is a frame around its boxes, a fold around one repetition). Where a whole level is too
  * much, its containers open one by one in order of execution as long as the picture stays at 40 boxes. A fold opens
- * only when there is nothing else to open. A model whose every container is larger opens its smallest one (up to 200
+ * only when there is nothing else to open, and unfolds only if that alone makes 15 boxes. A model whose every container is larger opens its smallest one (up to 200
  * boxes), because a single closed box tells nothing.
  */
 export function openingExpansion(graph: ModelGraph): Set<string> {
@@ -35,7 +35,27 @@ export function openingExpansion(graph: ModelGraph): Set<string> {
     }
     level = opened.flatMap((id) => contentOf(hierarchy, id));
   }
-  return open;
+  return shown < FEW ? (unfolded(hierarchy, open) ?? open) : open;
+}
+
+/** With the first fold unfolded that brings the picture to 15 to 40 boxes so; null if none does. */
+function unfolded(hierarchy: Hierarchy, open: ReadonlySet<string>): Set<string> | null {
+  for (const fold of hierarchy.folds.keys()) {
+    const inside = (id: string) => pathTo(hierarchy, id).includes(fold);
+    const next = new Set([...open].filter((id) => !inside(id)));
+    next.add(`${fold}@*`);
+    const count = countShown(hierarchy, next, null);
+    if (count >= FEW && count <= MANY) return next;
+  }
+  return null;
+}
+
+/** Leaves, closed containers and closed folds on view inside `container`. */
+function countShown(hierarchy: Hierarchy, open: ReadonlySet<string>, container: string | null): number {
+  return shownChildren(hierarchy, open, container).reduce(
+    (sum, id) => sum + (isOpen(hierarchy, open, id) ? countShown(hierarchy, open, id) : 1),
+    0,
+  );
 }
 
 /** Which of these boxes to open when `shown` are on view: all, as many as fit, or the smallest alone. */
