@@ -11,8 +11,8 @@ const TOO_MANY = 200;
  * The containers and folds that are open at first: level by level until 15 to 40 boxes show (leaves, closed containers
  * and closed folds; what is open is a frame around its boxes, a fold around one repetition). Where a whole level is too
  * much, its containers open one by one in order of execution as long as the picture stays at 40 boxes. A fold opens
- * only when there is nothing else to open, and unfolds only if that alone makes 15 boxes. A model whose every container is larger opens its smallest one (up to 200
- * boxes), because a single closed box tells nothing.
+ * only when there is nothing else to open, and unfolds only if that alone makes 15 boxes. A model whose every container
+ * is larger opens its smallest one (up to 200 boxes), because a single closed box tells nothing.
  */
 export function openingExpansion(graph: ModelGraph): Set<string> {
   const hierarchy = hierarchyOf(graph);
