@@ -97,6 +97,7 @@ def _in_a_child(prepare: Prepare) -> tuple[list[float], float] | str:
 
 def _measure(run: Callable[[], object]) -> tuple[list[float], float]:
     gc.collect()
+    gc.freeze()  # else some subjects pay for a collection of all that is imported, and others happen not to
     before = _peak_megabytes()
     start = time.process_time()
     result = run()

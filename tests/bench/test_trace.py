@@ -6,6 +6,7 @@ twice or four times as large takes no more time per node and edge.
 
 from __future__ import annotations
 
+import gc
 import platform
 import statistics
 import time
@@ -35,7 +36,10 @@ Table = dict[str, tuple[ModelGraph, dict[str, Measured]]]
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # what is imported is not for the traces to collect
     yield
+    gc.unfreeze()
     torch.set_num_threads(threads)
 
 
