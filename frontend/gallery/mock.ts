@@ -215,8 +215,9 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
   const edges = chain
     .slice(1)
     .map((target, index) => ({ source: chain[index] as string, target, shape: [8, 16, 8, 8] }));
+  const sizes = { total_parameters: 2320 * leaves.length, trainable_parameters: 2320 * (leaves.length - 2) };
   const told = { class_name: "DigitsNet", warnings: [...warnings], folds: [], recorder: "modes" };
-  return { nodes, edges, inputs: ["input"], outputs: ["output"], ...told, stopped_in: null, failure: "" };
+  return { nodes, edges, inputs: ["input"], outputs: ["output"], ...told, stopped_in: null, failure: "", ...sizes };
 }
 
 const SAMPLES = 8;

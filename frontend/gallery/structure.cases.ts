@@ -35,7 +35,7 @@ export function graphOf(
     nodes: [...nodes],
     edges: edges.map(([source, target]) => ({ source, target, shape: null })),
     ...{ inputs: [], outputs: [], class_name, warnings: [], folds, recorder: "modes" },
-    ...{ stopped_in: null, failure: "" },
+    ...{ stopped_in: null, failure: "", total_parameters: 0, trainable_parameters: 0 },
   });
 }
 

@@ -21,7 +21,7 @@ import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
 const SHARES_WITH_OUTLINE = [0.5, 0.22, 0.28];
-const NAMES = ["structure", "layers × steps", "layer"];
+const SHARES_WIDE = [0.7, 0.3];
 
 /** Show the tab in `root` until `end`. */
 export function mount(
@@ -46,15 +46,31 @@ export function App({ store }: { readonly store: Store }): JSX.Element {
     <div class="app">
       <Header store={store} />
       <Problems store={store} />
-      <Scrubber store={store} />
-      <Panes shares={store.outline.value ? SHARES_WITH_OUTLINE : SHARES} names={NAMES}>
-        {[
-          <StructurePane key="structure" store={store} />,
-          <LayersSteps key="steps" store={store} />,
-          <LayerPanel key="layer" store={store} />,
-        ]}
-      </Panes>
+      {!store.bare.value && <Scrubber store={store} />}
+      {store.wide.value ? <WideStructure store={store} /> : <AllPanes store={store} />}
     </div>
+  );
+}
+
+function AllPanes({ store }: { readonly store: Store }): JSX.Element {
+  return (
+    <Panes shares={store.outline.value ? SHARES_WITH_OUTLINE : SHARES} names={["structure", "layers × steps", "layer"]}>
+      {[
+        <StructurePane key="structure" store={store} />,
+        <LayersSteps key="steps" store={store} />,
+        <LayerPanel key="layer" store={store} />,
+      ]}
+    </Panes>
+  );
+}
+
+/** The structure alone, and the selected layer beside it. */
+function WideStructure({ store }: { readonly store: Store }): JSX.Element {
+  const layer = store.layer.value === null ? [] : [<LayerPanel key="layer" store={store} />];
+  return (
+    <Panes shares={SHARES_WIDE} names={["structure", "layer"]}>
+      {[<StructurePane key="structure" store={store} />, ...layer]}
+    </Panes>
   );
 }
 

@@ -6,21 +6,9 @@ export interface ModelGraph extends Omit<GraphBlob, "nodes"> {
   readonly nodes: ReadonlyMap<string, Node>;
 }
 
-/** What a log says nothing of that was written before there was such a field. */
-const UNKNOWN = { own_bytes: 0, total_bytes: 0, trainable_parameters: 0, tied: [], flops: null, activation_bytes: 0 };
-const UNTOLD = { extra_repr: "", source: "", doc: "" };
-
-/** The graph of a blob, also of one from before folds; of two nodes of one id the later counts. */
+/** The graph of a blob; of two nodes of one id the later counts. */
 export function toGraph(blob: GraphBlob): ModelGraph {
-  const nodes = new Map(blob.nodes.map((node) => [node.id, { ...UNKNOWN, ...UNTOLD, ...node }]));
-  return {
-    ...blob,
-    nodes,
-    folds: blob.folds ?? [],
-    recorder: blob.recorder ?? "",
-    stopped_in: blob.stopped_in ?? null,
-    failure: blob.failure ?? "",
-  };
+  return { ...blob, nodes: new Map(blob.nodes.map((node) => [node.id, node])) };
 }
 
 /** The node of that id, or undefined. */

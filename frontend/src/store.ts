@@ -104,6 +104,14 @@ export class Store {
   readonly layer = computed(() => this.choice.layer.value);
   readonly query = computed(() => this.choice.query.value ?? "");
   readonly outline = computed(() => this.choice.outline.value ?? false);
+  /** Whether this run holds a structure and nothing that would stand beside it. */
+  readonly bare = computed(() => {
+    const { series, attribution, maximization } = this.tags.value;
+    const nothing = series.length + attribution.length + maximization.length + this.scalars.value.length === 0;
+    return nothing && this.graph.value.data !== null;
+  });
+  /** Whether the structure has the tab to itself. */
+  readonly wide = computed(() => this.bare.value || (this.choice.wide.value ?? false));
   /** Which way along the edges from the selected node everything is lit; null for not at all. */
   readonly flow = computed(() => this.choice.flow.value);
   readonly sample = computed(() => this.choice.sample.value ?? 0);

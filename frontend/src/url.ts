@@ -33,6 +33,8 @@ export interface Selection {
   readonly expanded: readonly string[] | null;
   /** Whether the outline stands beside the structure. */
   readonly outline: boolean | null;
+  /** Whether the structure has the tab to itself. */
+  readonly wide: boolean | null;
   /** Which way along the edges from the selected node everything is lit. */
   readonly flow: Direction | null;
 }
@@ -81,6 +83,7 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   query: text,
   expanded: list,
   outline: flag,
+  wide: flag,
   flow: direction,
 };
 
@@ -96,6 +99,7 @@ export const NOTHING: Selection = {
   query: null,
   expanded: null,
   outline: null,
+  wide: null,
   flow: null,
 };
 

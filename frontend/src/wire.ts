@@ -49,6 +49,8 @@ export interface GraphBlob {
   inputs: string[];
   outputs: string[];
   class_name: string;
+  total_parameters: number;
+  trainable_parameters: number;
   warnings: string[];
   folds: Fold[];
   recorder: string;

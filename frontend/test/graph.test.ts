@@ -13,6 +13,8 @@ function graph(parents: Record<string, string | null>): ModelGraph {
     warnings: [],
     folds: [],
     recorder: "",
+    total_parameters: 0,
+    trainable_parameters: 0,
     stopped_in: null,
     failure: "",
   });

@@ -39,6 +39,8 @@ function graph(parents: Record<string, string | null>, order = Object.keys(paren
     warnings: [],
     folds: [],
     recorder: "",
+    total_parameters: 0,
+    trainable_parameters: 0,
     stopped_in: null,
     failure: "",
   });

@@ -212,6 +212,19 @@ describe("layers", () => {
     await vi.waitFor(() => expect(host.hash()).not.toContain("outline"));
   });
 
+  test("the structure has the tab to itself if asked for, or where the run holds nothing else", async () => {
+    const { store, host } = await opened();
+    expect([store.bare.value, store.wide.value]).toEqual([false, false]);
+    store.choose({ wide: true });
+    expect(store.wide.value).toBe(true);
+    await vi.waitFor(() => expect(host.hash()).toContain("p.layerscope.wide=1"));
+    const graphOnly = await listingOf(TYPICAL, (tags) => tags.filter(({ kind }) => kind === "graph"));
+    const alone = await opened(TYPICAL, "", { tags: async () => ({ ...graphOnly, scalars: [] }) });
+    expect([alone.store.bare.value, alone.store.wide.value]).toEqual([true, true]);
+    const live = await opened(TYPICAL, "", { tags: async () => graphOnly });
+    expect([live.store.bare.value, live.store.wide.value]).toEqual([false, false]);
+  });
+
   test("toggle opens and closes, from the opening on", async () => {
     const { store } = await opened();
     store.toggle("blocks.0");

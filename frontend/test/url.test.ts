@@ -13,6 +13,7 @@ const ALL: Selection = {
   query: "conv|層 🔬",
   expanded: ["a,b", "c~d", "~", ",", "~0", "~1", "<img src=x>", "__proto__", "100%"],
   outline: true,
+  wide: true,
   flow: "both",
 };
 

@@ -15,7 +15,7 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
       </Waiting>
     );
   }
-  const { total, frozen, modules, functions } = totals(graph);
+  const frozen = graph.total_parameters - graph.trainable_parameters;
   const shape = (id: string) => (nodeOf(graph, id)?.output_shapes ?? []).map(formatShape).join(", ");
   return (
     <>
@@ -24,12 +24,12 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
         <dl class="facts">
           <dt>parameters</dt>
           <dd>
-            {formatCount(total)}
+            {formatCount(graph.total_parameters)}
             {frozen > 0 ? `, ${formatCount(frozen)} of them frozen` : ""}
           </dd>
           <dt>layers</dt>
           <dd>
-            {plural(modules, "module call")}, {plural(functions, "function")}
+            {plural(count(graph, "module"), "module call")}, {plural(count(graph, "function"), "function")}
           </dd>
           <dt>inputs</dt>
           <dd>{graph.inputs.map(shape).filter(Boolean).join(", ") || "none"}</dd>
@@ -64,28 +64,7 @@ function inputShape(graph: ModelGraph, id: string): string {
   return (nodeOf(graph, id)?.input_shapes ?? []).map(formatShape).join(", ");
 }
 
-interface Totals {
-  readonly total: number;
-  readonly frozen: number;
-  readonly modules: number;
-  readonly functions: number;
-}
-
-/** Parameters (each module's own, repeated calls counted once) and numbers of nodes. */
-export function totals(graph: ModelGraph): Totals {
-  const seen = new Set<string>();
-  let total = 0;
-  let frozen = 0;
-  let modules = 0;
-  let functions = 0;
-  for (const node of graph.nodes.values()) {
-    if (node.kind === "function") functions++;
-    if (node.kind !== "module") continue;
-    modules++;
-    if (seen.has(node.module || node.id)) continue;
-    seen.add(node.module || node.id);
-    total += node.own_parameters;
-    if (node.trainable === false) frozen += node.own_parameters;
-  }
-  return { total, frozen, modules, functions };
+/** How many nodes of a kind there are. */
+function count(graph: ModelGraph, kind: string): number {
+  return [...graph.nodes.values()].filter((node) => node.kind === kind).length;
 }

@@ -32,6 +32,7 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["u", "d"], "light up everything upstream, downstream"],
   [["f"], "fit the whole model"],
   [["o"], "outline"],
+  [["w"], "the structure alone, and back"],
   [["/"], "search; Enter and Shift+Enter: next and previous match"],
   [["?"], "these keys"],
 ];

@@ -17,6 +17,7 @@ export function StructurePane({ store }: { readonly store: Store }): JSX.Element
   const graph = store.graph.value.data;
   useShortcuts({
     o: () => store.choose({ outline: !store.outline.peek() }),
+    w: () => store.choose({ wide: !store.wide.peek() }),
     u: () => store.toggleFlow("up"),
     d: () => store.toggleFlow("down"),
   });
@@ -59,6 +60,19 @@ function Tools({ store, graph }: PartProps): JSX.Element {
       >
         Outline
       </button>
+      {store.bare.value ? (
+        <span class="quiet">nothing measured yet</span>
+      ) : (
+        <button
+          type="button"
+          aria-pressed={store.wide.value}
+          title="The structure alone (w)"
+          data-testid="wide-toggle"
+          onClick={() => store.choose({ wide: !store.wide.value })}
+        >
+          Wide
+        </button>
+      )}
       <Way store={store} way="up" lit={flow === "up" || flow === "both"} path="M8 13V3M4 7l4-4 4 4" />
       <Way store={store} way="down" lit={flow === "down" || flow === "both"} path="M8 3v10M4 9l4 4 4-4" />
       <KeysHelp />

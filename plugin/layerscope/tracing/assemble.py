@@ -37,6 +37,8 @@ def assemble(model: nn.Module, recording: Recording) -> ModelGraph:
         inputs=tuple(ids[value] for value in recording.inputs),
         outputs=tuple(ids[value] for value in recording.outputs),
         class_name=type(model).__name__,
+        total_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        trainable_parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         recorder=recording.recorder,
         stopped_in=_stopped_in(ids, recording),
         failure=recording.stopped,
