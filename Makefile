@@ -64,7 +64,7 @@ gallery: $(VENV) $(NODE_MODULES) ## show every chart and view with example data
 screenshots: setup bundle ## make the screenshots of README.md from the demo
 	$(BIN)/python tests/browser/screenshots.py
 
-wire: $(VENV) ## regenerate frontend/src/wire.ts from wire.py
+wire: $(VENV) ## regenerate frontend/src/wire.ts from wire/
 	$(BIN)/python frontend/generate_wire.py
 
 dist: $(VENV) ## build wheel and sdist into dist/

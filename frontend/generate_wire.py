@@ -55,7 +55,7 @@ def interface(message: type) -> str:
 def generate() -> str:
     union = " | ".join(metadata.__name__ for metadata in wire.METADATA.values())
     parts = [
-        "// Generated from plugin/layerscope/wire.py by frontend/generate_wire.py (make wire). Do not edit.",
+        "// Generated from plugin/layerscope/wire/ by frontend/generate_wire.py (make wire). Do not edit.",
         f"export const VERSION = {wire.VERSION};",
         *map(interface, MESSAGES),
         f"export type Metadata = {union};",
@@ -67,4 +67,4 @@ if __name__ == "__main__":
     if "--check" not in sys.argv:
         TARGET.write_text(generate(), encoding="utf-8")
     elif TARGET.read_text(encoding="utf-8") != generate():
-        sys.exit(f"{TARGET.name} is out of date with wire.py: run `make wire` and commit the result.")
+        sys.exit(f"{TARGET.name} is out of date with wire/: run `make wire` and commit the result.")

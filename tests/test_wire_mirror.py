@@ -1,4 +1,4 @@
-"""TypeScript's mirror of the messages is what wire.py says; a meta-test shows that drift is noticed."""
+"""TypeScript's mirror of the messages is what layerscope.wire says; a meta-test shows that drift is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Generated from plugin/layerscope/wire.py by frontend/generate_wire.py (make wire). Do not edit.
+// Generated from plugin/layerscope/wire/ by frontend/generate_wire.py (make wire). Do not edit.
 
 export const VERSION = 1;
 

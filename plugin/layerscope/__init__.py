@@ -9,7 +9,7 @@ The data's way is the directory listing::
     structure/   ModelGraph -> folds, DOT, differences   [no torch; tracing and viewing stand on it]
 
 ``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing. What passes between
-the rooms is defined in ``wire.py``; ``naming.py`` makes the layer keys that they all share.
+the rooms is defined in ``wire/``; ``naming.py`` makes the layer keys that they all share.
 
 Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
 """

@@ -147,6 +147,25 @@ def test_a_box_that_leaves_torch_is_fed_by_its_arguments() -> None:
     assert graph.warnings == ()
 
 
+def test_what_a_box_returns_comes_from_the_box_also_where_it_is_an_argument() -> None:
+    class Second(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            self.seen = x.abs().max()
+            return y
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.second = Second()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.second(x, y))
+
+    graph = trace(Both(), torch.randn(2, 4), torch.randn(2, 4))
+    assert joined(graph) == {("input/x", "second"), ("input/y", "second"), ("second", "fc"), ("fc", "output/0")}
+
+
 def test_functions_that_only_look_are_not_shown() -> None:
     def looks(x: torch.Tensor) -> torch.Tensor:
         assert x.shape == (2, 4)

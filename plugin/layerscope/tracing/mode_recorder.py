@@ -115,7 +115,9 @@ class _ModeRecorder:
                 given = [tensor for _, tensor in tensors(arguments)]
                 self.read(given, [self.flow.makers(tensor) for tensor in given], call)
             for _, tensor in tensors(result):
-                if all(_is_outside(end, call) for end in self.flow.makers(tensor)):
+                makers = self.flow.makers(tensor)
+                if all(_is_outside(end, call) for end in makers):
+                    self.read([tensor], [makers], call)
                     self.flow.made(tensor, call)
 
     # --- After the forward ---
