@@ -109,7 +109,7 @@ function BreadcrumbOf(): JSX.Element {
   const [selected, setSelected] = useState<string | null>(deepest);
   return (
     <div class="structure" style={{ height: "90px" }}>
-      <Breadcrumb graph={deep} selected={selected} onSelect={setSelected} />
+      {selected !== null && <Breadcrumb graph={deep} selected={selected} onSelect={setSelected} />}
     </div>
   );
 }

@@ -21,6 +21,7 @@ import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
 const SHARES_WITH_OUTLINE = [0.5, 0.22, 0.28];
+const WHOLE = [1];
 const SHARES_WIDE = [0.7, 0.3];
 
 /** Show the tab in `root` until `end`. */
@@ -68,7 +69,7 @@ function AllPanes({ store }: { readonly store: Store }): JSX.Element {
 function WideStructure({ store }: { readonly store: Store }): JSX.Element {
   const layer = store.layer.value === null ? [] : [<LayerPanel key="layer" store={store} />];
   return (
-    <Panes shares={SHARES_WIDE} names={["structure", "layer"]}>
+    <Panes shares={layer.length > 0 ? SHARES_WIDE : WHOLE} names={["structure", "layer"]}>
       {[<StructurePane key="structure" store={store} />, ...layer]}
     </Panes>
   );

@@ -44,7 +44,15 @@ describe("viewport", () => {
 
   test("a small picture stands whole in the middle, never enlarged", () => {
     const at = fitWhole({ width: 100, height: 100 }, pane);
-    expect(scaleOf(at)).toEqual({ k: 1, x: 300, y: 212 }); // 36 above for the path, 12 below
+    expect(scaleOf(at)).toEqual({ k: 1, x: 300, y: 200 });
+  });
+
+  test("no box lies under the zoom buttons", () => {
+    const box = { x: 600, y: 440, width: 70, height: 30 };
+    const at = fitWhole({ width: 676, height: 476, boxes: [box] }, pane);
+    expect(at.applyY(box.y + box.height)).toBeLessThanOrEqual(pane.height - 52);
+    const elsewhere = { ...box, x: 0 };
+    expect(fitWhole({ width: 676, height: 476, boxes: [elsewhere] }, pane).k).toBe(1);
   });
 
   test("a picture too large to be legible as a whole begins where the flow does", () => {
@@ -52,7 +60,8 @@ describe("viewport", () => {
     const at = fitLegibly({ width: 8000, height: 6000 }, pane, start);
     expect(at.k).toBe(LEGIBLE);
     expect(at.applyX(4050)).toBeCloseTo(350, 9);
-    expect(at.applyY(0)).toBeCloseTo(36, 9);
+    expect(at.applyY(0)).toBeCloseTo(12, 9);
+    expect(fitLegibly({ width: 8000, height: 6000 }, pane, { ...start, x: 40 }).applyX(0)).toBe(12);
   });
 
   test("bringing moves as little as it must", () => {
@@ -61,6 +70,8 @@ describe("viewport", () => {
     expect(scaleOf(brought(at, here, pane))).toEqual({ k: 0.5, x: 0, y: 0 });
     const below = { ...here, y: 2000 };
     expect(scaleOf(brought(at, below, pane))).toEqual({ k: 0.5, x: 0, y: 500 - 52 - 2060 * 0.5 }); // above the zoom buttons
+    const corner = { ...below, x: 1200 };
+    expect(scaleOf(brought(at, corner, pane))).toEqual({ k: 0.5, x: 0, y: 500 - 196 - 2060 * 0.5 }); // and the minimap
     const left = { ...here, x: -1000 };
     expect(scaleOf(brought(at, left, pane))).toEqual({ k: 0.5, x: 12 + 500, y: 0 });
   });

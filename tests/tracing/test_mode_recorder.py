@@ -166,6 +166,56 @@ def test_what_a_box_returns_comes_from_the_box_also_where_it_is_an_argument() ->
     assert joined(graph) == {("input/x", "second"), ("input/y", "second"), ("second", "fc"), ("fc", "output/0")}
 
 
+def test_who_uses_a_tensor_does_not_use_what_a_function_or_a_box_returned_unchanged() -> None:
+    class Norm(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x.to(torch.float32)  # x itself
+            return y - y.mean()
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+            self.norm, self.drop = Norm(), nn.Dropout(0.5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.fc(x)
+            return x + self.norm(x) * self.drop(x) - x.contiguous()
+
+    graph = trace(Residual(), torch.randn(2, 4))
+    assert joined(graph) == {
+        ("input/x", "fc"),
+        ("fc", "norm"),
+        ("fc", "drop"),
+        ("norm", "/mul"),
+        ("drop", "/mul"),
+        ("fc", "/add"),
+        ("/mul", "/add"),
+        ("fc", "/contiguous"),
+        ("/add", "/sub"),
+        ("/contiguous", "/sub"),
+        ("/sub", "output/0"),
+    }
+
+
+def test_gradients_inside_the_forward_pass_through_what_is_returned_unchanged() -> None:
+    class Force(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.enable_grad():
+                x = x.requires_grad_()
+                energy = self.fc(x.to(torch.float32).contiguous()).square().sum()
+                return torch.autograd.grad(energy, x)[0]
+
+    model, x = Force(), torch.randn(2, 4)
+    graph = trace(model, x)
+    assert graph.failure == ""
+    assert ("/grad", "output/0") in joined(graph)
+
+
 def test_functions_that_only_look_are_not_shown() -> None:
     def looks(x: torch.Tensor) -> torch.Tensor:
         assert x.shape == (2, 4)

@@ -242,6 +242,7 @@ class _Record:
         # An id tells apart only what lives; a forward may replace modules, too.
         self._alive: list[Any] = [*held, *model.modules(), *(tensor for _, tensor in inputs)]
         self._held = set(map(id, held))
+        self._versions: dict[int, int] = {}
         self._givers = {id(tensor): f"input/{input_.paths[0]}" for input_, tensor in inputs}
 
     @contextmanager
@@ -265,7 +266,8 @@ class _Record:
         """The calls that run on this thread; a new thread begins in the call that runs on the main one."""
         return self._stacks.setdefault(threading.get_ident(), list(self._stacks.get(self._main, [])))
 
-    def _before(self, module: nn.Module, _: Any) -> None:
+    def _before(self, module: nn.Module, args: Any) -> None:
+        self._versions.update({id(tensor): _version(tensor) for _, tensor in tensors(args)})
         stack, key = self._stack(), self._counter.next(module).key
         call = Call(key, None, type(module).__name__)
         if stack:
@@ -290,16 +292,23 @@ class _Record:
             call.output_shape = tuple(result.shape)
         self._alive.append((args, kwargs, result))
         if call.leaf:
+            given = [tensor for _, tensor in tensors((args, kwargs))]
             returned = [tensor for _, tensor in tensors(result)]
-            for tensor in _used(module, [tensor for _, tensor in tensors((args, kwargs))], returned):
+            for tensor in _used(module, given, returned):
                 self._hand(tensor, call.key)
-            for tensor in returned:
-                if id(tensor) not in self._held:
-                    self._givers[id(tensor)] = call.key
+            # Of what comes back as it went in, nobody can tell whether a later user has it from before or from here.
+            unchanged = {id(tensor) for tensor in given if self._versions.get(id(tensor)) == _version(tensor)}
+            passed_on = self._held | unchanged
+            self._givers.update({id(tensor): call.key for tensor in returned if id(tensor) not in passed_on})
 
     def _hand(self, tensor: Tensor, taker: str) -> None:
         if id(tensor) in self._givers:
             self.passed.add((self._givers[id(tensor)], taker))
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often ``tensor`` was written in place; 0 if that is not counted."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _used(module: nn.Module, given: list[Tensor], returned: list[Tensor]) -> list[Tensor]:

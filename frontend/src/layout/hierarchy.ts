@@ -170,3 +170,9 @@ function terminalName(node: Node): string {
 function lastSegment(path: string): string {
   return path.slice(path.lastIndexOf(".") + 1) || path;
 }
+
+/** How many boxes are directly inside a container, each repetition of a fold counted; 0 for a leaf. */
+export function contentCount(hierarchy: Hierarchy, id: string): number {
+  const inside = hierarchy.children.get(id) ?? [];
+  return inside.reduce((sum, child) => sum + (hierarchy.folds.get(child)?.members.length ?? 1), 0);
+}

@@ -19,13 +19,15 @@ export function openingExpansion(graph: ModelGraph): Set<string> {
   const open = new Set<string>();
   let shown = hierarchy.children.get(null)?.length ?? 0;
   let waiting: string[] = []; // closed folds on view
+  let folded = false; // one repetition stands for many: of it no more opens than it takes
   let level = [...(hierarchy.children.get(null) ?? [])];
   while (shown < FEW) {
     waiting.push(...level.filter((id) => hierarchy.folds.has(id)));
     const containers = level.filter((id) => !hierarchy.folds.has(id) && sizeOf(hierarchy, id) > 0);
-    let opened = openSome(hierarchy, containers, shown);
+    let opened = openSome(hierarchy, containers, shown, folded);
     if (opened.length === 0) {
       opened = openSome(hierarchy, waiting, shown);
+      folded ||= opened.length > 0;
       waiting = waiting.filter((id) => !opened.includes(id));
     }
     if (opened.length === 0) break;
@@ -58,11 +60,12 @@ function countShown(hierarchy: Hierarchy, open: ReadonlySet<string>, container: 
   );
 }
 
-/** Which of these boxes to open when `shown` are on view: all, as many as fit, or the smallest alone. */
-function openSome(hierarchy: Hierarchy, boxes: readonly string[], shown: number): string[] {
+/** Which of these boxes to open when `shown` are on view: all, as many as fit (or as it takes), or the smallest alone. */
+function openSome(hierarchy: Hierarchy, level: readonly string[], shown: number, sparing = false): string[] {
   const size = (id: string) => sizeOf(hierarchy, id);
-  if (boxes.length === 0) return [];
-  if (boxes.reduce((sum, id) => sum + size(id) - 1, shown) <= MANY) return [...boxes];
+  if (level.length === 0) return [];
+  const boxes = sparing ? [...level].sort((one, other) => size(one) - size(other)) : level;
+  if (!sparing && boxes.reduce((sum, id) => sum + size(id) - 1, shown) <= MANY) return [...boxes];
   const opened: string[] = [];
   let count = shown;
   for (const id of boxes) {

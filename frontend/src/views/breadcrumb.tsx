@@ -11,14 +11,14 @@ const SHOWN = 3;
 
 export interface BreadcrumbProps {
   readonly graph: ModelGraph;
-  readonly selected: string | null;
+  readonly selected: string;
   readonly onSelect: (id: string | null) => void;
 }
 
 /** Each step selects; the dots in the middle show the steps that they stand for. */
 export function Breadcrumb({ graph, selected, onSelect }: BreadcrumbProps): JSX.Element {
   const [whole, setWhole] = useState<string | null>(null);
-  const path = selected === null ? [] : pathTo(hierarchyOf(graph), selected);
+  const path = pathTo(hierarchyOf(graph), selected);
   const hidden = whole === selected || path.length <= SHOWN ? [] : path.slice(1, path.length - SHOWN + 1);
   const step = (id: string) => (
     <span key={id}>

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
-import { foldState, hierarchyOf, labelOf, visibleBox } from "../layout/hierarchy";
+import { contentCount, foldState, hierarchyOf, labelOf, visibleBox } from "../layout/hierarchy";
 import type { PlacedBox, PlacedEdge } from "../layout/picture";
 import type { StructureProps } from "./structure";
 import { Box, Wall } from "./structure-boxes";
@@ -138,7 +138,7 @@ function useBoxes(props: SceneProps, seen: readonly PlacedBox[], bright: Readonl
         );
       const node = graph.nodes.get(box.id);
       if (!node) return null;
-      const inside = hierarchy.children.get(box.id)?.length ?? 0;
+      const inside = contentCount(hierarchy, box.id);
       return (
         <Box key={box.id} {...common} node={node} words={wordsOf(graph, node)} inside={inside} paint={paint(node)} />
       );

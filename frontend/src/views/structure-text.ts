@@ -10,9 +10,9 @@ export type Role = "name" | "class" | "mono" | "pill";
 
 const FONTS: Record<Role, { weight: number; size: number; family: "--font" | "--mono" }> = {
   name: { weight: 600, size: 12.5, family: "--font" },
-  class: { weight: 400, size: 11, family: "--font" },
-  mono: { weight: 400, size: 11, family: "--mono" },
-  pill: { weight: 500, size: 11, family: "--font" },
+  class: { weight: 400, size: 12, family: "--font" },
+  mono: { weight: 400, size: 12, family: "--mono" },
+  pill: { weight: 500, size: 12, family: "--font" },
 };
 
 const widths = new Map<string, number>();

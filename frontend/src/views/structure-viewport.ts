@@ -13,13 +13,14 @@ export interface Rectangle extends Size {
 
 const SMALLEST = 0.01;
 const LARGEST = 3;
-/** Below this scale the smallest labels (11 px) are under 9 px. */
-export const LEGIBLE = 9 / 11;
+/** Below this scale the smallest labels (12 px) are under 9 px. */
+export const LEGIBLE = 9 / 12;
 const MARGIN = 12;
 /** Room for the bar of breadcrumbs above the picture. */
 const TOP = 36;
-/** Room for the zoom buttons below it. */
-const BUTTONS = 52;
+/** What the zoom buttons cover in the lower right corner, and with them the minimap. */
+const BUTTONS = { width: 290, height: 52 };
+const CORNER = { width: 172, height: 196 };
 const DURATION = 260;
 
 export interface Viewport {
@@ -128,7 +129,7 @@ function scaledAbout(at: ZoomTransform, factor: number, x: number, y: number): Z
  */
 export function useRoom(pane: Size | null): Size | null {
   const steps = (length: number) => Math.max(240, 60 * Math.floor(length / 60));
-  const [width, height] = pane ? [steps(pane.width - 2 * MARGIN), steps(pane.height - TOP - MARGIN)] : [0, 0];
+  const [width, height] = pane ? [steps(pane.width - 2 * MARGIN), steps(pane.height - 2 * MARGIN)] : [0, 0];
   return useMemo(() => (width && height ? { width, height } : null), [width, height]);
 }
 
@@ -137,26 +138,39 @@ export function centred(at: ZoomTransform, x: number, y: number, pane: Size): Zo
   return zoomIdentity.translate(pane.width / 2 - x * at.k, pane.height / 2 - y * at.k).scale(at.k);
 }
 
-/** The whole picture, in the middle of the pane, never enlarged. */
-export function fitWhole(picture: Size, pane: Size): ZoomTransform {
-  const [w, h] = [pane.width - 2 * MARGIN, pane.height - TOP - MARGIN];
+/** The whole picture, in the middle of the pane, never enlarged, with no box under the zoom buttons. */
+export function fitWhole(picture: Size & { boxes?: readonly Rectangle[] }, pane: Size): ZoomTransform {
+  const whole = fitInto(picture, pane);
+  const [left, top] = [pane.width - BUTTONS.width, pane.height - BUTTONS.height];
+  const covered = (box: Rectangle) => whole.applyX(box.x + box.width) > left && whole.applyY(box.y + box.height) > top;
+  if (!picture.boxes?.some(covered)) return whole;
+  return fitInto(picture, { width: pane.width, height: top + MARGIN });
+}
+
+function fitInto(picture: Size, room: Size): ZoomTransform {
+  const [w, h] = [room.width - 2 * MARGIN, room.height - 2 * MARGIN];
   const k = Math.max(SMALLEST, Math.min(1, w / picture.width, h / picture.height));
-  return zoomIdentity
-    .translate((pane.width - picture.width * k) / 2, TOP + Math.max(0, (h - picture.height * k) / 2))
-    .scale(k);
+  return zoomIdentity.translate((room.width - picture.width * k) / 2, (room.height - picture.height * k) / 2).scale(k);
 }
 
 /**
- * The first sight: the whole picture if its labels are legible then; else as wide as is legible, from the top, with
- * `start` (where the flow begins) in the middle if even the width does not fit.
+ * The first sight: the whole picture if its labels are legible then; else as wide as is legible, from the top left
+ * corner, or with `start` (where the flow begins) in the middle if it is not on view then.
  */
-export function fitLegibly(picture: Size, pane: Size, start: Rectangle | null): ZoomTransform {
+export function fitLegibly(
+  picture: Size & { boxes?: readonly Rectangle[] },
+  pane: Size,
+  start: Rectangle | null,
+): ZoomTransform {
   const whole = fitWhole(picture, pane);
   if (whole.k >= LEGIBLE) return whole;
   const wide = (pane.width - 2 * MARGIN) / picture.width;
   const k = Math.min(1, Math.max(LEGIBLE, wide));
-  const middle = wide >= LEGIBLE || !start ? picture.width / 2 : start.x + start.width / 2;
-  return zoomIdentity.translate(pane.width / 2 - middle * k, TOP - (start ? Math.min(0, start.y) : 0) * k).scale(k);
+  const y = MARGIN - (start ? Math.min(0, start.y) : 0) * k;
+  if (wide >= LEGIBLE) return zoomIdentity.translate((pane.width - picture.width * k) / 2, y).scale(k);
+  const seen = !start || MARGIN + (start.x + start.width) * k <= pane.width;
+  const x = seen ? MARGIN : pane.width / 2 - (start.x + start.width / 2) * k;
+  return zoomIdentity.translate(x, y).scale(k);
 }
 
 /** `at`, moved so that the top centre of `after` is where that of `before` was on the screen. */
@@ -173,6 +187,8 @@ export function brought(at: ZoomTransform, box: Rectangle, pane: Size): ZoomTran
   };
   const [x, y] = [at.applyX(box.x), at.applyY(box.y)];
   const dx = shift(x, box.width * at.k, MARGIN, pane.width - MARGIN, true);
-  const dy = shift(y, box.height * at.k, TOP, pane.height - BUTTONS, false);
+  const right = x + dx + box.width * at.k;
+  const corner = box.height * at.k < pane.height - TOP - CORNER.height && right > pane.width - CORNER.width;
+  const dy = shift(y, box.height * at.k, TOP, pane.height - (corner ? CORNER.height : BUTTONS.height), false);
   return zoomIdentity.translate(at.x + dx, at.y + dy).scale(at.k);
 }

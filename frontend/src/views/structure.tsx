@@ -124,7 +124,7 @@ export function Structure(props: StructureProps): JSX.Element {
           {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id }} onShow={show} />}
         </g>
       </svg>
-      <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />
+      {selected !== null && <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />}
       <Note laidOut={laidOut} problem={problem} query={props.query} graph={graph} />
       {picture && viewport.size && (
         <Minimap

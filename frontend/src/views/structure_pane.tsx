@@ -24,7 +24,9 @@ export function StructurePane({ store }: { readonly store: Store }): JSX.Element
   return (
     <section class="pane" aria-label="Structure" data-testid="structure">
       <div class="pane-title">
-        <h2>Structure</h2>
+        <h2>
+          Structure <span class="quiet">{graph?.class_name}</span>
+        </h2>
         {graph !== null && <Tools store={store} graph={graph} />}
       </div>
       <div class="pane-body">

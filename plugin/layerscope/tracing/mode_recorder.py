@@ -24,7 +24,7 @@ from layerscope.tracing.held_tensors import HeldTensors
 from layerscope.tracing.operators import OPERATORS, Operator
 from layerscope.tracing.passive_functions import PASSIVE
 from layerscope.tracing.recording import Call, End, Flow, Function, Held, Recording, Value, box_of, spec
-from layerscope.tracing.values import address, attribute_tensors, found, tensors, unrecorded
+from layerscope.tracing.values import address, attribute_tensors, found, replaced, tensors, unrecorded
 
 
 def record_with_modes(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
@@ -103,22 +103,25 @@ class _ModeRecorder:
                 if caller is not None and not caller.fed:
                     caller.fed = not isinstance(end, Held) and _is_outside(end, caller)
 
-    def _finished(self, call: Call, arguments: Any, result: Any) -> None:
-        """Join a box by its arguments and results where its inside did not.
+    def _finished(self, call: Call, arguments: Any, result: Any) -> Any:
+        """Join a box by its arguments and results where its inside did not, and return what it is to return.
 
         It returns what it was given, or has computed in a way that no mode can see: NumPy, a library of its own.
         """
         if not call.is_box:
-            return
+            return result
         with unrecorded():
+            given = [tensor for _, tensor in tensors(arguments)]
             if not call.fed:
-                given = [tensor for _, tensor in tensors(arguments)]
                 self.read(given, [self.flow.makers(tensor) for tensor in given], call)
+            with self.running():
+                result = apart(result, given)
             for _, tensor in tensors(result):
                 makers = self.flow.makers(tensor)
                 if all(_is_outside(end, call) for end in makers):
                     self.read([tensor], [makers], call)
                     self.flow.made(tensor, call)
+        return result
 
     # --- After the forward ---
 
@@ -173,6 +176,8 @@ class _Functions(TorchFunctionMode):
         events = len(recorder.record.events)
         with recorder.running() as written:
             result = func(*args, **kwargs)
+            if not written:
+                result = apart(result, given)
         returned = found(result)
         if (not returned and not written) or (len(recorder.record.events) > events and not callbacks.called):
             return result
@@ -316,6 +321,23 @@ class _Flops:
                 caller.flops_known &= event.flops_known
                 if event.flops is not None:
                     caller.flops = (caller.flops or 0) + event.flops
+
+
+def apart(result: Any, given: list[torch.Tensor]) -> Any:
+    """Return ``result`` with another tensor object, of the same memory, for each tensor that is one of ``given``.
+
+    ``x.to(dtype)`` and a dropout in evaluation return ``x`` itself; who uses ``x`` later would seem to use what they
+    returned. Parameters stay themselves: a module can be assigned no other object in their place.
+    """
+    unchanged = {id(tensor) for tensor in given if not isinstance(tensor, nn.Parameter)}
+    return replaced(result, lambda tensor: _alias(tensor) if id(tensor) in unchanged else tensor)
+
+
+def _alias(tensor: torch.Tensor) -> torch.Tensor:
+    try:
+        return torch.ops.aten.alias.default(tensor)
+    except (RuntimeError, NotImplementedError):  # a subclass or a layout without aliases
+        return tensor
 
 
 def _is_outside(end: End, call: Call) -> bool:
