@@ -6,6 +6,7 @@ for each model, for ``tensorboard --logdir DIRECTORY/runs``.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import time
@@ -37,10 +38,15 @@ def write_graph(name: str, directory: Path) -> wire.ModelGraph:
 
 
 def main() -> None:
-    directory = Path(sys.argv[1])
-    for name in sys.argv[2:] or LARGE_MODELS:
+    parser = argparse.ArgumentParser(description="Trace the large models and write their graphs.")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"which models; all by default: {', '.join(LARGE_MODELS)}"
+    )
+    arguments = parser.parse_args()
+    for name in arguments.names or LARGE_MODELS:
         start = time.process_time()
-        graph = write_graph(name, directory)
+        graph = write_graph(name, arguments.directory)
         print(
             f"{name}: {len(graph.nodes)} nodes, {len(graph.edges)} edges, {len(graph.folds)} folds, "
             f"{graph.recorder or 'unknown recorder'}, {time.process_time() - start:.1f} s; {'; '.join(graph.warnings)}"

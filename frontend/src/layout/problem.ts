@@ -46,7 +46,7 @@ export function problemKey(problem: Problem): string {
 
 /** Space between boxes of one rank and between ranks. */
 export const BOX_GAP = 24;
-export const RANK_GAP = 30;
+export const RANK_GAP = 24;
 
 /** Places for `count` ports around the middle of a wall. */
 export function spread(count: number, width: number): number[] {

@@ -78,6 +78,7 @@ export interface Words {
   /** Class of a module, "" otherwise. */
   className: string;
   shape: string;
+  /** Their number. */
   parameters: string;
   /** No parameter of it requires a gradient. */
   frozen: boolean;
@@ -96,7 +97,7 @@ export function wordsOf(graph: ModelGraph, node: Node): Words {
     name,
     className: node.class_name,
     shape: told ? shape : [node.kind, shape].filter(Boolean).join(" · "),
-    parameters: node.total_parameters > 0 ? `${countText(node.total_parameters)} params` : "",
+    parameters: node.total_parameters > 0 ? countText(node.total_parameters) : "",
     frozen: node.trainable === false,
     tied: node.tied.length > 0,
     stopped: graph.stopped_in === node.id,
@@ -180,6 +181,7 @@ export interface FoldWords {
   /** The classes of one repetition, in order: "Block", or "Linear, ReLU". */
   className: string;
   shape: string;
+  /** Their number. */
   parameters: string;
 }
 
@@ -196,7 +198,7 @@ export function foldWordsOf(graph: ModelGraph, fold: Fold): FoldWords {
     label: fold.label,
     className: nodes.map((node) => node.class_name || node.op || node.kind).join(", "),
     shape: shapeText(last.at(-1)?.output_shapes ?? []),
-    parameters: count > 0 ? `${countText(count)} params` : "",
+    parameters: count > 0 ? countText(count) : "",
   };
 }
 
