@@ -6,7 +6,8 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import cast
+from copy import copy
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,8 +32,9 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     them gets the same numbers; compiled modules run uncompiled and attention takes no fused path, so that every
     submodule is called; and recurrent layers run without cuDNN, which refuses their backward in evaluation mode.
 
-    Not restored: values that the model's own forward writes in place into its parameters or into tensors that are
-    neither parameters nor buffers, and the states of random generators of its own.
+    Not restored: values that the model's own forward writes in place into its parameters, or into tensors and arrays
+    that are neither parameters nor buffers (the tracer undoes the former and what is kept in attributes), and what
+    other libraries keep for themselves.
 
     Args:
         model: the user's model.
@@ -93,6 +95,7 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
             stack.callback(_restore_grad, parameter, grad)
             stack.callback(_restore_requires_grad, parameter, requires_grad)
             stack.callback(_restore_storage, parameter, storage)
+            stack.callback(_restore_hooks, parameter, copy(parameter._backward_hooks))
         for buffer, value in zip(buffers, values, strict=True):
             stack.callback(_restore_values, buffer, value)
         for module, flag in zip(modules, training, strict=True):
@@ -110,6 +113,11 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
 def _restore_grad(parameter: Tensor, grad: Tensor | None) -> None:
     if parameter.grad is not grad:
         parameter.grad = grad
+
+
+def _restore_hooks(parameter: Tensor, hooks: Any) -> None:
+    if parameter._backward_hooks != hooks:
+        parameter._backward_hooks = hooks
 
 
 def _restore_requires_grad(parameter: Tensor, requires_grad: bool) -> None:

@@ -6,12 +6,15 @@ observer runs a forward of its own, and afterwards all of that is as before.
 
 from __future__ import annotations
 
+import random
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from operator import is_
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +38,8 @@ class ModuleState:
         self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """(attributes of a module or object, copy)."""
         self._containers: list[tuple[Any, Any]] = []
-        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        self._generators: list[tuple[Callable[[Any], object], Any]] = []
+        """(what sets the state of a random generator, state)."""
         for module in self.modules:  # grows on the way
             self._visit_attributes(module, type(module).__module__.partition(".")[0])
 
@@ -47,8 +51,8 @@ class ModuleState:
                 stack.callback(_restore_attributes, attributes, saved)
             for container, saved in self._containers:
                 stack.callback(_restore_container, container, saved)
-            for generator, state in self._generators:
-                stack.callback(generator.set_state, state)
+            for set_state, state in self._generators:
+                stack.callback(set_state, state)
             yield
 
     def _visit_attributes(self, holder: Any, package: str) -> None:
@@ -74,12 +78,24 @@ class ModuleState:
             if not _NUMBERS.issuperset(map(type, items)):
                 for item in list(items):
                     self._visit(item, package)
-        elif isinstance(value, torch.Generator):
+        elif isinstance(value, (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)):
             self._known.add(id(value))
-            self._generators.append((value, value.get_state()))
+            self._generators.append(_generator(value))
         elif _is_own(value, package):
             self._known.add(id(value))
             self._visit_attributes(value, package)
+
+
+def _generator(value: Any) -> tuple[Callable[[Any], object], Any]:
+    """Return what sets the state of a random generator, and its state."""
+    if isinstance(value, torch.Generator):
+        return value.set_state, value.get_state()
+    if isinstance(value, random.Random):
+        return value.setstate, value.getstate()
+    if isinstance(value, np.random.RandomState):
+        return value.set_state, value.get_state()
+    bits = value.bit_generator
+    return partial(setattr, bits, "state"), bits.state
 
 
 def _is_own(value: Any, package: str) -> bool:

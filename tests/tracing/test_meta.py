@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
+import pytest
 import torch
 from torch import nn
 
+from layerscope.errors import TraceError
 from layerscope.tracing import trace
 from layerscope.tracing.meta import empty_copy
 from traced_models import PositionEmbedding, ResidualNet
@@ -37,6 +41,28 @@ def test_the_copy_keeps_ties_and_flags_and_takes_no_memory() -> None:
     assert not copied["head"].weight.requires_grad
     assert all(tensor.is_meta for tensor in (copied["head"].weight, copied["head"].table))
     assert not model["head"].table.is_meta
+
+
+def test_tensors_in_containers_and_modules_in_lists_are_copied_too() -> None:
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = {"shift": torch.ones(3)}
+            self.layers = [nn.Linear(3, 3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layers[0](x) + self.table["shift"]
+
+    model = Keeps()
+    assert trace(model, torch.empty(2, 3, device="meta")).failure == ""
+    assert not model.table["shift"].is_meta
+
+
+def test_a_model_that_cannot_be_copied_is_refused_in_words() -> None:
+    model = nn.Linear(3, 3)
+    model.lock = threading.Lock()
+    with pytest.raises(TraceError, match=r"inputs on the meta device .* but Linear cannot be copied .*pickle"):
+        trace(model, torch.empty(2, 3, device="meta"))
 
 
 def test_shapes_that_no_machine_could_hold_are_traced() -> None:

@@ -191,11 +191,80 @@ def test_who_uses_a_tensor_does_not_use_what_a_function_or_a_box_returned_unchan
         ("drop", "/mul"),
         ("fc", "/add"),
         ("/mul", "/add"),
-        ("fc", "/contiguous"),
         ("/add", "/sub"),
-        ("/contiguous", "/sub"),
+        ("fc", "/sub"),  # contiguous() had nothing to do
         ("/sub", "output/0"),
     }
+
+
+def test_what_a_box_returns_unchanged_in_a_container_stays_that_container() -> None:
+    class Caches(nn.Module):
+        def forward(self, x: torch.Tensor, cache: dict[str, torch.Tensor]) -> tuple[torch.Tensor, Any]:
+            cache["k"] = x
+            return x * 2, cache
+
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.last = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.caches = Caches()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            cache: dict[str, torch.Tensor] = {}
+            y, returned = self.caches(self.first(x), cache)
+            returned["v"] = self.second(y)
+            return self.last(cache.get("v", x))
+
+    assert ("second", "last") in joined(trace(Shares(), torch.randn(2, 4)))
+
+
+def test_functions_that_return_their_argument_are_the_argument_also_by_identity() -> None:
+    class Compares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.same, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.same(x) if x.to(torch.float32) is x else self.other(x)
+
+    assert [node.id for node in trace(Compares(), torch.randn(2, 4)).nodes.values() if node.module] == ["same"]
+
+
+def test_assigning_data_makes_the_tensor_what_was_assigned() -> None:
+    class Assigns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h, k = self.a(x), self.b(x)
+            h.data = k
+            return self.c(h) * k
+
+    assert ("b", "c") in joined(trace(Assigns(), torch.randn(2, 4)))
+
+
+def test_values_that_leave_torch_are_told_also_where_the_tensor_goes_on() -> None:
+    def leaves(x: torch.Tensor) -> torch.Tensor:
+        return x + torch.tensor(x.tolist())
+
+    graph = trace(Between(leaves), torch.randn(2, 4))
+    assert ("first", "/tolist") in joined(graph)
+    assert graph.warnings[0].startswith("Values left torch by '/tolist', from 'first'")
+
+
+def test_a_forward_that_differentiates_its_input_is_traced() -> None:
+    class Slope(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.autograd.grad(self.fc(x).sum(), x)[0]
+
+    graph = trace(Slope(), torch.randn(2, 4, requires_grad=True))
+    assert graph.failure == ""
+    assert {("input/x", "fc"), ("/grad", "output/0")} <= joined(graph)
 
 
 def test_gradients_inside_the_forward_pass_through_what_is_returned_unchanged() -> None:

@@ -325,6 +325,7 @@ def test_a_cut_flow_is_said_in_words() -> None:
     warnings = trace(LeavesTorch(), torch.randn(2, 3)).warnings
     assert [warning.partition(". ")[0].removesuffix(".") for warning in warnings] == [
         "Not connected: no recorded way leads from 'first' to an output",
+        "Values left torch by '/tolist', from 'first': what was computed from them outside of torch is not connected",
         "Not connected: no recorded way leads from 'input/x' to an output",
         "Not connected: no recorded way leads from an input to 'output/0'",
     ]

@@ -60,8 +60,10 @@ def _order(graph: ModelGraph) -> tuple[int, list[str], list[str]]:
 def _changes(a: Node, b: Node) -> tuple[str, ...]:
     differs = {
         "class": a.class_name != b.class_name,
+        "settings": a.extra_repr != b.extra_repr,
         "shapes": (a.input_shapes, a.output_shapes) != (b.input_shapes, b.output_shapes),
-        "parameters": a.total_parameters != b.total_parameters,
+        "dtypes": (a.input_dtypes, a.output_dtypes) != (b.input_dtypes, b.output_dtypes),
+        "parameters": (a.own_parameters, a.total_parameters) != (b.own_parameters, b.total_parameters),
         "trainable": a.trainable != b.trainable,
     }
     return tuple(what for what, is_so in differs.items() if is_so)

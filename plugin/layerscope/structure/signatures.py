@@ -144,4 +144,5 @@ class Signatures:
 
 
 def _measures(node: Node) -> Hashable:
-    return node.input_shapes, node.output_shapes, node.own_parameters, node.total_parameters, node.trainable
+    sizes = node.input_shapes, node.output_shapes, node.output_dtypes
+    return sizes, node.own_parameters, node.total_parameters, node.trainable, node.extra_repr

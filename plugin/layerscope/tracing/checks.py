@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from layerscope.tracing.passive_functions import EXITS
 from layerscope.wire import ModelGraph, Node
 
 _LISTED = 6
@@ -36,6 +37,14 @@ def _unused(graph: ModelGraph, boxes: list[Node], used: set[str]) -> Iterator[st
         yield (
             f"Not connected: no recorded way leads from {_listed(unused)} to an output. The model discards what it "
             "gives, or turns it into something that is no tensor (a number, an array of NumPy, a gradient)."
+        )
+    left = [node for node in graph.nodes.values() if node.op in EXITS and node.kind == "function"]
+    if left:
+        made_by = {edge.target: edge.source for edge in graph.edges}
+        sources = sorted({made_by[node.id] for node in left if node.id in made_by})
+        yield (
+            f"Values left torch by {_listed([node.id for node in left])}, from {_listed(sources)}: what was computed "
+            "from them outside of torch is not connected."
         )
     ignored = [node_id for node_id in graph.inputs if node_id not in used]
     if ignored:

@@ -18,9 +18,9 @@ from layerscope.tracing.values import attribute_tensors, replaced
 
 
 @contextmanager
-def surroundings(model: nn.Module) -> Iterator[None]:
-    """Contain ``model`` for the block, in evaluation mode, without gradients and with nothing compiled."""
-    with contained(model), torch.no_grad(), warnings.catch_warnings():
+def surroundings(model: nn.Module, *, grad: bool = False) -> Iterator[None]:
+    """Contain ``model`` for the block, in evaluation mode and with nothing compiled; without gradients by default."""
+    with contained(model), torch.set_grad_enabled(grad), warnings.catch_warnings():
         for message in _ABOUT_THE_OBSERVER:
             warnings.filterwarnings("ignore", message)
         yield
@@ -62,7 +62,8 @@ class Arguments:
 
         def exchanged(tensor: torch.Tensor) -> torch.Tensor:
             if id(tensor) not in copies:
-                copies[id(tensor)] = prepare(tensor.detach().clone())
+                copy = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+                copies[id(tensor)] = prepare(copy)
             return copies[id(tensor)]
 
         self.args: tuple[Any, ...] = tuple(replaced(arg, exchanged, fresh=True) for arg in args)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from layerscope.errors import TraceError
+from layerscope.module_state import ModuleState
 from layerscope.tracing.values import replaced, tensors
 
 
@@ -36,11 +38,19 @@ def empty_copy(model: nn.Module) -> nn.Module:
             empty = torch.empty_like(tensor, device="meta")
             parameter = isinstance(tensor, nn.Parameter)
             memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if parameter else empty
-    return copy.deepcopy(model, memo)
+    try:
+        return copy.deepcopy(model, memo)
+    except Exception as error:
+        raise TraceError(
+            f"inputs on the meta device trace a copy of the model, but {type(model).__name__} cannot be copied "
+            f"({type(error).__name__}: {error}). Build the model itself on meta (with torch.device('meta'): ...), or "
+            "give inputs with values."
+        ) from error
 
 
 def _tensors_of(model: nn.Module) -> Iterator[torch.Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()
-    for module in model.modules():
-        yield from (value for value in vars(module).values() if isinstance(value, torch.Tensor))
+    for module in ModuleState(model).modules:
+        yield from module.parameters(recurse=False)
+        yield from module.buffers(recurse=False)
+        for _, tensor in tensors(vars(module)):
+            yield tensor

@@ -22,18 +22,23 @@ from layerscope.tracing.data_flow import DataFlow, plain
 from layerscope.tracing.forward import Arguments, surroundings
 from layerscope.tracing.held_tensors import HeldTensors
 from layerscope.tracing.operators import OPERATORS, Operator
-from layerscope.tracing.passive_functions import PASSIVE
+from layerscope.tracing.passive_functions import EXITS, PASSIVE
 from layerscope.tracing.recording import Call, End, Flow, Function, Held, Recording, Value, box_of, spec
-from layerscope.tracing.values import address, attribute_tensors, found, replaced, tensors, unrecorded
+from layerscope.tracing.values import address, attribute_tensors, found, tensors, unrecorded
+
+_SET_DATA = torch.Tensor.data.__set__  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
 
 
-def record_with_modes(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
+def record_with_modes(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, grad: bool = False
+) -> Recording:
     """Run one forward under the modes and return its module calls, functions and flows.
 
-    If the forward raises, the recording holds what ran until then, and the exception in ``failure``.
+    If the forward raises, the recording holds what ran until then, and the exception in ``failure``. With ``grad``, it
+    runs with gradients enabled.
     """
     recorder = _ModeRecorder(model)
-    with surroundings(model), Arguments(model, args, kwargs) as arguments:
+    with surroundings(model, grad=grad), Arguments(model, args, kwargs) as arguments:
         result, failure = recorder.run(arguments)
         return recorder.recording(result, failure)
 
@@ -115,7 +120,7 @@ class _ModeRecorder:
             if not call.fed:
                 self.read(given, [self.flow.makers(tensor) for tensor in given], call)
             with self.running():
-                result = apart(result, given)
+                result = _apart(result, given)
             for _, tensor in tensors(result):
                 makers = self.flow.makers(tensor)
                 if all(_is_outside(end, call) for end in makers):
@@ -176,10 +181,14 @@ class _Functions(TorchFunctionMode):
         events = len(recorder.record.events)
         with recorder.running() as written:
             result = func(*args, **kwargs)
-            if not written:
-                result = apart(result, given)
         returned = found(result)
-        if (not returned and not written) or (len(recorder.record.events) > events and not callbacks.called):
+        if func == _SET_DATA:
+            recorder.flow.made(given[0], *sources[-1])
+        if len(recorder.record.events) > events and not callbacks.called:
+            return result
+        # What returns its own argument (``x.to(dtype)``) did nothing; what takes values out of torch leads nowhere.
+        idle = not written and all(any(tensor is other for other in given) for tensor in returned)
+        if idle and getattr(func, "__name__", "") not in EXITS:
             return result
         function = recorder.record.function(_op(func))
         function.inputs, function.outputs = shapes, tuple(map(spec, returned))
@@ -323,21 +332,25 @@ class _Flops:
                     caller.flops = (caller.flops or 0) + event.flops
 
 
-def apart(result: Any, given: list[torch.Tensor]) -> Any:
-    """Return ``result`` with another tensor object, of the same memory, for each tensor that is one of ``given``.
+def _apart(result: Any, given: list[torch.Tensor]) -> Any:
+    """Return ``result`` with another tensor object, of the same memory, in the place of one of ``given``.
 
-    ``x.to(dtype)`` and a dropout in evaluation return ``x`` itself; who uses ``x`` later would seem to use what they
-    returned. Parameters stay themselves: a module can be assigned no other object in their place.
+    A dropout in evaluation returns ``x`` itself; who uses ``x`` later would seem to use what the dropout returned. Only
+    a bare tensor, or one in a tuple, is exchanged: nobody may have kept another reference to that.
     """
-    unchanged = {id(tensor) for tensor in given if not isinstance(tensor, nn.Parameter)}
-    return replaced(result, lambda tensor: _alias(tensor) if id(tensor) in unchanged else tensor)
+    if isinstance(result, torch.Tensor):
+        return _alias(result) if any(result is tensor for tensor in given) else result
+    if type(result) is tuple:
+        return tuple(_apart(item, given) if isinstance(item, torch.Tensor) else item for item in result)
+    return result
 
 
 def _alias(tensor: torch.Tensor) -> torch.Tensor:
-    try:
-        return torch.ops.aten.alias.default(tensor)
-    except (RuntimeError, NotImplementedError):  # a subclass or a layout without aliases
+    """Return another object of the same memory; ``tensor`` itself where that would not be the same to the model."""
+    special = type(tensor) is not torch.Tensor or vars(tensor) or (tensor.is_leaf and tensor.requires_grad)
+    if special or tensor.layout is not torch.strided:
         return tensor
+    return torch.ops.aten.alias.default(tensor)
 
 
 def _is_outside(end: End, call: Call) -> bool:

@@ -7,7 +7,7 @@ import torch
 _METHODS = """
     __format__ __hash__ __len__ __reduce_ex__ __repr__ __str__ _is_view _typed_storage data_ptr dim
     element_size get_device has_names is_complex is_contiguous is_floating_point is_inference is_pinned
-    is_same_size is_set_to is_shared is_signed ndimension nelement numel register_hook requires_grad_
+    is_same_size is_shared is_signed ndimension nelement numel register_hook requires_grad_
     retain_grad size storage storage_offset stride untyped_storage
 """
 _PROPERTIES = """
@@ -21,3 +21,6 @@ PASSIVE = frozenset(
     [getattr(torch.Tensor, name) for name in _METHODS.split() if hasattr(torch.Tensor, name)]
     + [getattr(torch.Tensor, name).__get__ for name in _PROPERTIES.split() if hasattr(torch.Tensor, name)]
 )
+
+EXITS = frozenset(("numpy", "tolist", "item", "__array__"))
+"""Functions that take the values of a tensor out of torch: what is computed from them there nobody can follow."""

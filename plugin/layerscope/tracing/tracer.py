@@ -38,6 +38,9 @@ def trace(model: nn.Module, /, *args: Any, **kwargs: Any) -> ModelGraph:
     forward raises, the graph is the part that ran, and ``ModelGraph.stopped_in`` the node where it stopped; if nothing
     ran, it is the tree of registered modules. ``ModelGraph.warnings`` says so, and what else is missing.
 
+    A module that returns its argument itself (a dropout in evaluation) returns another tensor object of the same memory
+    while it is traced, to tell who uses which; a forward that asks whether two tensors are one object may notice.
+
     Args:
         model: the model.
         args: positional arguments of its forward: tensors, or any nesting of lists, tuples, mappings and objects
@@ -46,6 +49,7 @@ def trace(model: nn.Module, /, *args: Any, **kwargs: Any) -> ModelGraph:
 
     Raises:
         InvalidArgumentError: ``model`` is no ``torch.nn.Module``, or has lazy parameters that have no shape yet.
+        TraceError: the inputs are on the meta device, the model is not, and it cannot be copied.
     """
     if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(f"trace() needs a torch.nn.Module, but was given {type(model).__name__}.")
@@ -58,6 +62,10 @@ def _record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     recording = None
     try:
         recording = record_with_modes(model, args, kwargs)
+        if recording.failure is not None:
+            # A forward that differentiates (a force field, a physics-informed network) needs gradients to run at all.
+            again = record_with_modes(model, args, kwargs, grad=True)
+            recording = again if again.failure is None else recording
         cause = recording.failure
     except InvalidArgumentError:
         raise

@@ -82,8 +82,8 @@ class Fold:
     shared: bool
     """True if all repetitions are calls of the same modules, with the same weights; False if weights are distinct."""
     uniform: bool
-    """True if the repetitions also agree in all shapes and numbers of parameters; False if only in structure: widths
-    may differ, and how often something repeats within them."""
+    """True if the repetitions also agree in all shapes, dtypes, settings and numbers of parameters; False if only in
+    structure: widths may differ, and how often something repeats within them."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ class NodeComparison:
     state: str
     """``same``, ``renamed`` (only the id differs), ``changed``, ``inserted`` or ``removed``."""
     changes: tuple[str, ...] = ()
-    """What differs where ``changed``: of ``class``, ``shapes``, ``parameters``, ``trainable``, ``wiring``."""
+    """What differs where ``changed``: of ``class``, ``settings`` (its ``extra_repr``), ``shapes``, ``dtypes``,
+    ``parameters``, ``trainable`` and ``wiring`` (which nodes feed it; not the order of its arguments)."""
 
 
 @dataclass(frozen=True)
