@@ -9,10 +9,10 @@ import type { Fold, Node } from "../wire";
 export type Role = "name" | "class" | "mono" | "pill";
 
 const FONTS: Record<Role, { weight: number; size: number; family: "--font" | "--mono" }> = {
-  name: { weight: 600, size: 12.5, family: "--font" },
-  class: { weight: 400, size: 12, family: "--font" },
-  mono: { weight: 400, size: 12, family: "--mono" },
-  pill: { weight: 500, size: 12, family: "--font" },
+  name: { weight: 600, size: 13, family: "--font" },
+  class: { weight: 400, size: 12.8, family: "--font" },
+  mono: { weight: 400, size: 12.8, family: "--mono" },
+  pill: { weight: 500, size: 12.8, family: "--font" },
 };
 
 const widths = new Map<string, number>();

@@ -13,8 +13,8 @@ export interface Rectangle extends Size {
 
 const SMALLEST = 0.01;
 const LARGEST = 3;
-/** Below this scale the smallest labels (12 px) are under 9 px. */
-export const LEGIBLE = 9 / 12;
+/** Below this scale the smallest labels (12.8 px) are under 9 px. */
+export const LEGIBLE = 9 / 12.8;
 const MARGIN = 12;
 /** Room for the bar of breadcrumbs above the picture. */
 const TOP = 36;
