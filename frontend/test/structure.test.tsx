@@ -329,9 +329,9 @@ describe("where it looks", () => {
   };
 
   test("first at the beginning of the flow", async () => {
-    await show(chain(40));
+    await show(chain(80));
     expect(isWhole("cell")).toBe(true);
-    expect(isWhole("cell#30")).toBe(false);
+    expect(isWhole("cell#70")).toBe(false);
   });
 
   test("first at the node that is selected already", async () => {
