@@ -24,6 +24,8 @@ MESSAGES = (
     wire.RunListing,
     wire.TagEntry,
     wire.TagListing,
+    wire.Finding,
+    wire.FindingsListing,
 )
 SCALARS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 

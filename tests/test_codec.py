@@ -23,6 +23,7 @@ METADATA: tuple[wire.Metadata, ...] = (
     wire.SamplesMetadata("samples", "probe"),
     wire.AttributionMetadata("attribution", "grad_cam", "grad_cam", "probe", signed=True, layers=("a", "a#1")),
     wire.MaximizationMetadata("maximization", "units", (wire.Unit("a", 3),)),
+    wire.FindingsMetadata("findings", "training"),
 )
 
 

@@ -111,6 +111,12 @@ export interface MaximizationMetadata {
   version: number;
 }
 
+export interface FindingsMetadata {
+  kind: "findings";
+  name: string;
+  version: number;
+}
+
 export interface Unit {
   layer: string;
   channel: number;
@@ -128,7 +134,7 @@ export interface RunListing {
 export interface TagEntry {
   tag: string;
   kind: string;
-  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | null;
+  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | FindingsMetadata | null;
   steps: number[];
   problem: string;
 }
@@ -140,4 +146,25 @@ export interface TagListing {
   version: number;
 }
 
-export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata;
+export interface Finding {
+  detector: string;
+  severity: string;
+  step: number;
+  layer: string;
+  row: string;
+  measure: string;
+  message: string;
+  evidence: Record<string, number>;
+  rule: string;
+  source: string;
+  others: string[];
+}
+
+export interface FindingsListing {
+  run: string;
+  findings: Finding[];
+  examined: boolean;
+  version: number;
+}
+
+export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | FindingsMetadata;

@@ -20,7 +20,7 @@ def test_every_row_holds_the_statistics_of_the_output(make: type[nn.Module]) -> 
     outputs, _ = twin(model.eval(), lambda logits: logits, x)
     assert set(found.layers) == set(outputs)
     assert found.owners == found.layers
-    assert found.statistics == tuple(wire.STATISTICS)
+    assert found.statistics == wire.MOMENTS
     for layer, values, counts in zip(found.layers, found.values, found.histogram, strict=True):
         flat = outputs[layer].flatten().double().numpy()
         expected = [
@@ -33,7 +33,7 @@ def test_every_row_holds_the_statistics_of_the_output(make: type[nn.Module]) -> 
 def test_values_modified_in_place_later_are_those_the_layer_returned() -> None:
     model = nn.Sequential(nn.Flatten(), nn.ReLU(inplace=True))
     found = activations(model, torch.tensor([[-3.0, 4.0]]), histogram=False)
-    column = list(wire.STATISTICS).index("min")
+    column = list(wire.MOMENTS).index("min")
     assert found.values[:, column].tolist() == [-3, 0]
     assert found.histogram is None
 

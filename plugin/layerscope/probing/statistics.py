@@ -111,7 +111,7 @@ def table(rows: Iterable[tuple[str, str, Moments | None]], *, with_histogram: bo
     float32 can hold counts up to 2^24 = 16,777,216 exactly; larger ones are rounded.
     """
     rows = list(rows)
-    names = tuple(wire.STATISTICS)
+    names = wire.MOMENTS
     values = np.full((len(rows), len(names)), np.nan, np.float32)
     counts = np.zeros((len(rows), BINS), np.float32)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, as its type has it

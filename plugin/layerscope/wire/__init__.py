@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from layerscope.wire.finding import Finding as Finding
+from layerscope.wire.finding import FindingsBlob as FindingsBlob
 from layerscope.wire.graph import Comparison as Comparison
 from layerscope.wire.graph import Edge as Edge
 from layerscope.wire.graph import Fold as Fold
@@ -20,6 +22,12 @@ from layerscope.wire.graph import GraphBlob as GraphBlob
 from layerscope.wire.graph import ModelGraph as ModelGraph
 from layerscope.wire.graph import Node as Node
 from layerscope.wire.graph import NodeComparison as NodeComparison
+from layerscope.wire.numbers import MOMENTS as MOMENTS
+from layerscope.wire.numbers import SERIES as SERIES
+from layerscope.wire.numbers import STATISTICS as STATISTICS
+from layerscope.wire.numbers import Measured as Measured
+from layerscope.wire.numbers import Statistic as Statistic
+from layerscope.wire.numbers import Statistics as Statistics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,54 +60,8 @@ KINDS: dict[str, Kind] = {
     "samples": Kind("samples", PLUGIN, tensor=False),
     "attribution": Kind("attribution", PLUGIN_BLOBS, tensor=False),
     "maximization": Kind("maximization", PLUGIN_BLOBS, tensor=False),
+    "findings": Kind("findings", PLUGIN, tensor=False),
 }
-
-
-# --- Numbers per layer -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """One number that is kept per layer and step, and how to show it."""
-
-    name: str
-    scale: str
-    """``log``: >= 0, spans magnitudes. ``signed``: diverges around 0. ``fraction``: 0 to 1. ``count``: 0, 1, 2, ..."""
-    help: str
-    """One sentence for people: what the number is."""
-
-
-STATISTICS: dict[str, Statistic] = {
-    s.name: s
-    for s in (
-        Statistic("norm", "log", "Euclidean norm: the square root of the sum of squares."),
-        Statistic("mean", "signed", "Arithmetic mean of all elements."),
-        Statistic("std", "log", "Standard deviation of all elements (population, no Bessel correction)."),
-        Statistic("min", "signed", "Smallest element."),
-        Statistic("max", "signed", "Largest element."),
-        Statistic("zero_fraction", "fraction", "Share of the elements that are exactly zero."),
-        Statistic("nan_count", "count", "Number of elements that are not a number."),
-        Statistic("inf_count", "count", "Number of elements that are infinite."),
-    )
-}
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Statistics of many layers at one moment: a row per layer, a column per statistic."""
-
-    layers: tuple[str, ...]
-    """Row names: layer keys, and, where parameters are measured, qualified parameter names (``conv1.weight``)."""
-    owners: tuple[str, ...]
-    """The layer key that each row belongs to: its own name for a layer, the module's key for a parameter."""
-    statistics: tuple[str, ...]
-    """Column names, keys of ``STATISTICS``."""
-    values: NDArray[np.float32]
-    """[layers, statistics]; NaN where there was nothing to measure (a parameter without a gradient)."""
-    histogram: NDArray[np.float32] | None = None
-    """[layers, bins]: how many elements lie in each bin; None if histograms were not asked for."""
-    edges: tuple[float, ...] = ()
-    """bins + 1 edges of the bins, ascending."""
 
 
 # --- Metadata of a tag (constant for the tag) ----------------------------------------------------------------------
@@ -196,8 +158,27 @@ class MaximizationStep:
     objectives: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class FindingsMetadata:
+    """Metadata of kind ``findings``. Values: [JSON of a FindingsBlob].
+
+    A value holds everything that was found so far since the writer began, so the last one of a writer holds all. An
+    empty one says that the detectors run and found nothing.
+    """
+
+    kind: str
+    name: str
+    version: int = VERSION
+
+
 Metadata = (
-    GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata
+    GraphMetadata
+    | SeriesMetadata
+    | HistogramsMetadata
+    | SamplesMetadata
+    | AttributionMetadata
+    | MaximizationMetadata
+    | FindingsMetadata
 )
 
 METADATA: dict[str, Any] = {
@@ -207,6 +188,7 @@ METADATA: dict[str, Any] = {
     "samples": SamplesMetadata,
     "attribution": AttributionMetadata,
     "maximization": MaximizationMetadata,
+    "findings": FindingsMetadata,
 }
 
 
@@ -245,7 +227,18 @@ class TagListing:
     version: int = VERSION
 
 
-HTTP_MESSAGES = (RunListing, TagListing)
+@dataclass(frozen=True)
+class FindingsListing:
+    """Answer of ``/findings``: what is wrong in one run, in order of step."""
+
+    run: str
+    findings: tuple[Finding, ...]
+    examined: bool
+    """Whether anything was recorded that detectors look at; False: nothing is known, not even that all is well."""
+    version: int = VERSION
+
+
+HTTP_MESSAGES = (RunListing, TagListing, FindingsListing)
 
 # --- What layerscope.read() returns --------------------------------------------------------------------------------
 
@@ -304,5 +297,7 @@ class Run:
     """Step -> images."""
     scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
     """Tag -> (steps, values)."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong, in order of step, as the detectors of the exporter wrote it."""
     problems: tuple[str, ...] = ()
     """What could not be read, in words."""
