@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import types
 import typing
@@ -56,9 +57,11 @@ def interface(message: type) -> str:
 
 def generate() -> str:
     union = " | ".join(metadata.__name__ for metadata in wire.METADATA.values())
+    series = [f"  [{json.dumps(name)}, {json.dumps(measured.help)}]," for name, measured in wire.SERIES.items()]
     parts = [
         "// Generated from plugin/layerscope/wire/ by frontend/generate_wire.py (make wire). Do not edit.",
         f"export const VERSION = {wire.VERSION};",
+        "\n".join(["export const SERIES: ReadonlyMap<string, string> = new Map([", *series, "]);"]),
         *map(interface, MESSAGES),
         f"export type Metadata = {union};",
     ]

@@ -99,12 +99,15 @@ export function mockBackend(shape: Shape): Backend {
 }
 
 function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse: number[]): TagEntry[] {
+  const latest = (shape.steps - 1) * 50;
   const entry = (metadata: Metadata, steps: number[] = []): TagEntry => ({
     tag: `layerscope/${metadata.kind}/${metadata.name}`,
     kind: metadata.kind,
     metadata,
     steps,
     problem: "",
+    max_step: latest,
+    max_wall_time: latest,
   });
   const numbers = { layers: all.rows, owners: all.owners, version: 1 };
   const attribution = (method: string, signed: boolean) =>
@@ -133,8 +136,17 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
   ];
 }
 
+const UNREAD = {
+  tag: "layerscope/series/new",
+  kind: "series",
+  metadata: null,
+  steps: [],
+  max_step: null,
+  max_wall_time: null,
+};
+
 function problemTags({ problem }: Shape): TagEntry[] {
-  return problem ? [{ tag: "layerscope/series/new", kind: "series", metadata: null, steps: [], problem }] : [];
+  return problem ? [{ ...UNREAD, problem }] : [];
 }
 
 function numbers(

@@ -2,6 +2,15 @@
 
 export const VERSION = 1;
 
+export const SERIES: ReadonlyMap<string, string> = new Map([
+  ["gradients", "Gradients of the parameters, as the optimizer's step finds them."],
+  ["parameters", "Parameters before the optimizer's step, and their reference."],
+  ["updates", "What one step of the optimizer adds to the parameters."],
+  ["activations", "Outputs of the layers on a probe batch, in evaluation mode."],
+  ["training_activations", "Outputs of the layers in the training pass itself."],
+  ["activation_gradients", "Gradients of the loss with respect to the outputs of the layers, in the training pass itself."],
+]);
+
 export interface Node {
   id: string;
   kind: string;
@@ -137,6 +146,8 @@ export interface TagEntry {
   metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | FindingsMetadata | null;
   steps: number[];
   problem: string;
+  max_step: number | null;
+  max_wall_time: number | null;
 }
 
 export interface TagListing {

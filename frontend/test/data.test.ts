@@ -11,7 +11,15 @@ const tags = async () => sortTags(await backend.tags("baseline", signal));
 
 test("tags are sorted by kind; what could not be read is left out", async () => {
   const listing = await backend.tags("baseline", signal);
-  const unread = { tag: "x", kind: "series", metadata: null, steps: [], problem: "newer" };
+  const unread = {
+    tag: "x",
+    kind: "series",
+    metadata: null,
+    steps: [],
+    problem: "newer",
+    max_step: null,
+    max_wall_time: null,
+  };
   const sorted = sortTags({ ...listing, tags: [...listing.tags, unread] });
   expect(Object.entries(sorted).map(([kind, found]) => [kind, found.length])).toEqual([
     ["graph", 1],

@@ -214,6 +214,10 @@ class TagEntry:
     steps: tuple[int, ...] = ()
     """Steps that are there, ascending; empty for kinds that are arrays (their steps come with the array)."""
     problem: str = ""
+    max_step: int | None = None
+    """The largest step; None where there is none. With ``max_wall_time`` it tells whether the tag has grown."""
+    max_wall_time: float | None = None
+    """When the last value was written, in seconds since 1970; None where there is none."""
 
 
 @dataclass(frozen=True)
