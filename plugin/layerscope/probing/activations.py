@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from layerscope import wire
 from layerscope.probing.capture import Captured, Layer, capture
-from layerscope.probing.statistics import Moments, measure, table
+from layerscope.probing.layer_rows import LayerRows
 
 
 def activations(
@@ -25,17 +25,19 @@ def activations(
 
     Returns:
         A row for each layer key, in order of execution; a module stands before what it encloses. Columns:
-        ``wire.STATISTICS`` over all elements of the output (of the first floating-point tensor in it), batch
-        included, accumulated in float64, given as float32. Layers without such a tensor have no row.
+        ``wire.MOMENTS`` over all elements of the output (of the first floating-point tensor in it), batch included,
+        then ``dead_fraction`` and ``saturated_fraction``, NaN where the output has no channels or the module is no
+        activation function with bounds. Layers without a floating-point tensor have no row.
 
     Raises:
         InvalidArgumentError: ``layers`` is neither ``"all"`` nor a list of layer keys.
         LayerNotFoundError: the model has no layer of that key.
         CaptureError: a layer that was asked for by its key was not executed or has no floating-point output.
     """
+    rows = LayerRows(with_histogram=histogram, with_units=True)
 
-    def reduce(_: Layer, output: Tensor) -> Moments:
-        return measure(output, with_histogram=histogram)
+    def reduce(layer: Layer, output: Tensor) -> None:
+        rows.add(layer.key, output, module=layer.module, channels=layer.channels)
 
-    captured: Captured[Moments, None] = capture(model, inputs, layers=layers, at_output=reduce)
-    return table(((key, key, moments) for key, moments in captured.outputs.items()), with_histogram=histogram)
+    captured: Captured[None, None] = capture(model, inputs, layers=layers, at_output=reduce)
+    return rows.result(tuple(captured.layers))

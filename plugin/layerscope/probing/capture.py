@@ -32,6 +32,7 @@ class Layer(NamedTuple):
     key: str
     channels: int | None
     """The dimension of its output that is the channels, None if there is none (see ``layout.py``)."""
+    module: nn.Module
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class _Recording(Generic[O, G]):
         if tensor is None:
             self.skipped[key] = "its output holds no floating-point tensor"
             return None
-        layer = self.layers[key] = Layer(key, channels)
+        layer = self.layers[key] = Layer(key, channels, module)
         if self.at_output is not None:
             with torch.no_grad():
                 self.outputs[key] = self.at_output(layer, tensor.detach())

@@ -6,8 +6,8 @@ from torch import nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.naming import LayerNames
-from layerscope.probing.statistics import Moments, measure, table, united
+from layerscope.probing.measuring import measure
+from layerscope.probing.parameter_rows import ParameterRows
 
 
 def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
@@ -23,29 +23,19 @@ def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
         histogram: count the elements of every row by sign and exponent too.
 
     Returns:
-        A row for each module that holds parameters, itself or in what it encloses, in the order of
-        ``named_modules()``, of all these parameters together, each counted once; directly after it a row for each
-        parameter that it owns (``conv1.weight``). The model itself has a row (``<Class>``) if it owns parameters or
-        has no submodules. Columns: ``wire.STATISTICS``, accumulated in float64, given as float32. A row is NaN where
-        no parameter has a gradient. Of a sparse gradient the implicit zeros count too. ``histogram``: see
+        Rows as in ``ParameterRows``. Columns: ``wire.MOMENTS``, as exact as ``measuring.measure`` says. A row is NaN
+        where no parameter has a gradient. Of a sparse gradient the implicit zeros count too. ``histogram``: see
         ``probing/histogram.py``.
     """
-    model = original(model)
-    names = LayerNames(model)
-    measured: dict[int, Moments] = {
-        id(parameter): measure(parameter.grad, with_histogram=histogram)
-        for parameter in model.parameters()
-        if parameter.grad is not None
-    }
-    rows: list[tuple[str, str, Moments | None]] = []
-    for name, module in model.named_modules():
-        own = list(module.named_parameters(recurse=False, remove_duplicate=False))
-        if module is model and not own:
-            continue  # it would only repeat what its modules say
-        owner = names.name(module)
-        enclosed = list(module.parameters())
-        if enclosed:
-            moments = [measured[id(parameter)] for parameter in enclosed if id(parameter) in measured]
-            rows.append((owner, owner, united(moments) if moments else None))
-        rows.extend((f"{name}.{key}" if name else key, owner, measured.get(id(parameter))) for key, parameter in own)
-    return table(rows, with_histogram=histogram)
+    rows = ParameterRows(original(model))
+    found = [parameter.grad for parameter in rows.parameters]
+    present = [gradient for gradient in found if gradient is not None]
+    measured = measure(present, with_histogram=histogram)
+    moments = measured.united(_positions([gradient is not None for gradient in found]))
+    return rows.table(moments, [gradient is not None for gradient in found])
+
+
+def _positions(there: list[bool]) -> list[list[int]]:
+    """Return for each place the position among those that are there, or nothing."""
+    taken = iter(range(len(there)))
+    return [[next(taken)] if one else [] for one in there]

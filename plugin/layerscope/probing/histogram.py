@@ -1,4 +1,4 @@
-"""Exact histogram of tensors by sign and binary exponent: a table of counts that adds up over tensors and steps.
+"""Exact histogram of tensors by sign and binary exponent: a table of counts that adds up over tensors, steps and ranks.
 
 A floating-point number is sign, exponent and mantissa; the bits of sign and exponent, read as an integer, are already
 the number of a bin (IEEE 754-2019, section 3.4). Counting them takes one shift and one ``bincount``: no range has to
@@ -11,7 +11,6 @@ import functools
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 LOWEST = -48
@@ -38,26 +37,34 @@ def histogram(values: Tensor) -> Tensor:
     Args:
         values: one-dimensional and contiguous, float32 or float64.
     """
+    return fold(torch.bincount(codes(values), minlength=code_count(values.dtype))[None])[0]
+
+
+def code_count(dtype: torch.dtype) -> int:
+    """Return how many codes values of ``dtype``, float32 or float64, can have."""
+    return 1 << 12 if dtype == torch.float64 else 1 << 9
+
+
+def codes(values: Tensor) -> Tensor:
+    """Return sign bit and exponent of each element as one integer, ``0 <= code < code_count(dtype)``."""
     if values.dtype == torch.float64:
-        codes = (values.view(torch.int64) >> 52) & 0xFFF
-        return _fold(torch.bincount(codes, minlength=1 << 12), exponent_bits=11)
-    codes = (values.view(torch.int32) >> 23) & 0x1FF
-    return _fold(torch.bincount(codes, minlength=1 << 9), exponent_bits=8)
+        return (values.view(torch.int64) >> 52) & 0xFFF
+    return (values.view(torch.int32) >> 23) & 0x1FF
 
 
-def _fold(counts: Tensor, *, exponent_bits: int) -> Tensor:
-    """Add up counts by sign and exponent into the bins; the last, for NaN and infinities, is dropped."""
-    bins = torch.from_numpy(_bin_of_code(exponent_bits)).to(counts.device)
-    return counts.new_zeros(BINS + 1).scatter_add_(0, bins, counts)[:BINS]
+def fold(counts: Tensor) -> Tensor:
+    """Add up counts by code [n, codes] into the bins [n, 129]; those of NaN and infinities are dropped."""
+    bins = _bin_of_code(counts.shape[1], counts.device)
+    return counts.new_zeros(len(counts), BINS + 1).index_add_(1, bins, counts)[:, :BINS]
 
 
 @functools.cache
-def _bin_of_code(exponent_bits: int) -> NDArray[np.int64]:
+def _bin_of_code(count: int, device: torch.device) -> Tensor:
     """Return the bin of every code (sign bit, then biased exponent); ``BINS`` for NaN and infinities."""
-    size = 1 << exponent_bits
+    size = count // 2
     exponent = np.arange(size) - (size // 2 - 1)
     outwards = np.clip(exponent - LOWEST, -1, _PER_SIGN - 1) + 1  # 0 is the middle bin
     middle = _PER_SIGN
     bins = np.concatenate([middle + outwards, middle - outwards])
     bins[[size - 1, 2 * size - 1]] = BINS
-    return bins
+    return torch.from_numpy(bins).to(device)

@@ -1,0 +1,94 @@
+"""The rows of the series that are about parameters: every module that holds some, and every parameter itself."""
+
+# pyright: reportPrivateUsage=false
+# The dicts of a module are compared as they are: going through its methods every step would cost ten times as much.
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from layerscope import wire
+from layerscope.naming import LayerNames
+from layerscope.probing.moments import Moments, table
+
+
+class ParameterRows:
+    """Which rows there are for the parameters of a model, and which parameters each row unites.
+
+    A row for each module that holds parameters, itself or in what it encloses, in the order of ``named_modules()``, of
+    all these parameters together, each counted once; directly after it a row for each parameter that it owns
+    (``conv1.weight``). The model itself has a row (``<Class>``) if it owns parameters or has no submodules.
+
+    Args:
+        model: the model.
+        only: parameters that have rows; a module has one only if all its parameters are among them. None: all.
+    """
+
+    def __init__(self, model: nn.Module, only: Collection[nn.Parameter] | None = None) -> None:
+        self._entries: list[tuple[Mapping[str, object], str, object]] = []
+        """(a module's dict of parameters or modules, name in it, what was there)."""
+        self._sizes: list[tuple[Mapping[str, object], int]] = []
+        names = LayerNames(model)
+        chosen = None if only is None else {id(parameter) for parameter in only}
+        self.parameters: list[nn.Parameter] = [
+            parameter for parameter in model.parameters() if chosen is None or id(parameter) in chosen
+        ]
+        """The parameters that are measured, each once."""
+        index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
+        rows: list[tuple[str, str, list[int]]] = []
+        for name, module in model.named_modules():
+            self._note(module)
+            own = [(key, p) for key, p in module._parameters.items() if p is not None]
+            if module is model and not own:
+                continue  # it would only repeat what its modules say
+            owner = names.name(module)
+            enclosed = [index.get(id(parameter)) for parameter in module.parameters()]
+            held = [i for i in enclosed if i is not None]
+            if held and len(held) == len(enclosed):
+                rows.append((owner, owner, held))
+            rows += [(f"{name}.{key}" if name else key, owner, [index[id(p)]]) for key, p in own if id(p) in index]
+        self.names = tuple(name for name, _, _ in rows)
+        self.owners = tuple(owner for _, owner, _ in rows)
+        self.members = tuple(tuple(members) for _, _, members in rows)
+        """For each row, which of ``parameters`` it unites."""
+
+    def current(self) -> bool:
+        """Return whether the model still has the same modules and parameters; far cheaper than to begin anew."""
+        return all(len(store) == size for store, size in self._sizes) and all(
+            store.get(key) is value for store, key, value in self._entries
+        )
+
+    def table(self, moments: Moments, measured: Sequence[bool]) -> wire.Statistics:
+        """Return the moments of each parameter as rows; one is NaN where none of its parameters was measured.
+
+        Args:
+            moments: a set for each of ``parameters``.
+            measured: whether each of them was measured; the others count for nothing.
+        """
+        groups = [[i for i in members if measured[i]] for members in self.members]
+        some = np.array([bool(group) for group in groups], np.bool_)
+        return table(self.names, self.owners, moments.united(groups), measured=some)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return [rows, columns]: the sum of each row's parameters' values [parameters, columns]."""
+        members = np.fromiter((i for members in self.members for i in members), np.int64)
+        lengths = np.array([len(members) for members in self.members], np.int64)
+        if not len(members):
+            return np.zeros((0, values.shape[1]))
+        return np.add.reduceat(values[members], np.cumsum(lengths) - lengths)
+
+    def _note(self, module: nn.Module) -> None:
+        stores: tuple[Mapping[str, object], ...] = module._parameters, module._modules
+        for store in stores:
+            self._sizes.append((store, len(store)))
+            self._entries += [(store, key, value) for key, value in store.items()]
+
+
+def local(tensor: Tensor) -> Tensor:
+    """Return the part of a tensor that this process holds: of a DTensor its shard, else the tensor itself."""
+    to_local = getattr(tensor, "to_local", None)
+    return tensor if to_local is None else to_local()
