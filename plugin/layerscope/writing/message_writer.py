@@ -10,19 +10,25 @@ Python loader.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto import summary_pb2, tensor_pb2, tensor_shape_pb2, types_pb2
-from tensorboard.util import tensor_util
+from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError
 
 TAG_BYTES = 64 << 20
+
+RECORD_FRAME_BYTES = 16
+"""What an event file adds to each record: its length and two checksums."""
+
+Admit = Callable[[str, int], bool]
+"""Told the kind and size in bytes of what is about to be written, says whether it may be: ``Schedules.admit``."""
 
 
 class SummaryWriter(Protocol):
@@ -54,6 +60,7 @@ class MessageWriter:
             )
         self._summary_writer = summary_writer
         self._closed = False
+        self._tags: dict[wire.Metadata, tuple[str, bytes]] = {}
         self._described: set[str] = set()
         self._written: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
@@ -67,16 +74,26 @@ class MessageWriter:
         blobs = [codec.encode_graph(graph), graph.to_dot().encode("utf-8", "replace")]
         self._write(wire.GraphMetadata("graph", name), blobs, step)
 
-    def series(self, name: str, statistics: wire.Statistics, *, step: int) -> None:
-        """Write statistics of many layers at one step, and their histograms if there are any."""
+    def series(self, name: str, statistics: wire.Statistics, *, step: int, admit: Admit | None = None) -> None:
+        """Write statistics of many layers at one step, and their histograms if there are any.
+
+        Args:
+            name: of the series, a key of ``wire.SERIES``.
+            statistics: the numbers.
+            step: training step.
+            admit: asked before anything is written, for the values (kind ``series``) and for the ``histograms``.
+        """
         columns = tuple(wire.STATISTICS[statistic] for statistic in statistics.statistics)
         metadata = wire.SeriesMetadata("series", name, statistics.layers, statistics.owners, columns)
-        self._write(metadata, statistics.values, step)
+        self._write(metadata, statistics.values, step, admit)
         if statistics.histogram is not None:
-            histograms = wire.HistogramsMetadata(
-                "histograms", name, statistics.layers, statistics.owners, statistics.edges
-            )
-            self._write(histograms, statistics.histogram, step)
+            self.histograms(name, statistics, step=step, admit=admit)
+
+    def histograms(self, name: str, statistics: wire.Statistics, *, step: int, admit: Admit | None = None) -> None:
+        """Write the histograms alone, which ``statistics`` must hold; arguments as for ``series``."""
+        assert statistics.histogram is not None
+        metadata = wire.HistogramsMetadata("histograms", name, statistics.layers, statistics.owners, statistics.edges)
+        self._write(metadata, statistics.histogram, step, admit)
 
     def samples(self, name: str, inputs: Sequence[NDArray[Any]], *, step: int) -> None:
         """Write the inputs of a probe set, batch first, unless they are what was written last under that name."""
@@ -104,42 +121,70 @@ class MessageWriter:
         blobs = [codec.to_json(header), *(codec.encode_png(image) for image, _ in images.values())]
         self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
 
-    def _write(self, metadata: wire.Metadata, value: NDArray[np.float32] | Sequence[bytes], step: int) -> None:
+    def _write(
+        self,
+        metadata: wire.Metadata,
+        value: NDArray[np.float32] | Sequence[bytes],
+        step: int,
+        admit: Admit | None = None,
+    ) -> None:
         if self._closed:  # a closed SummaryWriter would begin a second event file
             raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
         kind = wire.KINDS[metadata.kind]
-        content = codec.encode_metadata(metadata)
-        tag = f"layerscope/{kind.name}/{metadata.name}/{hashlib.sha256(content).hexdigest()[:8]}"
+        tag, content = self._tag(metadata)
+        event = event_pb2.Event(wall_time=time.time(), step=step)
+        summary = event.summary.value.add()
+        array_bytes = 0
         if kind.tensor:
             array = np.asarray(value, dtype=np.float32)
-            tensor = tensor_util.make_tensor_proto(array)
+            array_bytes = array.nbytes
             filled = self._written[tag] // TAG_BYTES
-            self._written[tag] += array.nbytes
-            tag = f"{tag}/{filled}" if filled else tag
+            summary.tag = f"{tag}/{filled}" if filled else tag
+            _fill_tensor(summary.tensor, array)
         else:
-            tensor = _blob_sequence(list(value))
-        summary = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
-        if tag not in self._described:
-            summary.metadata.CopyFrom(_summary_metadata(kind, content))
-            self._described.add(tag)
+            summary.tag = tag
+            _fill_blob_sequence(summary.tensor, list(value))
+        new = summary.tag not in self._described
+        if new:
+            _fill_metadata(summary.metadata, kind, content)
+        if admit is not None and not admit(kind.name, event.ByteSize() + RECORD_FRAME_BYTES):
+            return
+        if new:
+            self._described.add(summary.tag)
+        self._written[tag] += array_bytes
         # Private in torch, but the only way into the user's own event file.
-        self._summary_writer._get_file_writer().add_summary(  # pyright: ignore[reportPrivateUsage]
-            summary_pb2.Summary(value=[summary]), step
-        )
+        file_writer = self._summary_writer._get_file_writer()  # pyright: ignore[reportPrivateUsage]
+        file_writer.add_event(event, step, event.wall_time)
+
+    def _tag(self, metadata: wire.Metadata) -> tuple[str, bytes]:
+        """Return the tag of a message and its metadata as bytes; the same layers come again at each step."""
+        if metadata not in self._tags:
+            content = codec.encode_metadata(metadata)
+            digest = hashlib.sha256(content).hexdigest()[:8]
+            self._tags[metadata] = (f"layerscope/{metadata.kind}/{metadata.name}/{digest}", content)
+        return self._tags[metadata]
 
 
-def _blob_sequence(blobs: Sequence[bytes]) -> Any:
+def _fill_tensor(tensor: Any, array: NDArray[np.float32]) -> None:
+    # What tensor_util.make_tensor_proto would make, at a tenth of its time.
+    tensor.dtype = types_pb2.DT_FLOAT
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = array.astype("<f4", copy=False).tobytes()
+
+
+def _fill_blob_sequence(tensor: Any, blobs: list[bytes]) -> None:
     # Not make_tensor_proto: it goes through a numpy string array, which drops NUL bytes at the end of a blob.
-    shape = tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=len(blobs))])
-    return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=blobs)
+    tensor.dtype = types_pb2.DT_STRING
+    tensor.tensor_shape.dim.add(size=len(blobs))
+    tensor.string_val.extend(blobs)
 
 
-def _summary_metadata(kind: wire.Kind, content: bytes) -> Any:
-    return summary_pb2.SummaryMetadata(
-        plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name=kind.plugin_name, content=content),
-        # Without a data class neither of TensorBoard's loaders shows the tag.
-        data_class=summary_pb2.DATA_CLASS_TENSOR if kind.tensor else summary_pb2.DATA_CLASS_BLOB_SEQUENCE,
-    )
+def _fill_metadata(metadata: Any, kind: wire.Kind, content: bytes) -> None:
+    metadata.plugin_data.plugin_name = kind.plugin_name
+    metadata.plugin_data.content = content
+    # Without a data class neither of TensorBoard's loaders shows the tag.
+    metadata.data_class = summary_pb2.DATA_CLASS_TENSOR if kind.tensor else summary_pb2.DATA_CLASS_BLOB_SEQUENCE
 
 
 def _compact(array: NDArray[Any]) -> NDArray[Any]:

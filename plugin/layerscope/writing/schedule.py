@@ -84,7 +84,9 @@ class Schedule:
         return True
 
     def admit(self, step: int, size: int, source: Hashable = None) -> bool:
-        """Return whether a record of ``size`` bytes fits; it counts as written then. If not, nothing is due from now on.
+        """Return whether a record of ``size`` bytes fits; it counts as written then.
+
+        If it does not, nothing is due from now on.
 
         Args:
             step: number of the step.
