@@ -21,6 +21,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError
+from layerscope.writing.checksum import quicken
 
 TAG_BYTES = 64 << 20
 
@@ -154,6 +155,7 @@ class MessageWriter:
         self._written[tag] += array_bytes
         # Private in torch, but the only way into the user's own event file.
         file_writer = self._summary_writer._get_file_writer()  # pyright: ignore[reportPrivateUsage]
+        quicken(file_writer)
         file_writer.add_event(event, step, event.wall_time)
 
     def _tag(self, metadata: wire.Metadata) -> tuple[str, bytes]:
