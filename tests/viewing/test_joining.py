@@ -1,13 +1,17 @@
-"""Tags of one series become one array; where they hold the same step, the last wall time wins."""
+"""Tags of one series become one array; of a row at a step, what was written last counts."""
 
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 
 from layerscope.viewing.joining import Part, join
 from layerscope.viewing.store import Arrays
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "joining.json"
 
 
 def _part(layers: str, columns: str, steps: range, wall_time: float) -> Part:
@@ -27,9 +31,31 @@ def test_the_last_wall_time_wins_in_any_order_of_tags() -> None:
         assert joined.layers == ("a", "b", "c")
         assert joined.columns == ("x", "y")
         np.testing.assert_array_equal(joined.steps, [0, 1, 2, 3])
-        np.testing.assert_array_equal(joined.values[:, 0, 0], [0, nan, nan, nan])
+        np.testing.assert_array_equal(joined.values[:, 0, 0], [0, 1, nan, nan])  # at step 2 the last has no column x
+        np.testing.assert_array_equal(joined.values[:, 0, 1], [nan, nan, 52, nan])
         np.testing.assert_array_equal(joined.values[:, 1, 0], [0, 101, 102, 103])
         np.testing.assert_array_equal(joined.values[:, 2, 1], [nan, 101, 102, 103])
+
+
+def test_rows_are_joined_as_the_front_end_joins_them() -> None:
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    parts = [
+        Part(
+            tuple(part["metadata"]["layers"]),
+            tuple(statistic["name"] for statistic in part["metadata"]["statistics"]),
+            Arrays(
+                (step, wall_time, np.array(values, np.float32))  # null is NaN
+                for step, wall_time, values in zip(part["steps"], part["wall_times"], part["values"], strict=True)
+            ),
+        )
+        for part in golden["parts"]
+    ]
+    for order in itertools.permutations(parts):
+        joined = join(order)
+        assert list(joined.layers) == golden["joined"]["rows"]
+        assert list(joined.columns) == golden["joined"]["statistics"]
+        np.testing.assert_array_equal(joined.steps, golden["joined"]["steps"])
+        np.testing.assert_array_equal(joined.values, np.array(golden["joined"]["values"], np.float32))
 
 
 def test_of_one_tag_the_last_wall_time_of_a_step_wins() -> None:

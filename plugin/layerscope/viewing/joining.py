@@ -1,4 +1,9 @@
-"""Joins the tags of one series: where the set of layers changed, or a tag grew large, another tag began."""
+"""Joins the tags of one series.
+
+Another tag begins when the set of layers changes, when a tag grew large, and for each of several optimizers. So tags
+may hold the same step for other layers; ``tests/golden/joining.json`` has a case, also for the front end, which joins
+in the same way.
+"""
 
 from __future__ import annotations
 
@@ -33,21 +38,22 @@ class Joined:
 
 
 def join(parts: Sequence[Part]) -> Joined:
-    """Return all parts together; of a step that stands in several, the one with the last wall time counts."""
+    """Return all parts together; of a layer at a step, what was written last counts, whole."""
     parts = sorted(parts, key=lambda part: float(part.arrays.wall_times[0]))
     layers = tuple(dict.fromkeys(layer for part in parts for layer in part.layers))
     columns = tuple(dict.fromkeys(column for part in parts for column in part.columns))
     steps = np.unique(np.concatenate([part.arrays.steps for part in parts]))
     values = np.full((len(steps), len(layers), len(columns)), np.nan, dtype=np.float32)
-    written = np.full(len(steps), -np.inf)
+    written = np.full((len(steps), len(layers)), -np.inf)
     row_of = {layer: row for row, layer in enumerate(layers)}
-    column_of = {column: index for index, column in enumerate(columns)}
     for part in parts:
-        at = np.searchsorted(steps, part.arrays.steps)
-        newer = part.arrays.wall_times >= written[at]
-        at = at[newer]
-        values[at] = np.nan
-        rows = [row_of[layer] for layer in part.layers]
-        values[np.ix_(at.tolist(), rows, [column_of[column] for column in part.columns])] = part.arrays.values[newer]
-        written[at] = part.arrays.wall_times[newer]
+        at = np.searchsorted(steps, part.arrays.steps)[:, None]
+        rows = np.array([row_of[layer] for layer in part.layers], dtype=np.intp)
+        wall_times = part.arrays.wall_times[:, None]
+        newer = wall_times >= written[at, rows]
+        written[at, rows] = np.where(newer, wall_times, written[at, rows])
+        for index, column in enumerate(columns):
+            nothing = np.float32(np.nan)
+            new = part.arrays.values[:, :, part.columns.index(column)] if column in part.columns else nothing
+            values[at, rows, index] = np.where(newer, new, values[at, rows, index])
     return Joined(steps, layers, columns, values)
