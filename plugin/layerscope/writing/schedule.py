@@ -20,7 +20,8 @@ EVERY: dict[str, int] = {
     "activation_gradients": 100,
     "histograms": 10,
 }
-"""What is recorded by itself -> every how many steps, at first. ``histograms`` counts for those of all series."""
+"""What is recorded by itself -> every how many steps, at first. ``histograms`` counts for those of all series, where it
+is rounded up to a multiple of the series' own number."""
 
 WITH_HISTOGRAMS = ("gradients", "parameters", "training_activations", "activation_gradients")
 """The series that have histograms."""
@@ -40,7 +41,8 @@ class Schedule:
     N / 20 to N / 14 are written at full rate (N = 1,000 and ``every`` = 1: steps 0 to 56), and of a run that has come
     further, however long, its last half has about as many. When the bytes are used up, nothing is due any more.
 
-    Steps are meant to count up by one. They may jump, repeat or go back (the next one is due then): the bound holds.
+    Steps may count up by more than one (a number of samples or tokens): once the first octave is full, what counts is
+    how often it was asked. They may repeat, and where they go back, the next one is due. The bound holds all the same.
 
     Args:
         every: the spacing at first, in steps, at least 1.
@@ -54,13 +56,15 @@ class Schedule:
         """What may still be written."""
         self.bytes_written = 0
         self._octave_bytes: int | None = None
-        self._first_step: int | None = None
-        self._last_step: int | None = None
-        self._last_of: dict[Hashable, int] = {}
+        self._asked = 0
+        self._first_asked: int | None = None
+        self._last_asked: int | None = None
+        self._last_due: dict[Hashable, int] = {}
         self._awaited: set[Hashable] = set()
-        self._admitted_step: int | None = None
+        self._last_admitted: int | None = None
         self._step_bytes = 0
         self._record_bytes = 0
+        """The most that one step took, of all sources together; 0 as long as nothing was admitted."""
 
     def due(self, step: int, source: Hashable = None) -> bool:
         """Return whether to record at ``step``; the same answer when asked again, until that record was admitted.
@@ -72,14 +76,18 @@ class Schedule:
         """
         if self._record_bytes > self.bytes_left:
             return False
-        last = self._last_of.get(source)
+        if step != self._last_asked:  # all sources of one step have one spacing
+            self._last_asked = step
+            self._asked += 1
+            if self._first_asked is None:
+                self._first_asked = step
+            self._begin_octave_if_full(step - self._first_asked)
+        last = self._last_due.get(source)
         if step == last:
             return source in self._awaited
-        if step != self._last_step:  # all sources of one step have one spacing
-            self._begin_octave_if_full(step)
         if last is not None and step // self.spacing == last // self.spacing:
             return False
-        self._last_of[source] = self._last_step = step
+        self._last_due[source] = step
         self._awaited.add(source)
         return True
 
@@ -94,10 +102,8 @@ class Schedule:
             source: as for ``due``.
         """
         self._awaited.discard(source)
-        if self._first_step is None:
-            self._first_step = step
-        self._step_bytes = size + (self._step_bytes if step == self._admitted_step else 0)
-        self._admitted_step = step
+        self._step_bytes = size + (self._step_bytes if step == self._last_admitted else 0)
+        self._last_admitted = step
         self._record_bytes = max(self._record_bytes, self._step_bytes)
         if size > self.bytes_left:
             self._record_bytes = max(self._record_bytes, self.bytes_left + 1)
@@ -108,20 +114,17 @@ class Schedule:
             self._octave_bytes -= size
         return True
 
-    def _begin_octave_if_full(self, step: int) -> None:
-        if self._first_step is None:  # how large a record is, is not known yet
+    def _begin_octave_if_full(self, passed: int) -> None:
+        if self._record_bytes == 0 or (self._octave_bytes is not None and self._octave_bytes >= self._record_bytes):
             return
-        if self._octave_bytes is None:
-            self._begin_octave(step)
-        elif self._octave_bytes < self._record_bytes:
+        stride = max(1.0, passed / max(1, self._asked - 1))
+        if self._octave_bytes is not None:
+            while self.spacing < stride:
+                self.spacing *= 2
             self.spacing *= 2
-            self._begin_octave(step)
-
-    def _begin_octave(self, step: int) -> None:
-        assert self._first_step is not None
         records = self.bytes_left / self._record_bytes
-        octaves = _octaves(records, (self._first_step + HORIZON - step) / self.spacing)
-        if octaves > records >= 1 and self._octave_bytes is not None:  # too few even for one in each: leave some out
+        octaves = _octaves(records, (HORIZON * stride - passed) / max(stride, self.spacing))
+        if octaves > records and self._octave_bytes is not None:  # too few even for one in each: leave some out
             self.spacing *= 2 ** (math.ceil(octaves / records) - 1)
         self._octave_bytes = max(self._record_bytes, self.bytes_left // octaves)
 
@@ -152,14 +155,13 @@ class Schedules:
         spacings = _spacings(every)
         if not _is_whole(max_bytes):
             raise InvalidArgumentError(f"max_bytes must be a whole number >= 0, but it is {max_bytes!r}.")
-        kinds = [("series", name) for name in EVERY if name != "histograms" and spacings[name]]
-        if spacings["histograms"]:
-            kinds += [("histograms", name) for name in WITH_HISTOGRAMS if spacings[name]]
+        first = {("series", name): spacing for name, spacing in spacings.items() if spacing and name != "histograms"}
+        if spacings["histograms"]:  # at steps at which there are values too, so that little is measured for them alone
+            for name in WITH_HISTOGRAMS:
+                if spacings[name]:
+                    first["histograms", name] = math.ceil(spacings["histograms"] / spacings[name]) * spacings[name]
         self.max_bytes = max_bytes
-        self._schedules = {
-            (kind, name): Schedule(spacings["histograms" if kind == "histograms" else name], max_bytes // len(kinds))
-            for kind, name in kinds
-        }
+        self._schedules = {what: Schedule(spacing, max_bytes // len(first)) for what, spacing in first.items()}
 
     def due(self, kind: str, name: str, step: int, source: Hashable = None) -> bool:
         """Return whether series ``name`` is due at ``step``: its values (kind ``series``) or its ``histograms``."""
