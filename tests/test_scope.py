@@ -17,7 +17,8 @@ from torch.utils.tensorboard import SummaryWriter
 import layerscope
 from layerscope.demo import DigitsNet
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError
-from layerscope.scope import LayerscopeWarning, Scope
+from layerscope.guarding import LayerscopeWarning
+from layerscope.scope import Scope
 
 STEPS = 20
 

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 from layerscope.errors import LayerscopeError, MissingExtraError
 
 if TYPE_CHECKING:
+    from layerscope.guarding import LayerscopeWarning
     from layerscope.probing.activations import activations
     from layerscope.probing.attributions import Attribution, attribute
     from layerscope.probing.gradients import gradients
     from layerscope.probing.maximizing import Maximization, maximize
-    from layerscope.scope import LayerscopeWarning, Scope
+    from layerscope.scope import Scope
     from layerscope.structure.comparing import compare
     from layerscope.tracing import trace
     from layerscope.viewing.reader import read
@@ -39,7 +40,7 @@ _HOMES = {
     "Attribution": "layerscope.probing.attributions",
     "Comparison": "layerscope.wire",
     "Edge": "layerscope.wire",
-    "LayerscopeWarning": "layerscope.scope",
+    "LayerscopeWarning": "layerscope.guarding",
     "Maximization": "layerscope.probing.maximizing",
     "ModelGraph": "layerscope.wire",
     "Node": "layerscope.wire",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,20 +16,23 @@ from torch import nn
 from layerscope import wire
 from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError, LayerscopeError, TraceError
+from layerscope.guarding import Guard
 from layerscope.probing.activations import activations
 from layerscope.probing.attributions import METHODS, attribute_all
 from layerscope.probing.calls import input_tensors
-from layerscope.probing.gradients import gradients
+from layerscope.probing.gradients import begin_gradients
 from layerscope.probing.maximizing import maximize
+from layerscope.probing.parameter_rows import ParameterRows
+from layerscope.probing.parameters import Reference, begin_parameters
+from layerscope.recorder import Due, Recorder
 from layerscope.tracing import trace
+from layerscope.watching import Optimizers, StepRecording, Watch, checked_optimizers
 from layerscope.writing import MessageWriter
+from layerscope.writing.schedule import MAX_BYTES, Schedules
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
     from torch.utils.tensorboard import SummaryWriter
-
-
-class LayerscopeWarning(UserWarning):
-    """Something could not be recorded; training goes on."""
 
 
 class Scope:
@@ -51,18 +52,22 @@ class Scope:
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(f"model must be a torch.nn.Module, but it is {model!r}.")
         self._model = original(model)
-        self._strict = strict
-        self._failed: set[tuple[str, type[Exception]]] = set()
+        self._guarded = Guard(strict=strict)
         self._own_writer: SummaryWriter | None = None
         self._executed: set[str] = set()
         self._image_options: dict[str, Any] = {}
         self._probed = False
+        self._rows: ParameterRows | None = None
+        self._reference: Reference | None = None
+        self._optimizers = Optimizers(self._model)
+        self._watch: Watch | None = None
         if isinstance(writer, (str, PathLike)):
             from torch.utils.tensorboard import SummaryWriter
 
             writer = self._own_writer = SummaryWriter(fspath(writer))
         self._summary_writer = writer
         self._writer = MessageWriter(writer)
+        self._recorder = Recorder(self._writer)
 
     def graph(self, *args: Any, **kwargs: Any) -> wire.ModelGraph | None:
         """Trace the structure, called exactly as ``model(*args, **kwargs)`` is, and write it.
@@ -90,11 +95,100 @@ class Scope:
         """
         with self._guarded("gradients"):
             step = _checked(step)
-            if all(parameter.grad is None for parameter in self._model.parameters()):
+            rows = self._current_rows()
+            if all(parameter.grad is None for parameter in rows.parameters):
                 raise InvalidArgumentError(
                     "no parameter has a gradient. Call gradients(step) after loss.backward() and before zero_grad()."
                 )
-            self._writer.series("gradients", gradients(self._model, histogram=histogram), step=step)
+            pending = begin_gradients(rows, histogram=histogram)
+            self._recorder.take("gradients", pending, step, Due(values=True, histograms=histogram))
+
+    def parameters(self, step: int, *, histogram: bool = True) -> None:
+        """Write statistics of the parameters, which of them are trainable, and how far they are from the reference.
+
+        Args:
+            step: training step.
+            histogram: write the histogram of every layer and parameter too.
+        """
+        with self._guarded("parameters"):
+            step = _checked(step)
+            pending = begin_parameters(self._current_rows(), histogram=histogram, reference=self._reference)
+            self._recorder.take("parameters", pending, step, Due(values=True, histograms=histogram))
+
+    def reference(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Measure the parameters' ``distance`` and ``cosine`` from here on, which says what fine-tuning changes.
+
+        Keeps a copy of every parameter: as much memory as the model takes.
+
+        Args:
+            state_dict: a checkpoint to measure from, qualified parameter name -> tensor; None takes the parameters as
+                they are now.
+        """
+        with self._guarded("reference"):
+            self._reference = Reference(self._model, state_dict)
+
+    def step(self, optimizer: Optimizer, step: int) -> StepRecording:
+        """Write everything about one step of an optimizer: gradients and parameters now, and the update around it.
+
+        ::
+
+            with scope.step(optimizer, step):
+                optimizer.step()  # or scaler.step(optimizer)
+
+        Call it after ``backward()``. It takes no step itself. Without ``with`` the update and the learning rates are
+        not recorded.
+
+        Args:
+            optimizer: the optimizer that is about to take a step.
+            step: training step.
+        """
+        rows = None
+        with self._guarded("step"):
+            (optimizer,) = checked_optimizers([optimizer])
+            step = _checked(step)
+            rows = self._optimizers.rows(optimizer)
+        return StepRecording(
+            rows, optimizer, step, reference=self._reference, recorder=self._recorder, guard=self._guarded
+        )
+
+    def watch(
+        self,
+        *optimizers: Optimizer,
+        every: int | Mapping[str, int] | None = None,
+        step: int | Callable[[], int] = 0,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        """Record every step of the optimizers from now on, by itself, as often as is worth it.
+
+        Hooks into the optimizers' ``step``: what it finds, after clipping, unscaling and reducing, is what is recorded.
+        At steps at which outputs of layers are due, forward hooks are on the model, too. Nothing happens at a step at
+        which nothing is due. ``close()`` takes everything back.
+
+        Args:
+            optimizers: all optimizers of the model; each records the rows of the parameters that it holds.
+            every: how many steps apart the records are at first: a number for all, or a mapping that changes some of
+                ``{"gradients": 1, "parameters": 10, "updates": 10, "training_activations": 100,
+                "activation_gradients": 100, "histograms": 10}``; 0 turns one off. Later they are ever further apart.
+            step: number of the first step, counted up with each step of an optimizer; or a function that gives the
+                number of the current one.
+            max_bytes: the most that is written by this, however long the run is (see ``writing/schedule.py``).
+        """
+        with self._guarded("training"):
+            found = checked_optimizers(optimizers)
+            if self._watch is not None:
+                raise InvalidArgumentError(
+                    "watch() was called again, but a scope watches once. Give all optimizers in one call."
+                )
+            self._watch = Watch(
+                self._model,
+                found,
+                self._optimizers,
+                schedules=Schedules(every, max_bytes),
+                step=step if callable(step) else _checked(step),
+                reference=lambda: self._reference,
+                recorder=self._recorder,
+                guard=self._guarded,
+            )
 
     def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
         """Write statistics of every layer's output on a probe batch.
@@ -107,7 +201,7 @@ class Scope:
         with self._guarded("activations"):
             step = _checked(step)
             self._remember(inputs)
-            self._writer.series("activations", activations(self._model, inputs, layers=layers), step=step)
+            self._recorder.write("activations", activations(self._model, inputs, layers=layers), step)
 
     def attributions(
         self,
@@ -185,6 +279,10 @@ class Scope:
 
     def close(self) -> None:
         """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards."""
+        if self._watch is not None:
+            self._watch.stop()
+        with self._guarded("training"):
+            self._recorder.flush(wait=True)
         self._writer.close()
         self._summary_writer.flush()
         if self._own_writer is not None:
@@ -198,22 +296,10 @@ class Scope:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _guarded(self, what: str) -> Iterator[None]:
-        """Warn once about a failure of ``what``, with its cause, instead of raising it."""
-        try:
-            yield
-        except Exception as error:
-            if self._strict:
-                raise
-            if (what, type(error)) not in self._failed:
-                self._failed.add((what, type(error)))
-                warnings.warn(
-                    f"Layerscope could not record {what}: {type(error).__name__}: {str(error).rstrip('.')}. Training "
-                    "goes on; this is said once. Scope(..., strict=True) raises it instead.",
-                    LayerscopeWarning,
-                    stacklevel=4,  # the caller of the method that is guarded
-                )
+    def _current_rows(self) -> ParameterRows:
+        if self._rows is None or not self._rows.current():
+            self._rows = ParameterRows(self._model)
+        return self._rows
 
     def _remember(self, inputs: Any, *, probe: bool = True) -> None:
         """Note size and range of the first images that are seen; what is probed tells more than what is traced."""

@@ -18,7 +18,9 @@ from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.grad_cam import GradCam
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
 from layerscope.probing.gradients import gradients
+from layerscope.probing.layer_rows import LayerRows
 from layerscope.probing.maximizing import ascent, maximize
+from layerscope.probing.measuring import Measuring
 from probed_models import DigitsNet, Plain, Recurrent, Reusing, Spectral, Tokens
 
 STEPS = 20
@@ -92,8 +94,8 @@ FEATURES: dict[str, Callable[[nn.Module, Any], object]] = {
 CASES = [(name, feature) for name in MODELS for feature in FEATURES if (name, feature) != ("tokens", "maximize")]
 
 INSIDE: dict[str, list[tuple[object, str]]] = {
-    "gradients": [(gradients, "measure")],
-    "activations": [(activations, "measure")],
+    "gradients": [(Measuring, "add")],
+    "activations": [(LayerRows, "add")],
     "activation": [(Activation, "attribute")],
     "gradient_x_activation": [(GradientXActivation, "attribute")],
     "grad_cam": [(GradCam, "attribute")],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.probing.measuring import measure
+from layerscope.probing.measuring import Measuring
 from layerscope.probing.parameter_rows import ParameterRows
+from layerscope.probing.pending import Pending
 
 
 def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
@@ -27,15 +28,21 @@ def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
         where no parameter has a gradient. Of a sparse gradient the implicit zeros count too. ``histogram``: see
         ``probing/histogram.py``.
     """
-    rows = ParameterRows(original(model))
+    return begin_gradients(ParameterRows(original(model)), histogram=histogram).result()
+
+
+def begin_gradients(rows: ParameterRows, *, histogram: bool, scale: Tensor | None = None) -> Pending:
+    """Begin what ``gradients`` does, for the parameters of ``rows``, without waiting for an accelerator.
+
+    Args:
+        rows: which parameters, and how they are united.
+        histogram: count the elements of every row by sign and exponent too.
+        scale: what the gradients are to be divided by, one number; None leaves them as they are.
+    """
     found = [parameter.grad for parameter in rows.parameters]
-    present = [gradient for gradient in found if gradient is not None]
-    measured = measure(present, with_histogram=histogram)
-    moments = measured.united(_positions([gradient is not None for gradient in found]))
-    return rows.table(moments, [gradient is not None for gradient in found])
-
-
-def _positions(there: list[bool]) -> list[list[int]]:
-    """Return for each place the position among those that are there, or nothing."""
+    measuring = Measuring(with_histogram=histogram)
+    there = [gradient for gradient in found if gradient is not None]
+    measuring.add(there if scale is None else [gradient / scale.to(gradient.device) for gradient in there])
     taken = iter(range(len(there)))
-    return [[next(taken)] if one else [] for one in there]
+    places = [None if gradient is None else next(taken) for gradient in found]
+    return Pending(measuring, lambda: rows.table(measuring.result(), places))

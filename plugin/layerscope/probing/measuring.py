@@ -80,10 +80,11 @@ class Measuring:
             self._packed.setdefault(packed.device, []).append((sets, packed))
         return range(first, self._sets)
 
-    def add_number(self, number: Tensor) -> int:
+    def add_number(self, number: Tensor | float) -> int:
         """Take a single number along; return its place in ``numbers()``."""
-        self._numbers.append(math.nan)
-        self._loose.setdefault(number.device, []).append((len(self._numbers) - 1, number))
+        self._numbers.append(math.nan if isinstance(number, Tensor) else number)
+        if isinstance(number, Tensor):
+            self._loose.setdefault(number.device, []).append((len(self._numbers) - 1, number))
         return len(self._numbers) - 1
 
     def send(self) -> None:

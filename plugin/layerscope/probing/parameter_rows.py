@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from layerscope import wire
 from layerscope.naming import LayerNames
@@ -62,14 +62,14 @@ class ParameterRows:
             store.get(key) is value for store, key, value in self._entries
         )
 
-    def table(self, moments: Moments, measured: Sequence[bool]) -> wire.Statistics:
+    def table(self, moments: Moments, places: Sequence[int | None]) -> wire.Statistics:
         """Return the moments of each parameter as rows; one is NaN where none of its parameters was measured.
 
         Args:
-            moments: a set for each of ``parameters``.
-            measured: whether each of them was measured; the others count for nothing.
+            moments: the sets that were measured.
+            places: for each of ``parameters`` its set, or None if it was not measured: it then counts for nothing.
         """
-        groups = [[i for i in members if measured[i]] for members in self.members]
+        groups = [[place for i in members if (place := places[i]) is not None] for members in self.members]
         some = np.array([bool(group) for group in groups], np.bool_)
         return table(self.names, self.owners, moments.united(groups), measured=some)
 
@@ -86,9 +86,3 @@ class ParameterRows:
         for store in stores:
             self._sizes.append((store, len(store)))
             self._entries += [(store, key, value) for key, value in store.items()]
-
-
-def local(tensor: Tensor) -> Tensor:
-    """Return the part of a tensor that this process holds: of a DTensor its shard, else the tensor itself."""
-    to_local = getattr(tensor, "to_local", None)
-    return tensor if to_local is None else to_local()
