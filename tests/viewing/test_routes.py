@@ -58,6 +58,35 @@ def test_layers_can_be_chosen(tensorboard: TensorBoard) -> None:
     np.testing.assert_array_equal(arrays["values"][7], [[7, 8, 9], [9, 10, 11]])
 
 
+def test_only_later_steps_can_be_asked_for(tensorboard: TensorBoard) -> None:
+    tag = tensorboard.tag("full", "series", "gradients")
+    whole = tensorboard.get("array", run="full", tag=tag).arrays()
+    arrays = tensorboard.get("array", ("layer", "b"), run="full", tag=tag, after=STEPS - 4).arrays()
+    np.testing.assert_array_equal(arrays["steps"], [1497, 1498, 1499])
+    np.testing.assert_array_equal(arrays["wall_times"], whole["wall_times"][-3:])
+    np.testing.assert_array_equal(arrays["values"], whole["values"][-3:, 2:])
+    none = tensorboard.get("array", run="full", tag=tag, after=STEPS - 1).arrays()
+    assert {name: array.shape for name, array in none.items()} == {
+        "steps": (0,),
+        "wall_times": (0,),
+        "values": (0, 3, 2),
+    }
+
+
+def test_a_listing_tells_how_far_each_tag_has_come(tensorboard: TensorBoard) -> None:
+    tag = tensorboard.tag("full", "series", "gradients")
+    last = tensorboard.get("array", run="full", tag=tag, after=STEPS - 2).arrays()["wall_times"][0]
+    entries = {entry["tag"]: entry for entry in json.loads(tensorboard.get("tags", run="full").body)["tags"]}
+    assert entries[tag]["max_step"] == STEPS - 1
+    assert entries[tag]["max_wall_time"] == pytest.approx(last, abs=1e-6)
+    assert entries[tensorboard.tag("full", "attribution", "grad_cam")]["max_step"] == 20
+    restarted = json.loads(tensorboard.get("tags", run="restarted").body)["tags"]
+    assert {tuple(e["metadata"]["layers"]): e["max_step"] for e in restarted if e["kind"] == "series"} == {
+        ("a", "b"): 4,
+        ("a", "b", "lora"): 6,
+    }
+
+
 def test_the_loss_curve_stays_complete_beside_our_data(tensorboard: TensorBoard) -> None:
     arrays = tensorboard.get("array", run="full", scalar="loss").arrays()
     np.testing.assert_array_equal(arrays["steps"], np.arange(0, STEPS, 2))
@@ -156,6 +185,11 @@ def test_unknown_layer_lists_the_nearest(tensorboard: TensorBoard) -> None:
     assert answer.code == 404
     assert b"'a.wight' was asked for" in answer.body
     assert b"'a.weight'" in answer.body
+
+
+def test_a_step_after_which_to_read_is_a_number(tensorboard: TensorBoard) -> None:
+    answer = tensorboard.get("array", run="full", tag=tensorboard.tag("full", "series", "gradients"), after="last")
+    assert (answer.code, answer.body) == (400, b"query argument 'after' must be an integer, but is 'last'.")
 
 
 def test_an_array_of_blobs_is_refused(tensorboard: TensorBoard) -> None:

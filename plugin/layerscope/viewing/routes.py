@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError, LayerscopeError, NotFoundError
-from layerscope.viewing.store import Arrays, Store
+from layerscope.viewing.store import Store
 
 STATIC = Path(__file__).parent / "static"
 _YEAR = 365 * 24 * 3600
@@ -48,12 +48,17 @@ def _maximization_blob(blob: bytes, index: int) -> Answer:
     return codec.check_png(blob), "image/png"
 
 
+def _findings_blob(blob: bytes, index: int) -> Answer:
+    return codec.to_json(codec.decode_findings(blob)), "application/json"
+
+
 # Kind -> what checks one of its blobs and says how it is served. The type never comes from the request or the log.
 _BLOBS: dict[str, Callable[[bytes, int], Answer]] = {
     "graph": _graph_blob,
     "samples": _arrays_blob,
     "attribution": _arrays_blob,
     "maximization": _maximization_blob,
+    "findings": _findings_blob,
 }
 
 
@@ -134,8 +139,8 @@ def _array(store: Store, request: Request) -> Answer:
     if "scalar" in request.args:
         arrays = store.scalar(run, request.args["scalar"])
     else:
-        arrays = store.array(run, request.args["tag"])
-        _keep_layers(arrays, store.metadata(run, request.args["tag"]), request.args.getlist("layer"))
+        after = _integer(request, "after") if "after" in request.args else None
+        arrays = store.array(run, request.args["tag"], layers=request.args.getlist("layer"), after=after)
     body = codec.encode_arrays(
         {
             "steps": arrays.steps.astype(np.float64),  # JavaScript numbers: exact up to 2**53
@@ -144,16 +149,6 @@ def _array(store: Store, request: Request) -> Answer:
         }
     )
     return body, "application/octet-stream"
-
-
-def _keep_layers(arrays: Arrays, metadata: wire.Metadata, wanted: list[str]) -> None:
-    if not wanted:
-        return
-    assert isinstance(metadata, (wire.SeriesMetadata, wire.HistogramsMetadata))  # Store.array refused other kinds
-    unknown = [layer for layer in wanted if layer not in metadata.layers]
-    if unknown:
-        raise LayerNotFoundError(unknown[0], metadata.layers)
-    arrays.values = arrays.values[:, [row for row, layer in enumerate(metadata.layers) if layer in wanted]]
 
 
 def _blob(store: Store, request: Request) -> Answer:

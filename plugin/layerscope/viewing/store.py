@@ -7,7 +7,7 @@ over 256 MiB fails. The writer begins another tag long before that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from tensorboard.context import RequestContext
 from tensorboard.data.provider import DataProvider, RunTagFilter
 
 from layerscope import codec, wire
-from layerscope.errors import MalformedError, NotFoundError, WireError
+from layerscope.errors import LayerNotFoundError, MalformedError, NotFoundError, WireError
 
 _ALL_STEPS = 10**9
 """How many steps to ask a provider for: as many as TensorBoard kept."""
@@ -29,8 +29,13 @@ MAX_READ_BYTES = 224 << 20
 class Arrays:
     """The numbers of one tag: steps ascending, each once."""
 
-    def __init__(self, data: Iterable[tuple[int, float, NDArray[Any]]]) -> None:
-        """Order by step; where a restarted run wrote a step again, the value with the last wall time counts."""
+    def __init__(self, data: Iterable[tuple[int, float, NDArray[Any]]], shape: tuple[int, int] | None = None) -> None:
+        """Order by step; where a restarted run wrote a step again, the value with the last wall time counts.
+
+        Args:
+            data: (step, wall time, value) of each.
+            shape: of one value; only needed where there may be none.
+        """
         latest: dict[int, tuple[float, NDArray[Any]]] = {}
         for step, wall_time, value in data:
             if step not in latest or wall_time >= latest[step][0]:
@@ -38,7 +43,8 @@ class Arrays:
         steps = sorted(latest)
         self.steps = np.array(steps, dtype=np.int64)
         self.wall_times = np.array([latest[step][0] for step in steps], dtype=np.float64)
-        self.values = np.stack([latest[step][1] for step in steps]).astype(np.float32)
+        values = [latest[step][1] for step in steps]
+        self.values = np.stack(values).astype(np.float32) if values else np.zeros((0, *(shape or ())), np.float32)
 
 
 class Store:
@@ -57,7 +63,7 @@ class Store:
 
     def runs(self) -> list[str]:
         """Return the names of the runs that hold anything of ours, sorted."""
-        return sorted({run for _, by_run in self._contents() for run in by_run})
+        return sorted({run for _, by_run in self._listings() for run in by_run})
 
     def tags(self, run: str) -> wire.TagListing:
         """Return everything that ``run`` holds.
@@ -66,9 +72,9 @@ class Store:
             NotFoundError: there is no such run.
         """
         entries = [
-            self._entry(run, tag, kind_is_tensor, plugin_name, content)
-            for (plugin_name, kind_is_tensor), by_run in self._contents(run)
-            for tag, content in by_run.get(run, {}).items()
+            self._entry(run, tag, way, listed)
+            for way, by_run in self._listings(run)
+            for tag, listed in by_run.get(run, {}).items()
         ]
         if not entries:
             raise NotFoundError("run", run, self.runs())
@@ -82,16 +88,23 @@ class Store:
             NotFoundError: there is no such run or tag.
             WireError: the metadata is malformed or of a newer version.
         """
-        for _, by_run in self._contents(run, tag):
+        for _, by_run in self._listings(run, tag):
             if tag in by_run.get(run, {}):
-                return codec.decode_metadata(by_run[run][tag], what=f"the metadata of tag {tag!r}")
+                return codec.decode_metadata(by_run[run][tag].plugin_content, what=f"the metadata of tag {tag!r}")
         raise NotFoundError("tag", tag, [entry.tag for entry in self.tags(run).tags], where=f"run {run!r}")
 
-    def array(self, run: str, tag: str) -> Arrays:
+    def array(self, run: str, tag: str, *, layers: Collection[str] = (), after: int | None = None) -> Arrays:
         """Return the numbers of a tag of kind ``series`` or ``histograms``: values [steps, layers, columns].
+
+        Args:
+            run: name of the run.
+            tag: the tag.
+            layers: only their rows, in the order of the metadata; none means all.
+            after: only later steps than this, possibly none; None means all.
 
         Raises:
             NotFoundError: there is no such run or tag.
+            LayerNotFoundError: the tag has no such layer.
             WireError: metadata or a value is malformed.
         """
         metadata = self.metadata(run, tag)
@@ -101,6 +114,10 @@ class Store:
             columns = len(metadata.edges) - 1
         else:
             raise MalformedError(f"tag {tag!r} is of kind {metadata.kind!r}: it holds blobs, not an array.")
+        for layer in layers:
+            if layer not in metadata.layers:
+                raise LayerNotFoundError(layer, metadata.layers)
+        rows = [row for row, layer in enumerate(metadata.layers) if layer in layers] if layers else slice(None)
         shape = (len(metadata.layers), columns)
         steps = max(1, MAX_READ_BYTES // max(1, 4 * shape[0] * shape[1]))
         plugin_name = wire.KINDS[metadata.kind].plugin_name
@@ -111,7 +128,11 @@ class Store:
                     f"tag {tag!r} at step {datum.step} is {datum.numpy.dtype}{list(datum.numpy.shape)}, "
                     f"but its metadata says float32{list(shape)}."
                 )
-        return Arrays((datum.step, datum.wall_time, datum.numpy) for datum in data)
+        wanted = (datum for datum in data if after is None or datum.step > after)
+        return Arrays(
+            ((datum.step, datum.wall_time, datum.numpy[rows]) for datum in wanted),
+            shape=(len(rows) if isinstance(rows, list) else shape[0], columns),
+        )
 
     def scalar(self, run: str, tag: str) -> Arrays:
         """Return one scalar tag of the user: values [steps, 1, 1].
@@ -146,16 +167,17 @@ class Store:
             raise MalformedError(f"tag {tag!r} at step {step} holds {type(blob).__name__}, not bytes.")
         return blob
 
-    def _entry(self, run: str, tag: str, is_tensor: bool, plugin_name: str, content: bytes) -> wire.TagEntry:
+    def _entry(self, run: str, tag: str, way: tuple[str, bool], listed: Any) -> wire.TagEntry:
+        extent: dict[str, Any] = {"max_step": listed.max_step, "max_wall_time": listed.max_wall_time}
         try:
-            metadata = codec.decode_metadata(content, what=f"the metadata of tag {tag!r}")
+            metadata = codec.decode_metadata(listed.plugin_content, what=f"the metadata of tag {tag!r}")
             kind = wire.KINDS[metadata.kind]
-            if (kind.tensor, kind.plugin_name) != (is_tensor, plugin_name):
+            if (kind.plugin_name, kind.tensor) != way:
                 raise MalformedError(f"tag {tag!r} of kind {kind.name!r} is stored as another kind of data.")
-            steps = () if is_tensor else tuple(sorted(self._blobs(run, tag, metadata)))
-            return wire.TagEntry(tag, metadata.kind, metadata, steps)
+            steps = () if kind.tensor else tuple(sorted(self._blobs(run, tag, metadata)))
+            return wire.TagEntry(tag, metadata.kind, metadata, steps, **extent)
         except WireError as error:
-            return wire.TagEntry(tag, "", None, problem=str(error))
+            return wire.TagEntry(tag, "", None, problem=str(error), **extent)
 
     def _blobs(self, run: str, tag: str, metadata: wire.Metadata) -> dict[int, Sequence[Any]]:
         kind = wire.KINDS[metadata.kind]
@@ -164,23 +186,20 @@ class Store:
         data = self._read(self._provider.read_blob_sequences, kind.plugin_name, run, tag)
         return {datum.step: datum.values for datum in data}
 
-    def _contents(
+    def _listings(
         self, run: str | None = None, tag: str | None = None
-    ) -> list[tuple[tuple[str, bool], dict[str, dict[str, bytes]]]]:
-        """Return ((plugin name, is tensor), run -> tag -> metadata as bytes) for each way we store data."""
+    ) -> list[tuple[tuple[str, bool], dict[str, dict[str, Any]]]]:
+        """Return ((plugin name, is tensor), run -> tag -> what the provider lists) for each way we store data."""
         ways = sorted({(kind.plugin_name, kind.tensor) for kind in wire.KINDS.values()})
         return [
             (
                 (plugin_name, is_tensor),
-                {
-                    name: {tag: series.plugin_content for tag, series in by_tag.items()}
-                    for name, by_tag in self._call(
-                        self._provider.list_tensors if is_tensor else self._provider.list_blob_sequences,
-                        plugin_name,
-                        run,
-                        tag,
-                    ).items()
-                },
+                self._call(
+                    self._provider.list_tensors if is_tensor else self._provider.list_blob_sequences,
+                    plugin_name,
+                    run,
+                    tag,
+                ),
             )
             for plugin_name, is_tensor in ways
         ]
