@@ -25,6 +25,7 @@ MAX_METADATA_BYTES = 16 << 20
 MAX_JSON_BYTES = 256 << 20
 MAX_ARRAYS_BYTES = 256 << 20
 MAX_IMAGE_BYTES = 32 << 20
+MAX_FINDINGS_BYTES = 16 << 20
 
 T = TypeVar("T")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -130,6 +131,15 @@ def _gunzip(data: bytes, what: str) -> bytes:
     if not decompressor.eof:
         raise MalformedError(f"{what} is truncated: its gzip stream does not end.")
     return out
+
+
+def decode_findings(data: bytes, *, what: str = "the findings") -> wire.FindingsBlob:
+    """Decode what detectors have found.
+
+    Raises:
+        MalformedError: not a ``FindingsBlob``, or larger than ``MAX_FINDINGS_BYTES``.
+    """
+    return from_json(wire.FindingsBlob, data, what=what, limit=MAX_FINDINGS_BYTES)
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -17,6 +17,7 @@ from tensorboard.context import RequestContext
 
 from layerscope import codec, wire
 from layerscope.errors import LayerscopeError, MalformedError, NotFoundError
+from layerscope.findings import in_order
 from layerscope.viewing.joining import Part, join
 from layerscope.viewing.store import Store
 
@@ -50,6 +51,7 @@ def read(logdir: str | PathLike[str]) -> dict[str, wire.Run]:
 def _run(store: Store, name: str) -> wire.Run:
     listing = store.tags(name)
     found: dict[str, Any] = {kind: {} for kind in wire.KINDS}
+    owners: dict[str, dict[str, str]] = {}
     scalars: dict[str, Any] = {}
     problems: list[str] = []
     for entry in listing.tags:
@@ -58,6 +60,9 @@ def _run(store: Store, name: str) -> wire.Run:
             continue
         with _noting(problems):
             _READERS[entry.kind](store, name, entry, found[entry.kind])
+        if isinstance(entry.metadata, wire.SeriesMetadata):
+            owner_of = zip(entry.metadata.layers, entry.metadata.owners, strict=True)
+            owners.setdefault(entry.metadata.name, {}).update(owner_of)
     for tag in listing.scalars:
         with _noting(problems):
             arrays = store.scalar(name, tag)
@@ -65,11 +70,15 @@ def _run(store: Store, name: str) -> wire.Run:
     return wire.Run(
         name=name,
         graph=found["graph"].get("model"),
-        series={series: _series(parts, found["histograms"].get(series)) for series, parts in found["series"].items()},
+        series={
+            series: _series(parts, found["histograms"].get(series), owners[series])
+            for series, parts in found["series"].items()
+        },
         samples=found["samples"],
         attributions=found["attribution"],
         maximizations=found["maximization"],
         scalars=scalars,
+        findings=in_order(found["findings"].get("training", ())),
         problems=tuple(problems),
     )
 
@@ -104,9 +113,10 @@ def _read_histograms(store: Store, run: str, entry: wire.TagEntry, found: dict[s
     found.setdefault(metadata.name, []).append(part)
 
 
-def _series(parts: list[Part], histograms: list[Part] | None) -> wire.Series:
+def _series(parts: list[Part], histograms: list[Part] | None, owner_of: dict[str, str]) -> wire.Series:
     joined = join(parts)
-    series = wire.Series(joined.steps, joined.layers, tuple(map(str, joined.columns)), joined.values)
+    owners = tuple(owner_of[layer] for layer in joined.layers)
+    series = wire.Series(joined.steps, joined.layers, tuple(map(str, joined.columns)), joined.values, owners=owners)
     if not histograms:
         return series
     last = max(histograms, key=lambda part: float(part.arrays.wall_times[-1]))
@@ -153,6 +163,13 @@ def _read_maximization(store: Store, run: str, entry: wire.TagEntry, found: dict
         found[step] = wire.MaximizationImages(metadata.units, tuple(images), header.objectives)
 
 
+def _read_findings(store: Store, run: str, entry: wire.TagEntry, found: dict[str, list[wire.Finding]]) -> None:
+    assert entry.metadata is not None
+    for step in entry.steps:  # each writer begins anew, so what a restarted training wrote does not hold all
+        blob = codec.decode_findings(store.blob(run, entry.tag, step))
+        found.setdefault(entry.metadata.name, []).extend(blob.findings)
+
+
 _READERS = {
     "graph": _read_graph,
     "series": _read_series,
@@ -160,4 +177,5 @@ _READERS = {
     "samples": _read_samples,
     "attribution": _read_attribution,
     "maximization": _read_maximization,
+    "findings": _read_findings,
 }

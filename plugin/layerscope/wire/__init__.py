@@ -260,6 +260,8 @@ class Series:
     """[histogram_steps, layers, bins], or None."""
     histogram_steps: NDArray[np.int64] | None = None
     edges: tuple[float, ...] = ()
+    owners: tuple[str, ...] = ()
+    """[layers]: the layer key that each row belongs to."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""Gradients that die on their way from the loss to the first layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layerscope.findings.detector import WARNING, Detector, Sighting, also, finite
+from layerscope.findings.record import Record, Rows
+
+
+class Vanishing(Detector):
+    """The gradients of the first layers are far smaller than those of the last ones, record after record.
+
+    Compared are the medians of the first and the last quarter of the layers that own parameters; of each layer the
+    largest root mean square among its parameters' gradients, sqrt(mean² + std²), which does not depend on how many
+    elements it has. Layers without gradient, or with one that is exactly zero, are left out. The records of a layer
+    that was initialized at zero begin low and grow: as long as the ratio doubles within the records, nothing is said.
+    """
+
+    LEAST_RATIO = 1e-3
+    RECORDS = 5
+    LEAST_LAYERS = 3
+
+    series = ("gradients",)
+    rule = (
+        f"Root mean square of the gradients of the first quarter of the layers below {LEAST_RATIO:g} of that of the "
+        f"last quarter, in {RECORDS} records in a row."
+    )
+    source = (
+        "Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section "
+        "4.2.2; the threshold is beta_1 of Zhang et al. 2021, AutoTrainer, section III."
+    )
+
+    def __init__(self) -> None:
+        self._runs: dict[Rows, tuple[int, float]] = {}
+        """Rows -> (records in a row, ratio in the first of them)."""
+        self._told: set[Rows] = set()
+
+    def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
+        flow = record.flow
+        if len(flow.places) < self.LEAST_LAYERS or record.rows in self._told:
+            return ()
+        early, late = flow.early, flow.late
+        ratio = early / late
+        count, first = self._runs.get(record.rows, (0, ratio))
+        if ratio >= self.LEAST_RATIO:
+            self._runs.pop(record.rows, None)
+            return ()
+        count, first = (1, ratio) if ratio > 2 * first else (count + 1, first)
+        self._runs[record.rows] = count, first
+        if count < self.RECORDS:
+            return ()
+        self._told.add(record.rows)
+        low = [i for i in range(len(flow.places)) if flow.rms[i] < self.LEAST_RATIO * late]
+        first_layer = flow.places[low[0]]
+        others = tuple(flow.places[i] for i in sorted(low[1:], key=lambda i: flow.rms[i]))
+        return (
+            Sighting(
+                WARNING,
+                record.step,
+                first_layer,
+                first_layer,
+                "gradients.norm",
+                f"The gradient vanishes towards the input: in {first_layer!r} it is "
+                f"{flow.rms[low[0]] / late:.1e} of what it is in the last layers, so the first layers hardly learn."
+                f"{also(others)}",
+                finite(
+                    ratio=ratio, early_rms=early, late_rms=late, layer_rms=flow.rms[low[0]], layers=len(flow.places)
+                ),
+                others,
+            ),
+        )
