@@ -122,6 +122,11 @@ class MessageWriter:
         blobs = [codec.to_json(header), *(codec.encode_png(image) for image, _ in images.values())]
         self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
 
+    def findings(self, findings: Sequence[wire.Finding], *, step: int) -> None:
+        """Write everything that was found so far, none too, at the step that training has come to."""
+        blob = codec.to_json(wire.FindingsBlob(tuple(findings)))
+        self._write(wire.FindingsMetadata("findings", "training"), [blob], step)
+
     def _write(
         self,
         metadata: wire.Metadata,
