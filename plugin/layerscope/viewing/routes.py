@@ -67,6 +67,7 @@ class Routes:
 
     def __init__(self, provider: DataProvider) -> None:
         self._provider = provider
+        self._known_runs: set[tuple[str, str, float | None]] = set()
 
     def apps(self) -> dict[str, Callable[..., Any]]:
         """Return route -> WSGI application, as TensorBoard wants them."""
@@ -84,6 +85,7 @@ class Routes:
                 self._provider,
                 plugin_util.context(request.environ),
                 plugin_util.experiment_id(request.environ),
+                self._known_runs,
             )
             body, mime = answer(store, request)
             return http_util.Respond(request, body, mime)

@@ -54,16 +54,30 @@ class Store:
         provider: TensorBoard's data provider.
         context: of the request that is being answered.
         experiment_id: "" unless TensorBoard hosts several experiments.
+        known_runs: runs that were seen to hold anything of ours; kept by the caller from request to request.
     """
 
-    def __init__(self, provider: DataProvider, context: RequestContext, experiment_id: str = "") -> None:
+    def __init__(
+        self,
+        provider: DataProvider,
+        context: RequestContext,
+        experiment_id: str = "",
+        known_runs: set[tuple[str, str, float | None]] | None = None,
+    ) -> None:
         self._provider = provider
         self._context = context
         self._experiment_id = experiment_id
+        self._known_runs: set[tuple[str, str, float | None]] = set() if known_runs is None else known_runs
 
     def runs(self) -> list[str]:
         """Return the names of the runs that hold anything of ours, sorted."""
-        return sorted({run for _, by_run in self._listings() for run in by_run})
+        listed: Any = self._provider.list_runs(self._context, experiment_id=self._experiment_id)
+        # With its start: a run that was deleted and made again is another one.
+        keys = {run.run_name: (self._experiment_id, run.run_name, run.start_time) for run in listed}
+        unknown = [run for run, key in keys.items() if key not in self._known_runs]
+        if unknown:  # what a provider lists of each tag holds its metadata: 24 MB for 100 runs
+            self._known_runs |= {keys[run] for _, by_run in self._listings(unknown) for run in by_run if run in keys}
+        return sorted(run for run, key in keys.items() if key in self._known_runs)
 
     def tags(self, run: str) -> wire.TagListing:
         """Return everything that ``run`` holds.
@@ -73,12 +87,12 @@ class Store:
         """
         entries = [
             self._entry(run, tag, way, listed)
-            for way, by_run in self._listings(run)
+            for way, by_run in self._listings([run])
             for tag, listed in by_run.get(run, {}).items()
         ]
         if not entries:
             raise NotFoundError("run", run, self.runs())
-        scalars = self._call(self._provider.list_scalars, "scalars", run).get(run, {})
+        scalars = self._call(self._provider.list_scalars, "scalars", [run]).get(run, {})
         return wire.TagListing(run, tuple(sorted(entries, key=lambda entry: entry.tag)), tuple(sorted(scalars)))
 
     def metadata(self, run: str, tag: str) -> wire.Metadata:
@@ -88,7 +102,7 @@ class Store:
             NotFoundError: there is no such run or tag.
             WireError: the metadata is malformed or of a newer version.
         """
-        for _, by_run in self._listings(run, tag):
+        for _, by_run in self._listings([run], tag):
             if tag in by_run.get(run, {}):
                 return codec.decode_metadata(by_run[run][tag].plugin_content, what=f"the metadata of tag {tag!r}")
         raise NotFoundError("tag", tag, [entry.tag for entry in self.tags(run).tags], where=f"run {run!r}")
@@ -140,7 +154,7 @@ class Store:
         Raises:
             NotFoundError: there is no such run or scalar.
         """
-        known = self._call(self._provider.list_scalars, "scalars", run).get(run, {})
+        known = self._call(self._provider.list_scalars, "scalars", [run]).get(run, {})
         if tag not in known:
             raise NotFoundError("scalar", tag, known, where=f"run {run!r}")
         data = self._read(self._provider.read_scalars, "scalars", run, tag)
@@ -187,7 +201,7 @@ class Store:
         return {datum.step: datum.values for datum in data}
 
     def _listings(
-        self, run: str | None = None, tag: str | None = None
+        self, runs: Sequence[str], tag: str | None = None
     ) -> list[tuple[tuple[str, bool], dict[str, dict[str, Any]]]]:
         """Return ((plugin name, is tensor), run -> tag -> what the provider lists) for each way we store data."""
         ways = sorted({(kind.plugin_name, kind.tensor) for kind in wire.KINDS.values()})
@@ -197,7 +211,7 @@ class Store:
                 self._call(
                     self._provider.list_tensors if is_tensor else self._provider.list_blob_sequences,
                     plugin_name,
-                    run,
+                    runs,
                     tag,
                 ),
             )
@@ -208,7 +222,7 @@ class Store:
         self, method: Callable[..., Any], plugin_name: str, run: str, tag: str, *, steps: int = _ALL_STEPS
     ) -> Sequence[Any]:
         try:
-            result = self._call(method, plugin_name, run, tag, downsample=steps)
+            result = self._call(method, plugin_name, [run], tag, downsample=steps)
         except tensorboard_errors.PublicError:
             raise
         except Exception as error:  # each provider has its own for a malformed tensor, or for an answer too large
@@ -220,15 +234,12 @@ class Store:
         return data
 
     def _call(
-        self, method: Callable[..., Any], plugin_name: str, run: str | None, tag: str | None = None, **options: Any
+        self, method: Callable[..., Any], plugin_name: str, runs: Sequence[str], tag: str | None = None, **options: Any
     ) -> dict[str, dict[str, Any]]:
         return method(
             self._context,
             experiment_id=self._experiment_id,
             plugin_name=plugin_name,
-            run_tag_filter=RunTagFilter(
-                runs=None if run is None else [run],
-                tags=None if tag is None else [tag],
-            ),
+            run_tag_filter=RunTagFilter(runs=runs, tags=None if tag is None else [tag]),
             **options,
         )
