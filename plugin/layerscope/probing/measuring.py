@@ -72,7 +72,8 @@ class Measuring:
             elif flat.numel() <= _SMALL:
                 small.append((i, flat))
             else:
-                self._found.append(([i], _measure_large(flat, with_histogram=self._with_histogram)))
+                moments = _measure_large(flat, with_histogram=self._with_histogram)
+                self._found.append(([i] * len(moments), moments))
         for group in _grouped(small):
             moments = _measure_small([flat for _, flat in group], with_histogram=self._with_histogram)
             self._found.append(([i for i, _ in group], moments))
@@ -178,6 +179,7 @@ def _flat(tensor: Tensor) -> Tensor:
 
 
 def _measure_large(flat: Tensor, *, with_histogram: bool) -> Moments:
+    """Return the moments of each chunk of a tensor; the counts of all are with the first."""
     chunks = flat.split(_CHUNK)
     numbers = np.empty((len(chunks), len(FIELDS)))
     counted: Tensor | None = None
@@ -189,8 +191,11 @@ def _measure_large(flat: Tensor, *, with_histogram: bool) -> Moments:
         if with_histogram:
             counts = torch.bincount(codes(chunk), minlength=code_count(chunk.dtype))
             counted = counts if counted is None else counted.add_(counts)
-    bins = None if counted is None else fold(counted[None]).numpy()
-    return Moments(Moments(numbers).united([range(len(chunks))]).numbers, bins)
+    if counted is None:
+        return Moments(numbers)
+    bins = np.zeros((len(chunks), BINS), np.int64)
+    bins[0] = fold(counted[None]).numpy()[0]
+    return Moments(numbers, bins)
 
 
 def _measure_chunk(chunk: Tensor, is_zero: NDArray[np.bool_]) -> Sequence[float]:
@@ -205,7 +210,7 @@ def _measure_chunk(chunk: Tensor, is_zero: NDArray[np.bool_]) -> Sequence[float]
     array = chunk.numpy()
     is_zero = is_zero[:count]
     np.equal(array, 0, out=is_zero)
-    zeros = int(np.count_nonzero(is_zero)) if is_zero.any() else 0
+    zeros = int(np.count_nonzero(is_zero)) if np.logical_or.reduce(is_zero) else 0
     # NumPy's minimum and maximum are faster here than torch's one pass for both.
     low, high = float(np.minimum.reduce(array)), float(np.maximum.reduce(array))
     return count, mean, deviation, squares, low, high, zeros, 0, 0
