@@ -21,7 +21,7 @@ class Dead(InactiveUnits):
     statistic = "dead_fraction"
     rule = (
         f"At least {DEAD_FRACTION:.0%} of the units zero for the whole batch, in {InactiveUnits.RECORDS} records in a "
-        "row."
+        f"row that span {InactiveUnits.STEPS} steps."
     )
     source = (
         "Lu et al. 2020, Dying ReLU and initialization: theory and numerical examples, section 1. Stricter than others "

@@ -113,7 +113,7 @@ class Exploding(Detector):
             self._largest[rows] = max(largest, total)
             return None
         # What explodes is no measure for what comes: neither history nor largest learn of it.
-        before = np.nanmedian(np.stack([past for _, past in history]), axis=0)
+        before = np.median(np.nan_to_num(np.stack([past for _, past in history])), axis=0)
         growth = np.maximum.reduceat(np.nan_to_num(norms / np.maximum(before, np.finfo(np.float32).tiny)), rows.starts)
         order = np.argsort(-growth, kind="stable")
         high = [rows.places[i] for i in order.tolist() if growth[i] > self.GREATEST_GROWTH] or [rows.places[order[0]]]

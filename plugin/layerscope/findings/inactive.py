@@ -11,15 +11,20 @@ from layerscope.findings.record import Floats, Mask, Record
 
 
 class InactiveUnits(Detector):
-    """A share of a layer's units that is too large in several records in a row."""
+    """A share of a layer's units that is too large in several records in a row, for some steps.
+
+    What is initialized at zero gives zeros in the first steps, the more the more of it is nested; while the learning
+    rate is warming up from zero, too.
+    """
 
     RECORDS: ClassVar[int] = 3
+    STEPS: ClassVar[int] = 10
 
     series = ("training_activations", "activations")
     statistic: ClassVar[str]
 
     def __init__(self) -> None:
-        self._persistence = {series: Persistence(self.RECORDS) for series in self.series}
+        self._persistence = {series: Persistence(self.RECORDS, steps=self.STEPS) for series in self.series}
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
         share = record.column(self.statistic)

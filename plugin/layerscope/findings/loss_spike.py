@@ -31,6 +31,7 @@ class LossSpike(Detector):
     PART_OF_GAIN = 0.5
     LAYER_DEVIATIONS = 6.0
     RECORDS_BEFORE = 10
+    LEAST_LOG_DEVIATION = 0.05
 
     series = ()
     rule = (
@@ -119,19 +120,23 @@ class LossSpike(Detector):
         begin = max(0, until - self.RECORDS_BEFORE)
         usual = gradients.values[max(0, begin - self.WINDOW) : begin, :, gradients.statistics.index("norm")]
         recent = gradients.values[begin:until, :, gradients.statistics.index("norm")].astype(np.float64)
-        if len(usual) < self.RECORDS_BEFORE:
+        known = np.flatnonzero((np.isfinite(usual) & (usual > 0)).all(axis=0))
+        if len(usual) < self.RECORDS_BEFORE or not len(known):
             return []
+        usual, recent = np.log(usual[:, known].astype(np.float64)), recent[:, known]
+        median = np.median(usual, axis=0)
+        deviation = 1.4826 * np.median(np.abs(usual - median), axis=0)
         with np.errstate(all="ignore"):
-            usual = np.log(usual.astype(np.float64))
-            median = np.nanmedian(usual, axis=0) if np.isfinite(usual).any() else np.zeros(usual.shape[1])
-            deviation = 1.4826 * np.nanmedian(np.abs(usual - median), axis=0)
-            high = (np.log(recent) - median) / np.maximum(deviation, 0.05)
+            high = (np.log(recent) - median) / np.maximum(deviation, self.LEAST_LOG_DEVIATION)
         high[~np.isfinite(recent)] = np.inf
         moved = high > self.LAYER_DEVIATIONS
-        rows = [row for row in np.flatnonzero(moved.any(axis=0)).tolist() if np.isfinite(median[row])]
+        rows = np.flatnonzero(moved.any(axis=0)).tolist()
         first = moved.argmax(axis=0)
         rows.sort(key=lambda row: (first[row], -high[first[row], row]))
-        return _innermost([gradients.layers[row] for row in rows], gradients.layers)
+        owners = gradients.owners or gradients.layers
+        movers = [gradients.layers[known[row]] for row in rows]
+        owning = {owner for layer, owner in zip(gradients.layers, owners, strict=True) if layer != owner}
+        return [layer for layer in movers if layer in owning]
 
 
 def is_loss(tag: str) -> bool:
@@ -145,9 +150,3 @@ def _robust(values: Floats) -> tuple[float, float]:
         return float("nan"), float("nan")
     median = float(np.median(values))
     return median, max(1.4826 * float(np.median(np.abs(values - median))), 1e-3 * abs(median))
-
-
-def _innermost(names: list[str], known: Sequence[str]) -> list[str]:
-    """Return those of ``names`` that stand for themselves: neither containers of other rows nor their parameters."""
-    enclosing = {name.rpartition(".")[0] for name in known}
-    return [name for name in names if name not in enclosing or not any(n.startswith(f"{name}.") for n in names)]

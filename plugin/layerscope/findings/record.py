@@ -104,7 +104,8 @@ class Flow:
     places: tuple[str, ...]
     """Layers with a gradient that is finite and not zero, the earliest first."""
     rms: Floats
-    """[places]: the largest root mean square among the gradients of the layer's parameters."""
+    """[places]: the largest root mean square among the gradients of the layer's parameters, over the elements that are
+    not zero: of an embedding few rows are used."""
 
     @property
     def early(self) -> float:
@@ -193,10 +194,10 @@ class Record:
     @cached_property
     def flow(self) -> Flow:
         """How gradients change over the layers, for series of parameters."""
-        mean, std = self.column("mean"), self.column("std")
-        if mean is None or std is None or not len(self.rows.parameters):
+        mean, std, zeros = self.column("mean"), self.column("std"), self.column("zero_fraction")
+        if mean is None or std is None or zeros is None or not len(self.rows.parameters):
             return Flow((), np.zeros(0))
-        rms = np.hypot(mean, std)[self.rows.parameters]
+        rms = (np.hypot(mean, std) / np.sqrt(1 - zeros))[self.rows.parameters]
         rms[~np.isfinite(rms)] = 0
         largest = np.maximum.reduceat(rms, self.rows.starts)
         some = largest > 0

@@ -19,7 +19,8 @@ class Saturated(InactiveUnits):
     statistic = "saturated_fraction"
     rule = (
         f"At least {SATURATED_FRACTION:.0%} of the elements within 1 % of a bound of the activation function, in "
-        f"{InactiveUnits.RECORDS} records in a row; not behind the last layer with parameters."
+        f"{InactiveUnits.RECORDS} records in a row that span {InactiveUnits.STEPS} steps; not behind the last "
+        "layer with parameters."
     )
     source = (
         "Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, sections "

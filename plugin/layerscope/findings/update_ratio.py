@@ -104,10 +104,11 @@ class UpdateRatio(Detector):
 def _of_layers(record: Record, norms: Floats, ratios: Floats) -> Floats:
     """Return [places] the ratio of each layer's own parameters together; NaN where one of them does not move.
 
-    The norm of a parameter follows from its update and its ratio; that of one that does not move is not known.
+    The norm of a parameter follows from its update and its ratio. The ratio of one that was zero is NaN (or infinite);
+    the norm of one that does not move is not known.
     """
     rows = record.rows
     updates, ratios = norms[rows.parameters], ratios[rows.parameters]
-    squares = np.stack([updates, updates / ratios]) ** 2
-    sums = np.add.reduceat(squares, rows.starts, axis=1)
+    held = np.where(np.isnan(ratios) & (updates > 0), 0.0, updates / ratios)
+    sums = np.add.reduceat(np.stack([updates, held]) ** 2, rows.starts, axis=1)
     return np.sqrt(sums[0] / sums[1])
