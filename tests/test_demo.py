@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import layerscope
-from layerscope import cli, demo
+from layerscope import cli, demo, findings
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,12 @@ def test_everything_is_recorded(run: layerscope.Run) -> None:
     assert run.graph is not None
     assert run.graph.warnings == ()
     np.testing.assert_array_equal(run.scalars["loss"][0], range(demo.STEPS + 1))
-    np.testing.assert_array_equal(run.series["gradients"].steps, range(0, demo.STEPS + 1, 10))
-    np.testing.assert_array_equal(run.series["activations"].steps, probes)
+    assert list(run.series) == sorted(layerscope.wire.SERIES)
+    np.testing.assert_array_equal(run.series["gradients"].steps, range(demo.STEPS + 1))
+    np.testing.assert_array_equal(run.series["gradients"].histogram_steps, range(0, demo.STEPS + 1, 10))
+    np.testing.assert_array_equal(run.series["updates"].steps, range(0, demo.STEPS + 1, 10))
+    for name in ("activations", "training_activations", "activation_gradients"):
+        np.testing.assert_array_equal(run.series[name].steps, probes)
     assert {method: list(maps) for method, maps in run.attributions.items()} == {
         "grad_cam": probes,
         "gradient_x_activation": probes,
@@ -44,6 +48,10 @@ def test_everything_is_recorded(run: layerscope.Run) -> None:
     assert list(run.maximizations) == probes
     assert run.samples["probe"][0].shape == (10, 1, 8, 8)
     np.testing.assert_array_equal(run.attributions["grad_cam"][0].targets, range(10))
+
+
+def test_a_healthy_run_gives_no_finding(run: layerscope.Run) -> None:
+    assert findings.examine(run) == ()
 
 
 def test_the_split_is_stratified_and_complete() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
@@ -15,6 +16,31 @@ import layerscope
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def _first_steps(run: layerscope.Run) -> None:
+    assert {"gradients", "activations"} <= run.series.keys()
+    assert set(run.attributions) == {"grad_cam", "gradient_x_activation"}
+    assert run.maximizations
+
+
+def _fine_tuning(run: layerscope.Run) -> None:
+    parameters = run.series["parameters"]
+    trainable, distance = (parameters.values[:, :, parameters.statistics.index(n)] for n in ("trainable", "distance"))
+    unfrozen = parameters.steps >= 100
+    for layer, since in {"0": unfrozen & False, "2": unfrozen, "5": unfrozen | True}.items():
+        row = parameters.layers.index(layer)
+        np.testing.assert_array_equal(trainable[:, row], since)
+        np.testing.assert_array_equal(distance[:, row] > 0, since & (parameters.steps > since.argmax() * 5))
+    assert run.findings == ()
+
+
+LEFT = {"first_steps.py": _first_steps, "fine_tuning.py": _fine_tuning}
+"""Example -> what checks that it left what it promises."""
+
+
+def test_every_example_has_a_check() -> None:
+    assert LEFT.keys() == {example.name for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
@@ -27,9 +53,7 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     (run,) = layerscope.read(tmp_path / "runs").values()
     assert run.problems == ()
     assert run.graph is not None
-    assert {"gradients", "activations"} <= run.series.keys()
-    assert set(run.attributions) == {"grad_cam", "gradient_x_activation"}
-    assert run.maximizations
+    LEFT[example.name](run)
     _, loss = run.scalars["loss"]
     assert loss[-1] < loss[0] / 2
 

@@ -7,8 +7,10 @@ The data's way is the directory listing::
     writing/     messages -> event file                  [no torch]
     viewing/     event file -> HTTP                      [no torch]
     structure/   ModelGraph -> folds, DOT, differences   [no torch; tracing and viewing stand on it]
+    findings/    series -> what is wrong, and where      [no torch; recording and viewing stand on it]
 
-``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing. What passes between
+``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; ``watching.py``
+hooks into optimizers for it, ``recorder.py`` writes what was measured when it has arrived. What passes between
 the rooms is defined in ``wire/``; ``naming.py`` makes the layer keys that they all share.
 
 Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from layerscope.probing.attributions import Attribution, attribute
     from layerscope.probing.gradients import gradients
     from layerscope.probing.maximizing import Maximization, maximize
+    from layerscope.probing.parameters import Reference, parameters
     from layerscope.scope import Scope
     from layerscope.structure.comparing import compare
     from layerscope.tracing import trace
@@ -44,6 +47,7 @@ _HOMES = {
     "Maximization": "layerscope.probing.maximizing",
     "ModelGraph": "layerscope.wire",
     "Node": "layerscope.wire",
+    "Reference": "layerscope.probing.parameters",
     "Run": "layerscope.wire",
     "Scope": "layerscope.scope",
     "Series": "layerscope.wire",
@@ -53,6 +57,7 @@ _HOMES = {
     "compare": "layerscope.structure.comparing",
     "gradients": "layerscope.probing.gradients",
     "maximize": "layerscope.probing.maximizing",
+    "parameters": "layerscope.probing.parameters",
     "read": "layerscope.viewing.reader",
     "trace": "layerscope.tracing",
 }
@@ -66,6 +71,7 @@ __all__ = [
     "Maximization",
     "ModelGraph",
     "Node",
+    "Reference",
     "Run",
     "Scope",
     "Series",
@@ -75,6 +81,7 @@ __all__ = [
     "compare",
     "gradients",
     "maximize",
+    "parameters",
     "read",
     "trace",
 ]

@@ -17,7 +17,7 @@ from layerscope.scope import Scope
 
 STEPS = 300
 BATCH = 64
-RECORD_GRADIENTS_EVERY = 10
+RECORD_EVERY = {"parameters": 10, "updates": 10, "training_activations": 25, "activation_gradients": 25}
 RECORD_PROBES_EVERY = 25
 
 
@@ -94,12 +94,12 @@ def train(run: Path, *, steps: int = STEPS, quiet: bool = False) -> float:
 
     with SummaryWriter(str(run)) as writer, Scope(model, writer) as scope:
         scope.graph(train_images[:BATCH])
+        scope.reference()
+        scope.watch(optimizer, every=RECORD_EVERY)
         for step in range(steps + 1):
             picked = torch.randint(len(train_images), (BATCH,))
             loss = criterion(model(train_images[picked]), train_labels[picked])
             loss.backward()
-            if step % RECORD_GRADIENTS_EVERY == 0:
-                scope.gradients(step)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()

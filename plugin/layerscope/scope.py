@@ -83,6 +83,7 @@ class Scope:
             self._writer.graph(graph)
             if graph.failure:
                 raise TraceError(graph.failure)
+            self._recorder.examination.graph = graph
             self._executed = {node.module for node in graph.nodes.values()}
         return graph
 
@@ -282,7 +283,7 @@ class Scope:
         if self._watch is not None:
             self._watch.stop()
         with self._guarded("training"):
-            self._recorder.flush(wait=True)
+            self._recorder.conclude()
         self._writer.close()
         self._summary_writer.flush()
         if self._own_writer is not None:
