@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layerscope.findings.detector import ERROR, WARNING, Detector, Persistence, Sighting, also, finite, roomy
-from layerscope.findings.record import Floats, Indices, Record
+from layerscope.findings.record import Floats, Indices, Mask, Record
 
 
 class UpdateRatio(Detector):
@@ -15,8 +15,8 @@ class UpdateRatio(Detector):
 
     Of each layer all its own parameters count together, so that a bias that begins at zero, with an infinite ratio of
     its own, does not matter. A layer that begins near zero as a whole is judged once its ratio has come down. What is
-    too small is said only of layers that have never had larger updates, at a learning rate that is not rising:
-    converged networks, warm-up and decay are no faults.
+    too small is said only if half of the layers have never had larger updates, at a learning rate that is not rising:
+    converged networks, warm-up and decay are no faults, and gradients that vanish are another one.
     """
 
     GREATEST_RATIO = 0.3
@@ -30,8 +30,8 @@ class UpdateRatio(Detector):
     rule = (
         f"Norm of the update over norm of the parameters of a layer above {GREATEST_RATIO:g} in {RECORDS} records in a "
         f"row that span {STEPS} steps, or above {GREATEST_RATIO_AT_ONCE:g} in half of the layers at once; or below "
-        f"{LEAST_RATIO:g}, and never above, in the first {RECORDS_TOO_SMALL} records at a learning rate that does not "
-        "rise."
+        f"{LEAST_RATIO:g}, and never above, in half of the layers in the first {RECORDS_TOO_SMALL} records at a "
+        "learning rate that does not rise."
     )
     source = (
         "Karpathy, CS231n, Neural Networks Part 3, Ratio of weights:updates: about 1e-3; 0.3 is 300 times that, and "
@@ -67,13 +67,14 @@ class UpdateRatio(Detector):
         self._rate[ids] = rate
         judged, moving = self._judged[ids], ratio > 0
         huge = judged & (ratio > self.GREATEST_RATIO_AT_ONCE)
-        huge &= 2 * np.count_nonzero(huge) >= max(1, np.count_nonzero(moving))
+        huge &= _many(huge, moving)
         new = self._high.update(ids, judged & (ratio > self.GREATEST_RATIO), record.step)
         new = np.union1d(new, self._at_once.update(ids, huge, record.step))
         found: list[Sighting] = []
         if len(new):
             found.append(self._sighting(record, new[np.argsort(-ratio[new], kind="stable")], ratio, rate, large=True))
         too_small = moving & (self._largest[ids] < self.LEAST_RATIO) & steady
+        too_small &= _many(too_small, moving)
         if len(new := self._low.update(ids, too_small, record.step)):
             found.append(self._sighting(record, new[np.argsort(ratio[new], kind="stable")], ratio, rate, large=False))
         return found
@@ -99,6 +100,11 @@ class UpdateRatio(Detector):
             finite(update_ratio=ratio[first], learning_rate=rate[first], layers=len(layers)),
             others,
         )
+
+
+def _many(some: Mask, of_all: Mask) -> bool:
+    """Return whether ``some`` are at least half of all: then the learning rate is to blame, not one layer."""
+    return 2 * np.count_nonzero(some) >= max(1, np.count_nonzero(of_all))
 
 
 def _of_layers(record: Record, norms: Floats, ratios: Floats) -> Floats:

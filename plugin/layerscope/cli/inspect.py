@@ -1,0 +1,107 @@
+"""``layerscope inspect``: prints what is wrong in recorded trainings."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import layerscope
+from layerscope import codec, wire
+from layerscope.cli.commands import Commands
+from layerscope.errors import InvalidArgumentError, NotFoundError
+from layerscope.findings import EXAMINED, examine, is_loss
+
+FOUND = 3
+"""Exit status if anything was found."""
+
+_WIDTH = 100
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "inspect",
+        help="print what is wrong in a recorded training, in which layer, from which step on",
+        description="Prints the findings of each run in a log directory: vanishing and exploding gradients, dead and "
+        "saturated units, layers that do not learn, the first layer that makes NaN, jumps of the loss and more, each "
+        "with step, layer, evidence, and the rule with its source. Torch is not needed.",
+        epilog="Exit status: 0 if nothing is wrong, 3 if something was found, 2 if no run holds anything that could be "
+        "examined or what was asked for is not there. Example: layerscope inspect runs --run digits",
+    )
+    parser.add_argument("logdir", type=Path, metavar="LOGDIR", help="log directory, as given to tensorboard --logdir")
+    parser.add_argument("--run", help="only this run (default: all)")
+    parser.add_argument(
+        "--json", action="store_true", help="print one FindingsListing for each run, in JSON, a line for each"
+    )
+    parser.set_defaults(command=_inspect)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    runs = layerscope.read(arguments.logdir)
+    if arguments.run is not None and arguments.run not in runs:
+        raise NotFoundError("run", arguments.run, sorted(runs), where=f"log directory {arguments.logdir}")
+    chosen = sorted(runs) if arguments.run is None else [arguments.run]
+    listings = [_listing(runs[name]) for name in chosen]
+    for listing in listings:
+        if arguments.json:
+            print(codec.to_json(listing).decode())
+        else:
+            print("\n".join(_described(listing, runs[listing.run].problems)))
+    if not any(listing.examined for listing in listings):
+        raise InvalidArgumentError(
+            f"findings were asked for, but nothing that could be examined is recorded in {', '.join(chosen)} of "
+            f"{arguments.logdir}. scope.watch(optimizer) or scope.gradients(step) record it."
+        )
+    return FOUND if any(listing.findings for listing in listings) else 0
+
+
+def _listing(run: wire.Run) -> wire.FindingsListing:
+    findings = examine(run)
+    examined = bool(findings) or not EXAMINED.isdisjoint(run.series) or any(map(is_loss, run.scalars))
+    return wire.FindingsListing(run.name, findings, examined)
+
+
+def _described(listing: wire.FindingsListing, problems: tuple[str, ...]) -> list[str]:
+    lines = [f"run {printable(listing.run)}"]
+    if listing.findings:
+        for finding in listing.findings:
+            lines += ["", *_finding(finding)]
+    elif listing.examined:
+        lines.append("  no findings")
+    else:
+        lines.append("  nothing was recorded that could be examined")
+    lines += [f"  not read: {printable(problem)}" for problem in problems]
+    return [*lines, ""]
+
+
+def _finding(finding: wire.Finding) -> list[str]:
+    place = printable(finding.layer) or "the model"
+    if finding.row not in ("", finding.layer):
+        place += f" ({printable(finding.row)})"
+    evidence = ", ".join(f"{printable(name)} {value:.4g}" for name, value in finding.evidence.items())
+    parts = (
+        ("", finding.message),
+        ("evidence: ", evidence),
+        ("others: ", ", ".join(finding.others)),
+        ("rule: ", finding.rule),
+        ("source: ", finding.source),
+    )
+    head = f"  step {finding.step:<8} {printable(finding.severity).upper():8} {printable(finding.detector)}  {place}"
+    indent = " " * 6
+    texts = [f"{name}{printable(text)}" for name, text in parts if text]
+    return [
+        head,
+        *(
+            line
+            for text in texts
+            for line in textwrap.wrap(
+                text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+            )
+        ),
+    ]
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what would steer the terminal: names of layers may hold anything."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
