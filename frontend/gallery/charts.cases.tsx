@@ -9,7 +9,7 @@ import { Line } from "../src/charts/line";
 import { AttributionMap, type SampleMap } from "../src/charts/map";
 import { Strip } from "../src/charts/strip";
 import { ColourScale, fitScale } from "../src/colour";
-import { seeded } from "./mock";
+import { seeded } from "./mock_numbers";
 
 export interface ChartCase {
   readonly name: string;

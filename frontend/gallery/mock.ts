@@ -1,9 +1,10 @@
 /** Log directories that never were: small, seeded, and shaped like what each case is about. */
 
-import type { Backend, Numbers } from "../src/backend";
+import type { Backend } from "../src/backend";
 import type { ModelGraph } from "../src/graph";
 import type { Tensor } from "../src/safetensors";
-import type { Metadata, Node, Statistic, TagEntry, TagListing } from "../src/wire";
+import { type Finding, type Metadata, type Node, SERIES, type TagEntry, type TagListing } from "../src/wire";
+import { later, logSpaced, numbers, seeded, statisticAt, statisticsOf } from "./mock_numbers";
 
 export interface Shape {
   /** Names of the leaf layers in order; dots nest them. */
@@ -16,29 +17,19 @@ export interface Shape {
   readonly problem?: string;
   readonly warnings?: readonly string[];
   readonly bare?: boolean;
+  /** Names of the series; gradients and activations by default. */
+  readonly series?: readonly string[];
+  /** The steps at which they were saved; `steps` of them, 50 apart, by default. */
+  readonly recorded?: readonly number[];
+  readonly findings?: readonly Finding[];
+  /** Nothing was recorded that can be examined. */
+  readonly unexamined?: boolean;
 }
 
-export const STATISTICS: readonly Statistic[] = [
-  { name: "norm", scale: "log", help: "Euclidean norm: the square root of the sum of squares." },
-  { name: "mean", scale: "signed", help: "Arithmetic mean of all elements." },
-  { name: "std", scale: "log", help: "Standard deviation of all elements." },
-  { name: "zero_fraction", scale: "fraction", help: "Share of the elements that are exactly zero." },
-  { name: "nan_count", scale: "count", help: "Number of elements that are not a number." },
-];
+const recordedBy = ({ recorded, steps }: Shape) => recorded ?? Array.from({ length: steps }, (_, index) => index * 50);
 
 const EDGES = Array.from({ length: 34 }, (_, i) => (i < 17 ? -(10 ** (2 - i / 2)) : 10 ** (-6 + (i - 17) / 2)));
 EDGES.splice(17, 0, 0);
-
-/** A stream of pseudo-random numbers from 0 to 1 (mulberry32), the same for the same seed. */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 export function mockBackend(shape: Shape): Backend {
   const leaves = shape.layers;
@@ -46,7 +37,8 @@ export function mockBackend(shape: Shape): Backend {
   const owners = leaves.flatMap((layer) => [layer, layer, layer]);
   const containers = [...new Set(leaves.flatMap((layer) => parents(layer)))];
   const all = { rows: [...containers, ...rows], owners: [...containers, ...owners] };
-  const steps = Array.from({ length: shape.steps }, (_, index) => index * 50);
+  const steps = recordedBy(shape);
+  const depths = all.owners.map((owner) => leaves.indexOf(owner) / Math.max(1, leaves.length));
   const sparse = steps.filter((_, index) => index % 4 === 0);
   const tags = shape.bare ? [] : tagsOf(shape, all, sparse);
   const byTag = new Map(tags.map((entry) => [entry.tag, entry]));
@@ -63,28 +55,33 @@ export function mockBackend(shape: Shape): Backend {
       scalars: shape.bare ? [] : ["accuracy", "loss/train"],
       version: 1,
     }),
-    array: async (_, tag, wanted) => {
+    findings: async (run) => {
+      const { findings = [], unexamined = false } = shape;
+      return { run, findings: [...findings], examined: !(unexamined || shape.bare), version: 1 };
+    },
+    array: async (_, tag, { rows: wanted = [], after }) => {
       const metadata = find(tag);
-      const columns = metadata.kind === "series" ? metadata.statistics.length : EDGES.length - 1;
+      const statistics = metadata.kind === "series" ? metadata.statistics : [];
+      const columns = statistics.length || EDGES.length - 1;
       const indices = all.rows.flatMap((row, index) => (wanted.length === 0 || wanted.includes(row) ? [index] : []));
-      return numbers(steps, indices, columns, (step, row, column) =>
-        metadata.kind === "series"
-          ? statistic(shape, all.owners[row] ?? "", step / Math.max(1, shape.steps - 1), row, column, metadata.name)
-          : count(step / Math.max(1, shape.steps - 1), row, column),
-      );
+      const [last] = steps.slice(-1);
+      const value = (step: number, row: number, column: number) => {
+        const t = (steps[step] ?? 0) / Math.max(1, last ?? 1);
+        if (metadata.kind !== "series") return count(t, row, column);
+        const index = leaves.indexOf(all.owners[row] ?? "");
+        const broken = shape.broken !== undefined && index >= shape.broken;
+        const statistic = statistics[column]?.name ?? "";
+        return statisticAt({ series: metadata.name, statistic, row, depth: depths[row] ?? 0, t, broken });
+      };
+      return later(numbers(steps, indices, columns, value), after);
     },
     scalar: async (_, tag) => {
       const random = seeded(7);
-      return numbers(
-        Array.from({ length: shape.steps * 5 }, (_, i) => i * 10),
-        [0],
-        1,
-        (step) => {
-          const t = step / (shape.steps * 5);
-          const value = 0.15 + 2.2 * Math.exp(-5 * t) + 0.25 * random() * (1 - 0.6 * t);
-          return tag === "accuracy" ? 1 - value / 2.6 : value;
-        },
-      );
+      return numbers(shape.recorded ?? Array.from({ length: shape.steps * 5 }, (_, i) => i * 10), [0], 1, (step) => {
+        const t = step / (shape.recorded?.length ?? shape.steps * 5);
+        const value = 0.15 + 2.2 * Math.exp(-5 * t) + 0.25 * random() * (1 - 0.6 * t);
+        return tag === "accuracy" ? 1 - value / 2.6 : value;
+      });
     },
     graph: async () => graphOf(leaves, shape.warnings ?? []),
     tensors: async (_, tag, step) => {
@@ -99,7 +96,7 @@ export function mockBackend(shape: Shape): Backend {
 }
 
 function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse: number[]): TagEntry[] {
-  const latest = (shape.steps - 1) * 50;
+  const latest = recordedBy(shape).at(-1) ?? null;
   const entry = (metadata: Metadata, steps: number[] = []): TagEntry => ({
     tag: `layerscope/${metadata.kind}/${metadata.name}`,
     kind: metadata.kind,
@@ -126,8 +123,9 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
   const units = shape.layers.slice(0, 1).flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel })));
   return [
     entry({ kind: "graph", name: "model", version: 1 }, [0]),
-    entry({ kind: "series", name: "gradients", statistics: [...STATISTICS], ...numbers }),
-    entry({ kind: "series", name: "activations", statistics: [...STATISTICS], ...numbers }),
+    ...(shape.series ?? ["gradients", "activations"]).map((name) =>
+      entry({ kind: "series", name, statistics: [...statisticsOf(name)], ...numbers }),
+    ),
     entry({ kind: "histograms", name: "gradients", edges: EDGES, ...numbers }),
     entry({ kind: "samples", name: "probe", version: 1 }, [0]),
     attribution("integrated_gradients", true),
@@ -147,30 +145,6 @@ const UNREAD = {
 
 function problemTags({ problem }: Shape): TagEntry[] {
   return problem ? [{ ...UNREAD, problem }] : [];
-}
-
-function numbers(
-  steps: readonly number[],
-  rows: readonly number[],
-  columns: number,
-  value: (step: number, row: number, column: number) => number,
-): Numbers {
-  const values = new Float32Array(steps.length * rows.length * columns);
-  let at = 0;
-  steps.forEach((_, step) => {
-    for (const row of rows) for (let column = 0; column < columns; column++) values[at++] = value(step, row, column);
-  });
-  return { steps, wallTimes: [...steps], rows: rows.length, columns, values };
-}
-
-function statistic(shape: Shape, owner: string, t: number, row: number, column: number, series: string): number {
-  const depth = shape.layers.indexOf(owner) / Math.max(1, shape.layers.length);
-  const noise = seeded(row * 7919 + Math.round(t * 5000))();
-  const broken = shape.broken !== undefined && shape.layers.indexOf(owner) >= shape.broken && t > 0.5;
-  const size = 10 ** (-2.5 * depth * (series === "gradients" ? 1 : 0.3) - 1.5 * t + 0.5 * (noise - 0.5));
-  const statistics = [size, (noise - 0.5) * size, size / 8, Math.min(1, depth * t * 0.8 + noise * 0.1), 0];
-  if (broken) return column === 4 ? 64 : Number.NaN;
-  return statistics[column] ?? Number.NaN;
 }
 
 function count(t: number, row: number, column: number): number {
@@ -281,6 +255,42 @@ function image(step: number, unit: number): string {
 const blocks = (count: number) =>
   Array.from({ length: count }, (_, i) => [`blocks.${i}.conv1`, `blocks.${i}.act`, `blocks.${i}.conv2`]).flat();
 
+const finding = (changes: Partial<Finding>): Finding => ({
+  ...{ detector: "vanishing", severity: "warning", step: 500, layer: "stem", row: "stem", measure: "gradients.norm" },
+  message: "Gradients shrink by a factor of 1,000 from the last layer to this one: it hardly trains.",
+  evidence: { norm: 3.2e-9, norm_at_the_output: 3.1e-3, ratio: 1e-6 },
+  rule: "The norm of the gradient is less than 1e-5 of the largest of all layers in 10 recorded steps on end.",
+  source: "Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks (2010), §4.2",
+  others: [],
+  ...changes,
+});
+
+/** One of each sort: an error, warnings with others, one of the model as a whole, one with a hostile name. */
+export const FINDINGS: readonly Finding[] = [
+  finding({ others: ["blocks.0.conv1", "blocks.0.conv2.weight"] }),
+  finding({
+    ...{ detector: "nan", severity: "error", step: 1050, layer: "blocks.2.conv2", row: "blocks.2.conv2.weight" },
+    message: "NaN begins here at step 1050: the inputs of this layer are finite, its outputs are not.",
+    evidence: { nan_count: 64, elements: 2304 },
+    others: ["blocks.3.conv1", "blocks.3.act", "blocks.3.conv2", "head"],
+  }),
+  finding({
+    ...{ detector: "dead", step: 800, layer: "blocks.1.act", row: "blocks.1.act" },
+    ...{ measure: "training_activations.dead_fraction", evidence: { dead_fraction: 0.62 } },
+    message: "62 % of the units gave zero for a whole batch, at 5 recorded steps on end.",
+  }),
+  finding({
+    ...{ detector: "loss_spike", step: 1000, layer: "", row: "", measure: "updates.update_ratio" },
+    message: "The loss jumped to 14 times its median; blocks.2.conv2 moved first.",
+    evidence: { loss: 31.4, median: 2.2 },
+  }),
+  finding({
+    ...{ detector: "<img src=x onerror=alert(1)>", layer: "head", row: "head.weight", step: 1200 },
+    message: "<b>bold</b> & <script>alert(1)</script>",
+    measure: "gone.norm",
+  }),
+];
+
 /** What can go wrong or big; each is shown in the gallery and run by the tests. */
 export const APP_CASES: Readonly<Record<string, Shape>> = {
   typical: { layers: ["stem", ...blocks(4), "head"], steps: 41, warnings: ["Dropout was traced in training mode."] },
@@ -288,6 +298,16 @@ export const APP_CASES: Readonly<Record<string, Shape>> = {
   "one layer, one step": { layers: ["fc"], steps: 1 },
   "many layers": { layers: ["stem", ...blocks(64), "head"], steps: 200 },
   "not a number": { layers: ["stem", ...blocks(3), "head"], steps: 41, broken: 4 },
+  findings: {
+    layers: ["stem", ...blocks(4), "head"],
+    steps: 41,
+    broken: 9,
+    series: [...SERIES.keys()],
+    findings: FINDINGS,
+  },
+  "fine-tuning": { layers: ["stem", ...blocks(4), "head"], steps: 41, series: ["gradients", "parameters", "updates"] },
+  "100,000 steps": { layers: ["stem", ...blocks(66), "head"], steps: 0, recorded: logSpaced(100_000, 1500) },
+  "not examined": { layers: ["fc1", "act1", "fc2"], steps: 20, series: ["activations"], unexamined: true },
   tabular: { layers: ["fc1", "act1", "fc2"], steps: 20, tabular: true },
   "long and hostile names": {
     layers: [

@@ -65,9 +65,10 @@ function AllPanes({ store }: { readonly store: Store }): JSX.Element {
   );
 }
 
-/** The structure alone, and the selected layer beside it. */
+/** The structure alone, and the selected layer or the findings beside it. */
 function WideStructure({ store }: { readonly store: Store }): JSX.Element {
-  const layer = store.layer.value === null ? [] : [<LayerPanel key="layer" store={store} />];
+  const listed = store.found.value.length > 0 && store.findingsOpen.value;
+  const layer = store.layer.value === null && !listed ? [] : [<LayerPanel key="layer" store={store} />];
   return (
     <Panes shares={layer.length > 0 ? SHARES_WIDE : WHOLE} names={["structure", "layer"]}>
       {[<StructurePane key="structure" store={store} />, ...layer]}

@@ -2,7 +2,7 @@
 
 import { type ModelGraph, toGraph } from "./graph";
 import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
-import type { GraphBlob, MaximizationStep, RunListing, TagListing } from "./wire";
+import type { FindingsListing, GraphBlob, MaximizationStep, RunListing, TagListing } from "./wire";
 
 /** The numbers of one tag: `values[(step * rows + row) * columns + column]`. */
 export interface Numbers {
@@ -13,12 +13,21 @@ export interface Numbers {
   readonly values: Float32Array;
 }
 
+/** Which of the numbers of a tag. */
+export interface Wanted {
+  /** Only these rows, in the order in which the tag has them. */
+  readonly rows?: readonly string[];
+  /** Only later steps than this. */
+  readonly after?: number;
+}
+
 /** Where the data comes from; the gallery and the tests give their own. Failures are `Error`s in words. */
 export interface Backend {
   runs(signal: AbortSignal): Promise<RunListing>;
   tags(run: string, signal: AbortSignal): Promise<TagListing>;
-  /** The numbers of a series or histograms tag; with `layers`, only the rows of these. */
-  array(run: string, tag: string, layers: readonly string[], signal: AbortSignal): Promise<Numbers>;
+  findings(run: string, signal: AbortSignal): Promise<FindingsListing>;
+  /** The numbers of a series or histograms tag, all of them or what `wanted` says. */
+  array(run: string, tag: string, wanted: Wanted, signal: AbortSignal): Promise<Numbers>;
   /** One scalar of the user's. */
   scalar(run: string, tag: string, signal: AbortSignal): Promise<Numbers>;
   graph(run: string, tag: string, step: number, signal: AbortSignal): Promise<ModelGraph>;
@@ -54,8 +63,10 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
   return {
     runs: (signal) => json("runs", [], signal),
     tags: (run, signal) => json("tags", [["run", run]], signal),
-    array: async (run, tag, layers, signal) => {
-      const query: Query = [["run", run], ["tag", tag], ...layers.map((layer): [string, string] => ["layer", layer])];
+    findings: (run, signal) => json("findings", [["run", run]], signal),
+    array: async (run, tag, { rows = [], after }, signal) => {
+      const query: Query = [["run", run], ["tag", tag], ...rows.map((row): [string, string] => ["layer", row])];
+      if (after !== undefined) query.push(["after", after]);
       return toNumbers(await tensors("array", query, signal));
     },
     scalar: async (run, tag, signal) => {

@@ -3,6 +3,7 @@
  * Lab, white at exactly 0 and the same limit on both sides. Limits are robust (98th percentile) and always printed.
  */
 
+import { quickselect } from "d3-array";
 import { interpolateLab, interpolateRgb, piecewise } from "d3-interpolate";
 import { interpolateViridis } from "d3-scale-chromatic";
 
@@ -10,9 +11,9 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 
 /**
  * `log`: >= 0, spans magnitudes. `signed`: diverges around 0. `fraction`: 0 to 1. `count`: 0, 1, 2, ...
- * `linear`: from 0 on, for maps without a sign.
+ * `linear`: from 0 on, for maps without a sign. `cosine`: up to 1, from the smallest on.
  */
-export type ScaleKind = "log" | "signed" | "fraction" | "count" | "linear";
+export type ScaleKind = "log" | "signed" | "fraction" | "count" | "linear" | "cosine";
 
 const STEPS = 256; // even, so that a diverging table has an entry for exactly 0 in its middle
 
@@ -79,35 +80,55 @@ export class ColourScale {
 
 /** The scale of `kind` that fits all of `values`; what is not finite is left out. Null if nothing is left. */
 export function fitScale(kind: ScaleKind, values: Iterable<number>): ColourScale | null {
-  if (kind === "fraction") return new ColourScale(kind, 0, 1);
-  const kept: number[] = [];
-  for (const value of values) {
-    if (Number.isFinite(value) && (kind !== "log" || value > 0)) kept.push(kind === "signed" ? Math.abs(value) : value);
+  const kept = Float64Array.from(values);
+  let count = 0;
+  for (const value of kept) {
+    if (!Number.isFinite(value) || (kind === "log" && value < 0)) continue;
+    kept[count++] = kind === "signed" ? Math.abs(value) : value;
   }
-  if (kept.length === 0) return null;
-  const sorted = Float64Array.from(kept).sort();
-  const smallest = sorted[0] as number;
-  const largest = sorted[sorted.length - 1] as number;
+  if (count === 0) return null;
+  if (kind === "fraction") return new ColourScale(kind, 0, 1);
+  const finite = kept.subarray(0, count);
+  return kind === "log"
+    ? logScale(
+        finite.filter((value) => value > 0),
+        finite,
+      )
+    : rankedScale(kind, finite);
+}
+
+function rankedScale(kind: ScaleKind, values: Float64Array): ColourScale {
+  const [smallest, largest] = [quantile(values, 0), quantile(values, 1)];
   if (kind === "count") return new ColourScale(kind, 0, Math.max(1, largest));
-  const high = quantile(sorted, 0.98) || largest;
+  if (kind === "cosine") {
+    const low = quantile(values, 0.02);
+    return new ColourScale(kind, Math.min(1, low), 1, smallest < low);
+  }
+  const high = quantile(values, 0.98) || largest;
   if (kind === "signed") {
     const limit = high || 1;
     return new ColourScale(kind, -limit, limit, largest > limit, largest > limit);
   }
-  if (kind === "linear")
-    return new ColourScale(kind, Math.min(0, smallest), high > 0 ? high : 1, false, largest > high);
-  const low = quantile(sorted, 0.02);
-  return new ColourScale(kind, low, high, smallest < low, largest > high);
+  return new ColourScale(kind, Math.min(0, smallest), high > 0 ? high : 1, false, largest > high);
 }
 
-/** The nearest-rank quantile: always one of the values. */
-function quantile(sorted: Float64Array, share: number): number {
-  return sorted[Math.round(share * (sorted.length - 1))] as number;
+/** Zero has no logarithm and lies below the lower limit; where there is nothing else, it is the limit. */
+function logScale(positive: Float64Array, all: Float64Array): ColourScale {
+  if (positive.length === 0) return new ColourScale("linear", 0, 1);
+  const [low, high] = [quantile(positive, 0.02), quantile(positive, 0.98)];
+  return new ColourScale("log", low, high, quantile(all, 0) < low, quantile(positive, 1) > high);
 }
 
-/** The scale kind of a statistic as the wire names it; unknown names count as magnitudes. */
-export function scaleKind(name: string): ScaleKind {
-  return name === "signed" || name === "fraction" || name === "count" ? name : "log";
+/** The nearest-rank quantile: always one of the values, whose order may change. */
+function quantile(values: Float64Array, share: number): number {
+  const rank = Math.round(share * (values.length - 1));
+  return quickselect(values, rank)[rank] as number;
+}
+
+/** The scale kind of a statistic; kinds that are unknown here count as magnitudes. */
+export function scaleKind({ name, scale }: { readonly name: string; readonly scale: string }): ScaleKind {
+  if (name === "cosine") return name;
+  return scale === "signed" || scale === "fraction" || scale === "count" ? scale : "log";
 }
 
 export function css([red, green, blue]: Rgb): string {

@@ -2,25 +2,20 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Backend } from "./backend";
-import {
-  BlobMemory,
-  type HistogramSeries,
-  type Images,
-  loadHistograms,
-  loadImages,
-  loadMaps,
-  type Maps,
-  spread,
-  type Tag,
-} from "./data";
-import { type Resource, resource } from "./resource";
+import { BlobMemory, type Images, loadImages, loadMaps, type Maps, spread, type Tag } from "./data";
+import { type LoadedHistograms, loadHistograms } from "./loading";
+import { type AllSeries, askRows } from "./questions";
+import { type Question, type Resource, resource } from "./resource";
 import type { Tensors } from "./safetensors";
 import { nearest, nearestIndex } from "./series";
 import type { Store } from "./store";
-import type { AttributionMetadata } from "./wire";
+import type { AttributionMetadata, HistogramsMetadata, SeriesMetadata } from "./wire";
 
 export interface Detail {
-  readonly histograms: ReadonlySignal<Resource<readonly HistogramSeries[]>>;
+  /** Every series, of the rows of the selected layer. */
+  readonly curves: ReadonlySignal<Resource<AllSeries>>;
+  /** Every histogram of the selected row, or of the layer itself where the row has none. */
+  readonly histograms: ReadonlySignal<Resource<LoadedHistograms>>;
   readonly maps: ReadonlySignal<Resource<Maps>>;
   /** The maps at a few steps spread over the whole run. */
   readonly film: ReadonlySignal<Resource<readonly Maps[]>>;
@@ -49,17 +44,27 @@ interface Frame {
 export function layerDetail(store: Store, backend: Backend, end: AbortSignal): Detail {
   const memory = new BlobMemory(backend);
 
-  const askHistograms = () => {
+  const askCurves = (): Question<AllSeries> | null => {
+    const run = store.run.value;
+    const layer = store.layer.value;
+    const wanted = new Set(store.layerRowNames.value);
+    if (run === null || layer === null || wanted.size === 0) return null;
+    const rows = ({ layers }: SeriesMetadata) => layers.filter((row) => wanted.has(row));
+    return askRows(store, backend, JSON.stringify([run, layer, ...wanted]), rows);
+  };
+
+  const askHistograms = (): Question<LoadedHistograms> | null => {
     const run = store.run.value;
     const row = store.row.value;
+    const own = store.layerRowNames.value[0] ?? null;
     const tags = store.tags.value.histograms;
     if (run === null || row === null || tags.length === 0) return null;
-    const steps = store.steps.value;
+    const rowOf = ({ layers }: HistogramsMetadata) => [row, own].find((name) => name && layers.includes(name)) ?? null;
     return {
       key: JSON.stringify([run, row]),
-      version: `${tags.map(({ tag }) => tag)} ${steps.length} ${steps.at(-1)}`,
+      version: JSON.stringify(tags.map(({ tag, last }) => [tag, last])),
       look: store.look.value,
-      load: (signal: AbortSignal) => loadHistograms(backend, run, tags, row, signal),
+      load: (signal, known) => loadHistograms(backend, run, tags, rowOf, signal, known),
     };
   };
 
@@ -159,7 +164,8 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
   };
 
   return {
-    histograms: resource<readonly HistogramSeries[]>(end, askHistograms),
+    curves: resource(end, askCurves),
+    histograms: resource(end, askHistograms),
     maps: resource(end, askMaps),
     film: resource<readonly Maps[]>(end, askFilm),
     samples,

@@ -54,9 +54,25 @@ export function formatShape(shape: readonly number[]): string {
   return shape.length ? shape.join("×") : "scalar";
 }
 
-/** A statistic or series name as words: `zero_fraction` becomes `zero fraction`. */
+/** A share: `0 %`, `12.3 %`, `100 %`; never 100 % or 0 % of what is only nearly so. */
+export function formatShare(share: number): string {
+  if (!Number.isFinite(share)) return formatNumber(share);
+  const percent = Number((share * 100).toPrecision(3));
+  if (share < 1 && percent >= 99.95) return "> 99.9 %";
+  return share > 0 && percent < 0.01 ? "< 0.01 %" : `${percent} %`;
+}
+
+/** The value of a statistic by its scale: shares in per cent, others as numbers. */
+export function formatValue(scale: string, value: number): string {
+  return scale === "fraction" ? formatShare(value) : formatNumber(value);
+}
+
+const WORDS: Readonly<Record<string, string>> = { nan: "NaN", inf: "infinity", std: "standard deviation" };
+
+/** A statistic or series name as words: `zero_fraction` becomes `zero fraction`, `nan_count` `NaN count`. */
 export function formatName(name: string): string {
-  return name.replaceAll("_", " ");
+  const word = (part: string) => (Object.hasOwn(WORDS, part) ? WORDS[part] : part);
+  return name.split("_").map(word).join(" ");
 }
 
 /** One thing and many: `1 layer`, `3 layers`. */

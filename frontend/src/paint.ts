@@ -1,6 +1,5 @@
 import { css, inkOn } from "./colour";
-import { formatNumber } from "./format";
-import { nearestIndex } from "./series";
+import { formatNumber, formatValue } from "./format";
 import type { Store } from "./store";
 import type { Paint } from "./views/structure";
 import type { Node } from "./wire";
@@ -9,22 +8,30 @@ const BLANK: Paint = { fill: "", ink: "", value: "", mark: "none" };
 
 /**
  * How the structure paints its nodes: by the chosen measure at the saved step nearest to the chosen one, on the scale
- * of the whole run. A repeated call without numbers of its own has those of its module.
+ * of the whole run. A repeated call without numbers of its own has those of its module. Where the measure comes with
+ * what trains, that is told of every node, too.
  */
 export function painter(store: Store): (node: Node) => Paint | null {
   const series = store.measured.value;
   const scale = store.scale.value;
   const column = store.column.value;
-  const step = series === null ? -1 : nearestIndex(series.steps, store.step.value);
+  const kind = store.measure.value?.statistic.scale ?? "";
+  const trainable = series?.statistics.findIndex(({ name }) => name === "trainable") ?? -1;
+  const step = store.step.value;
   return (node) => {
-    if (series === null || step < 0 || node.kind !== "module") return null;
+    if (series === null || series.steps.length === 0 || node.kind !== "module") return null;
     const row = series.row(node.id) ?? series.row(node.module);
-    if (row === undefined) return BLANK;
-    const mark = series.mark(step, row, column);
-    const value = series.value(step, row, column);
-    if (mark === "none") return BLANK;
-    if (mark === "nan" || scale === null) return { ...BLANK, value: formatNumber(value), mark: "nan" };
+    const at = row === undefined ? -1 : series.at(row, step);
+    if (row === undefined || at < 0) return BLANK;
+    const share = trainable < 0 ? Number.NaN : series.value(at, row, trainable);
+    const frozen = Number.isNaN(share) ? {} : { frozen: share === 0 };
+    const mark = series.mark(at, row, column);
+    const value = series.value(at, row, column);
+    if (mark === "none") return { ...BLANK, ...frozen };
+    if (mark === "frozen") return { ...BLANK, ...frozen, mark, value: "frozen", at: 0 };
+    if (mark === "nan" || scale === null) return { ...BLANK, ...frozen, value: formatNumber(value), mark: "nan" };
     const colour = scale.rgb(value);
-    return { fill: css(colour), ink: inkOn(colour), value: formatNumber(value), mark: "", at: scale.position(value) };
+    const text = formatValue(kind, value);
+    return { fill: css(colour), ink: inkOn(colour), value: text, mark: "", at: scale.position(value), ...frozen };
   };
 }

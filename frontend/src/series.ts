@@ -1,19 +1,31 @@
-/** A series as the views read it: all tags of one name joined, looked up by step, row and statistic. */
+/** A series as the views read it: all tags of one name joined (joining.ts), looked up by step, row and statistic. */
 
 import { bisectCenter } from "d3-array";
-import type { Numbers } from "./backend";
+import { extents } from "./extents";
 import type { ModelGraph } from "./graph";
 import { ancestors } from "./graph";
-import type { SeriesMetadata, Statistic } from "./wire";
+import type { Statistic } from "./wire";
 
-/** "": a finite number. "nan": measured, but NaN or infinite. "none": nothing was measured. */
-export type Mark = "" | "nan" | "none";
+/** "": a finite number. "nan": measured, but NaN or infinite. "frozen": nothing that trains. "none": not measured. */
+export type Mark = "" | "nan" | "frozen" | "none";
+
+/** Statistics that need more than the numbers themselves: NaN of them says that there was nothing to compare with. */
+const CONDITIONAL = new Set([
+  ...["dead_fraction", "saturated_fraction", "trainable", "distance", "cosine", "update_ratio", "learning_rate"],
+]);
+/** Of these, NaN never comes from the numbers that were measured. */
+const GIVEN = new Set(["trainable", "learning_rate"]);
 
 export class Series {
   private readonly rowOf: ReadonlyMap<string, number>;
-  private readonly nanCount: number;
+  private readonly columnOf: ReadonlyMap<string, number>;
+  private readonly recordings: (readonly number[])[] = [];
+  private readonly recordingOf: (readonly number[] | undefined)[] = [];
 
-  /** `values[(step * rows + row) * statistics + statistic]`; `measured[step * rows + row]` is 0 where nothing was. */
+  /**
+   * `values[(step * rows + row) * statistics + statistic]`; `written[step * rows + row]` is when, -Infinity where
+   * nothing was. Both may be longer than that: a series that grows shares them with what it was before.
+   */
   constructor(
     readonly name: string,
     readonly steps: readonly number[],
@@ -21,10 +33,10 @@ export class Series {
     readonly owners: readonly string[],
     readonly statistics: readonly Statistic[],
     readonly values: Float32Array,
-    private readonly measured: Uint8Array,
+    readonly written: Float64Array,
   ) {
     this.rowOf = new Map(rows.map((row, index) => [row, index]));
-    this.nanCount = statistics.findIndex((statistic) => statistic.name === "nan_count");
+    this.columnOf = new Map(statistics.map(({ name: statistic }, index) => [statistic, index]));
   }
 
   row(name: string): number | undefined {
@@ -35,98 +47,88 @@ export class Series {
     return this.values[(step * this.rows.length + row) * this.statistics.length + statistic] ?? Number.NaN;
   }
 
+  /** Indices of the steps at which a row was recorded; the same list for rows that were recorded together. */
+  recorded(row: number): readonly number[] {
+    const known = this.recordingOf[row];
+    if (known !== undefined) return known;
+    const found: number[] = [];
+    for (let step = 0; step < this.steps.length; step++) {
+      if (this.written[step * this.rows.length + row] !== Number.NEGATIVE_INFINITY) found.push(step);
+    }
+    const same = this.recordings.find(
+      (other) => other.length === found.length && other.every((s, i) => s === found[i]),
+    );
+    if (same === undefined) this.recordings.push(found);
+    this.recordingOf[row] = same ?? found;
+    return same ?? found;
+  }
+
   /**
-   * Tell a number from a NaN that was measured and from nothing measured (a parameter without a gradient). Where the
-   * NaNs are counted, an uncounted row was not measured; else a row without any number was not, if it has several.
+   * Index of the record that stands for `step` in a row: the nearest saved step of the series, or where the row was
+   * not recorded then, its own record if that reaches so far; -1 if there is none.
+   */
+  at(row: number, step: number): number {
+    const near = nearestIndex(this.steps, step);
+    if (near < 0 || this.written[near * this.rows.length + row] !== Number.NEGATIVE_INFINITY) return near;
+    const own = this.recorded(row);
+    const steps = own.map((index) => this.steps[index] as number);
+    const index = nearestIndex(steps, step);
+    const extent = extents(steps)[index];
+    return extent !== undefined && step >= extent[0] && step <= extent[1] ? (own[index] as number) : -1;
+  }
+
+  /**
+   * Tell a number from a NaN that was measured and from nothing measured (a parameter without a gradient, a weight
+   * without a reference). Where the NaNs are counted, an uncounted row was not measured; else a row without any number
+   * was not, if it has several. What depends on more than the numbers is broken only where the numbers are.
    */
   mark(step: number, row: number, statistic: number): Mark {
-    if (this.measured[step * this.rows.length + row] === 0) return "none";
-    if (Number.isFinite(this.value(step, row, statistic))) return "";
-    if (this.nanCount >= 0) return Number.isNaN(this.value(step, row, this.nanCount)) ? "none" : "nan";
-    const silent = this.statistics.every((_, index) => Number.isNaN(this.value(step, row, index)));
-    return silent && this.statistics.length > 1 ? "none" : "nan";
+    if (step < 0 || this.written[step * this.rows.length + row] === Number.NEGATIVE_INFINITY) return "none";
+    const value = this.value(step, row, statistic);
+    const name = this.statistics[statistic]?.name ?? "";
+    if (name === "trainable" && value === 0) return "frozen";
+    if (Number.isFinite(value)) return "";
+    if (Number.isNaN(value) && GIVEN.has(name)) return "none";
+    if (this.silent(step, row)) return "none";
+    return Number.isNaN(value) && CONDITIONAL.has(name) && !this.broken(step, row) ? "none" : "nan";
+  }
+
+  /** Nothing was measured in a row that was written. */
+  private silent(step: number, row: number): boolean {
+    const counted = this.columnOf.get("nan_count");
+    if (counted !== undefined) return Number.isNaN(this.value(step, row, counted));
+    const measured = this.statistics.flatMap(({ name }, index) => (GIVEN.has(name) ? [] : [index]));
+    return measured.length > 1 && measured.every((index) => Number.isNaN(this.value(step, row, index)));
+  }
+
+  /** What was measured in a row is not finite. */
+  private broken(step: number, row: number): boolean {
+    const of = (name: string) => this.value(step, row, this.columnOf.get(name) ?? this.statistics.length);
+    if (this.columnOf.has("nan_count")) return of("nan_count") > 0 || of("inf_count") > 0;
+    return this.columnOf.has("norm") && !Number.isFinite(of("norm"));
   }
 
   /** Indices of the rows that belong to a layer: its own first, then its parameters. */
   rowsOf(layer: string): number[] {
-    const own = this.rowOf.get(layer);
-    const others = this.owners.flatMap((owner, row) => (owner === layer && row !== own ? [row] : []));
-    return own === undefined ? others : [own, ...others];
+    return rowsOfLayer(this.rows, this.owners, layer);
   }
 
   /** All values of one statistic in the rows given. */
-  *column(statistic: number, rows: readonly number[]): Generator<number> {
+  column(statistic: number, rows: readonly number[]): Float64Array {
+    const found = new Float64Array(this.steps.length * rows.length);
+    let at = 0;
     for (let step = 0; step < this.steps.length; step++) {
-      for (const row of rows) yield this.value(step, row, statistic);
+      for (const row of rows) found[at++] = this.value(step, row, statistic);
     }
+    return found;
   }
 }
 
-/** One tag of a series. */
-export interface Part {
-  readonly metadata: SeriesMetadata;
-  readonly numbers: Numbers;
-}
-
-/** Saved step -> the tag that counts for it, steps ascending: of several that hold a step, the one that wrote last. */
-export function holders<P extends { readonly numbers: Numbers }>(parts: readonly P[]): Map<number, P> {
-  const found = new Map<number, { readonly part: P; readonly wallTime: number }>();
-  for (const part of inOrder(parts)) {
-    part.numbers.steps.forEach((step, index) => {
-      const wallTime = part.numbers.wallTimes[index] ?? 0;
-      if (wallTime >= (found.get(step)?.wallTime ?? Number.NEGATIVE_INFINITY)) found.set(step, { part, wallTime });
-    });
-  }
-  return new Map([...found].sort(([a], [b]) => a - b).map(([step, { part }]) => [step, part]));
-}
-
-/** Tags from the one that began first; a listing has them in the order of their names, which says nothing. */
-function inOrder<P extends { readonly numbers: Numbers }>(parts: readonly P[]): P[] {
-  const began = ({ numbers }: P) => numbers.wallTimes[0] ?? 0;
-  return [...parts].sort((one, other) => began(one) - began(other));
-}
-
-/**
- * Join the tags of one series: another begins when the set of layers changes or a tag grew large, so rows, statistics
- * and steps are united. Where tags overlap (a restart), a step is wholly that of the tag that wrote it last.
- */
-export function joinSeries(parts: readonly Part[]): Series | null {
-  const [first, ...others] = inOrder(parts);
-  if (first === undefined) return null;
-  const statistics = [...first.metadata.statistics];
-  const owners = new Map<string, string>();
-  for (const { metadata } of [first, ...others]) {
-    for (const statistic of metadata.statistics) {
-      if (!statistics.some(({ name }) => name === statistic.name)) statistics.push(statistic);
-    }
-    metadata.layers.forEach((row, index) => {
-      if (!owners.has(row)) owners.set(row, metadata.owners[index] ?? row);
-    });
-  }
-  const rows = [...owners.keys()];
-  const rowOf = new Map(rows.map((row, index) => [row, index]));
-  const holding = holders(parts);
-  const steps = [...holding.keys()];
-  const stepOf = new Map(steps.map((step, index) => [step, index]));
-  const values = new Float32Array(steps.length * rows.length * statistics.length).fill(Number.NaN);
-  const measured = new Uint8Array(steps.length * rows.length);
-  for (const part of parts) {
-    const { metadata, numbers } = part;
-    const columns = statistics.map(({ name }) => metadata.statistics.findIndex((other) => other.name === name));
-    numbers.steps.forEach((step, s) => {
-      if (holding.get(step) !== part) return;
-      metadata.layers.forEach((row, r) => {
-        const cell = (stepOf.get(step) as number) * rows.length + (rowOf.get(row) as number);
-        measured[cell] = 1;
-        columns.forEach((column, index) => {
-          if (column < 0) return;
-          const value = numbers.values[(s * numbers.rows + r) * numbers.columns + column];
-          values[cell * statistics.length + index] = value ?? Number.NaN;
-        });
-      });
-    });
-  }
-  return new Series(first.metadata.name, steps, rows, [...owners.values()], statistics, values, measured);
+/** Indices of the rows that belong to a layer: its own first, then its parameters. */
+export function rowsOfLayer(rows: readonly string[], owners: readonly string[], layer: string): number[] {
+  const own = rows.indexOf(layer);
+  const others = owners.flatMap((owner, row) => (owner === layer && row !== own ? [row] : []));
+  return own < 0 ? others : [own, ...others];
 }
 
 /**

@@ -6,17 +6,27 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Backend, Numbers } from "./backend";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
-import { type AllSeries, loadSeries, sortTags, type Tag } from "./data";
+import { sortTags, type Tag } from "./data";
 import { type Detail, layerDetail } from "./detail";
+import { byLayer, inOrder, keyOf, placeOf } from "./findings";
 import type { ModelGraph } from "./graph";
 import { ancestors, nodeOf } from "./graph";
 import type { Host } from "./host";
 import { compact, expansionOf, revealing, toggled } from "./layout/expansion";
 import { hierarchyOf } from "./layout/hierarchy";
-import { type Resource, resource } from "./resource";
-import { layerRows, type Series } from "./series";
+import type { LoadedSeries } from "./loading";
+import { type AllSeries, questions } from "./questions";
+import type { Resource } from "./resource";
+import { layerRows, rowsOfLayer, type Series } from "./series";
 import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
-import type { AttributionMetadata, Statistic, TagListing } from "./wire";
+import {
+  type AttributionMetadata,
+  type Finding,
+  type FindingsListing,
+  SERIES,
+  type Statistic,
+  type TagListing,
+} from "./wire";
 
 /** One way to colour layers: a statistic of a series. */
 export interface Measure {
@@ -47,14 +57,18 @@ export class Store {
 
   readonly runs: ReadonlySignal<Resource<readonly string[]>>;
   readonly listing: ReadonlySignal<Resource<TagListing>>;
+  readonly findings: ReadonlySignal<Resource<FindingsListing>>;
   readonly graph: ReadonlySignal<Resource<ModelGraph>>;
-  readonly series: ReadonlySignal<Resource<AllSeries>>;
+  /** The series of the chosen measure, whole. */
+  readonly series: ReadonlySignal<Resource<LoadedSeries>>;
+  /** One row of every series, for the steps at which it was saved. */
+  readonly recorded: ReadonlySignal<Resource<AllSeries>>;
   readonly scalarCurve: ReadonlySignal<Resource<Numbers>>;
   /** What only the panel of the selected layer shows. */
   readonly detail: Detail;
 
   constructor(
-    private readonly backend: Backend,
+    backend: Backend,
     private readonly host: Host,
     private readonly end: AbortSignal,
     /** Which nodes the structure opens with. */
@@ -64,16 +78,14 @@ export class Store {
     this.choice = Object.fromEntries(
       Object.entries(chosen).map(([key, value]) => [key, signal(value)]),
     ) as unknown as Store["choice"];
-    this.runs = resource(end, () => ({
-      key: "runs",
-      look: this.look.value,
-      live: true,
-      load: async (signal, known) => same(known, [...(await backend.runs(signal)).runs]),
-    }));
-    this.listing = this.ofRun("tags", true, async (run, signal, known) => same(known, await backend.tags(run, signal)));
-    this.graph = resource(end, () => this.askGraph());
-    this.series = resource(end, () => this.askSeries());
-    this.scalarCurve = resource(end, () => this.askScalar());
+    const ask = questions(this, backend, end);
+    this.runs = ask.runs();
+    this.listing = ask.listing();
+    this.findings = ask.findings();
+    this.graph = ask.graph();
+    this.series = ask.series();
+    this.recorded = ask.recorded();
+    this.scalarCurve = ask.scalarCurve();
     this.detail = layerDetail(this, backend, end);
     this.followAddress();
     host.onReload(() => this.refresh());
@@ -87,12 +99,20 @@ export class Store {
     return chosen !== null && runs.includes(chosen) ? chosen : (runs[0] ?? null);
   });
   readonly tags = computed(() => sortTags(this.listing.value.data));
+  /** Names of the series of this run: those that Layerscope knows in its own order, then the others. */
+  readonly seriesNames = computed<readonly string[]>(() => {
+    const held = new Set(this.tags.value.series.map(({ metadata }) => metadata.name));
+    return [...new Set([...SERIES.keys(), ...held])].filter((name) => held.has(name));
+  });
   readonly measures = computed<readonly Measure[]>(() => {
     const found = new Map<string, Measure>();
-    for (const { metadata } of this.tags.value.series) {
-      for (const statistic of metadata.statistics) {
-        const id = `${metadata.name}.${statistic.name}`;
-        if (!found.has(id)) found.set(id, { id, series: metadata.name, statistic });
+    for (const series of this.seriesNames.value) {
+      for (const { metadata } of this.tags.value.series) {
+        if (metadata.name !== series) continue;
+        for (const statistic of metadata.statistics) {
+          const id = `${series}.${statistic.name}`;
+          if (!found.has(id)) found.set(id, { id, series, statistic });
+        }
       }
     }
     return [...found.values()];
@@ -114,6 +134,8 @@ export class Store {
   readonly wide = computed(() => this.bare.value || (this.choice.wide.value ?? false));
   /** Which way along the edges from the selected node everything is lit; null for not at all. */
   readonly flow = computed(() => this.choice.flow.value);
+  /** How steps are spaced in every chart. */
+  readonly axis = computed(() => this.choice.axis.value ?? "linear");
   readonly sample = computed(() => this.choice.sample.value ?? 0);
   readonly scalars = computed(() => this.listing.value.data?.scalars ?? []);
   readonly scalar = computed(() => {
@@ -145,9 +167,9 @@ export class Store {
 
   readonly saved = computed<readonly SavedSteps[]>(() => {
     const { attribution, maximization } = this.tags.value;
-    const rows: SavedSteps[] = [...(this.series.value.data?.byName.values() ?? [])].map(({ name, steps }) => ({
-      label: name,
-      steps,
+    const rows: SavedSteps[] = [...(this.recorded.value.data ?? [])].map(([label, { series }]) => ({
+      label,
+      steps: series?.steps ?? [],
     }));
     rows.push({ label: "attributions", steps: union(attribution.map(({ steps }) => steps)) });
     rows.push({ label: "maximization", steps: union(maximization.map(({ steps }) => steps)) });
@@ -173,7 +195,7 @@ export class Store {
 
   readonly measured = computed<Series | null>(() => {
     const measure = this.measure.value;
-    const series = measure === null ? undefined : this.series.value.data?.byName.get(measure.series);
+    const series = this.series.value.data?.series ?? null;
     return series?.statistics.some(({ name }) => name === measure?.statistic.name) ? series : null;
   });
   /** Where the measure stands among the statistics of its series. */
@@ -191,8 +213,17 @@ export class Store {
     const measure = this.measure.value;
     if (series === null || measure === null) return null;
     const rows = this.rows.value.map((row) => series.row(row)).filter((row) => row !== undefined);
-    return fitScale(scaleKind(measure.statistic.scale), series.column(this.column.value, rows));
+    return fitScale(scaleKind(measure.statistic), series.column(this.column.value, rows));
   });
+
+  // --- findings ----------------------------------------------------------------------------------------------------
+
+  /** What is wrong, the worst first. */
+  readonly found = computed<readonly Finding[]>(() => inOrder(this.findings.value.data?.findings ?? []));
+  readonly foundByLayer = computed(() => byLayer(this.found.value));
+  /** The finding that is looked at. */
+  readonly finding = computed(() => this.found.value.find((one) => keyOf(one) === this.choice.finding.value) ?? null);
+  readonly findingsOpen = computed(() => this.choice.findings.value ?? this.layer.value === null);
 
   // --- the selected layer ------------------------------------------------------------------------------------------
 
@@ -202,9 +233,10 @@ export class Store {
     if (layer === null) return [];
     const module = nodeOf(this.graph.value.data, layer)?.module || layer;
     const names = new Set<string>();
-    for (const series of this.series.value.data?.byName.values() ?? []) {
+    for (const { metadata } of this.tags.value.series) {
       for (const owner of new Set([layer, module])) {
-        for (const row of series.rowsOf(owner)) names.add(series.rows[row] as string);
+        for (const row of rowsOfLayer(metadata.layers, metadata.owners, owner))
+          names.add(metadata.layers[row] as string);
       }
     }
     if (names.has(layer)) names.delete(module === layer ? "" : module);
@@ -257,6 +289,28 @@ export class Store {
     this.choose({ flow: lit ? (flow === "both" ? other : null) : flow === other ? "both" : way });
   }
 
+  /** Show a finding: where it is, when it was, coloured by what shows it. Null puts it away. */
+  lookAt(finding: Finding | null): void {
+    if (finding === null) {
+      this.choose({ finding: null });
+      return;
+    }
+    batch(() => {
+      this.select(finding.layer || null, true);
+      this.choose(placeOf(finding));
+    });
+  }
+
+  /** Show the finding after the one that is looked at, or before it, and round the end. */
+  nextFinding(by: 1 | -1): void {
+    const all = this.found.peek();
+    const finding = this.finding.peek();
+    const at = finding === null ? -1 : all.indexOf(finding);
+    const from = at < 0 && by < 0 ? 0 : at;
+    const next = all[(from + by + all.length) % Math.max(1, all.length)];
+    if (next !== undefined) this.lookAt(next);
+  }
+
   /** Go to a step; the last one is followed from then on. */
   goTo(step: number): void {
     this.choose({ step: step === this.steps.peek().at(-1) ? null : step });
@@ -295,67 +349,8 @@ export class Store {
       clearTimeout(timer);
     });
   }
-
-  // --- questions to the backend --------------------------------------------------------------------------------------
-
-  private ofRun<T>(what: string, live: boolean, load: (run: string, s: AbortSignal, known: T | null) => Promise<T>) {
-    return resource<T>(this.end, () => {
-      const run = this.run.value;
-      const look = this.look.value;
-      return run === null
-        ? null
-        : { key: JSON.stringify([what, run]), look, live, load: (s, known) => load(run, s, known) };
-    });
-  }
-
-  private askGraph() {
-    const run = this.run.value;
-    const tag = this.tags.value.graph.at(-1);
-    const step = tag?.steps.at(-1);
-    if (run === null || tag === undefined || step === undefined) return null;
-    return {
-      key: JSON.stringify([run, tag.tag]),
-      version: String(step),
-      look: this.look.value,
-      load: (signal: AbortSignal) => this.backend.graph(run, tag.tag, step, signal),
-    };
-  }
-
-  private askSeries() {
-    const run = this.run.value;
-    const tags = this.tags.value.series;
-    if (run === null || this.listing.value.data === null) return null;
-    return {
-      key: run,
-      version: tags.map(({ tag }) => tag).join("\n"),
-      look: this.look.value,
-      live: true,
-      load: (signal: AbortSignal, known: AllSeries | null) => loadSeries(this.backend, run, tags, signal, known),
-    };
-  }
-
-  private askScalar() {
-    const run = this.run.value;
-    const scalar = this.scalar.value;
-    if (run === null || scalar === null) return null;
-    return {
-      key: JSON.stringify([run, scalar]),
-      look: this.look.value,
-      live: true,
-      load: async (signal: AbortSignal, known: Numbers | null) => {
-        const curve = await this.backend.scalar(run, scalar, signal);
-        const grown = known?.steps.length !== curve.steps.length || known.wallTimes.at(-1) !== curve.wallTimes.at(-1);
-        return grown ? curve : known;
-      },
-    };
-  }
 }
 
 function union(lists: readonly (readonly number[])[]): number[] {
   return [...new Set(lists.flat())].sort((a, b) => a - b);
-}
-
-/** `known` if it says the same as `next`, so that nobody is woken. */
-function same<T>(known: T | null, next: T): T {
-  return known !== null && JSON.stringify(known) === JSON.stringify(next) ? known : next;
 }

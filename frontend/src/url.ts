@@ -37,6 +37,12 @@ export interface Selection {
   readonly wide: boolean | null;
   /** Which way along the edges from the selected node everything is lit. */
   readonly flow: Direction | null;
+  /** How steps are spaced in the charts; null is evenly. */
+  readonly axis: "log" | null;
+  /** Whether the list of findings is open; null is as long as no layer is selected. */
+  readonly findings: boolean | null;
+  /** The finding that is looked at (see findings.ts). */
+  readonly finding: string | null;
 }
 
 type Codec<T> = { encode(value: T): string; decode(text: string): T | null };
@@ -85,6 +91,9 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   outline: flag,
   wide: flag,
   flow: direction,
+  axis: { encode: (value) => value, decode: (value) => (value === "log" ? value : null) },
+  findings: flag,
+  finding: text,
 };
 
 export const NOTHING: Selection = {
@@ -101,6 +110,9 @@ export const NOTHING: Selection = {
   outline: null,
   wide: null,
   flow: null,
+  axis: null,
+  findings: null,
+  finding: null,
 };
 
 /** Read the selection from a hash; values that break a rule count as not chosen. */

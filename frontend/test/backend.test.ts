@@ -57,9 +57,15 @@ describe("addresses lie beside the bundle, under whatever prefix, and are escape
     expect(new URL(url()).searchParams.get("run")).toBe("lr=0.1 & more/#2");
   });
 
+  test("findings", async () => {
+    answer('{"run": "a", "findings": [], "examined": true, "version": 1}');
+    expect(await backend.findings("a/b", signal)).toEqual({ run: "a", findings: [], examined: true, version: 1 });
+    expect(url()).toBe(`${BASE}findings?run=a%2Fb`);
+  });
+
   test("array, with each layer on its own", async () => {
     answer(ARRAY);
-    await backend.array("r", "t", ["a,b", "../c"], signal);
+    await backend.array("r", "t", { rows: ["a,b", "../c"], after: 50 }, signal);
     const { pathname, searchParams } = new URL(url());
     expect(pathname).toBe("/some/prefix/data/plugin/layerscope/array");
     expect([...searchParams]).toEqual([
@@ -67,6 +73,7 @@ describe("addresses lie beside the bundle, under whatever prefix, and are escape
       ["tag", "t"],
       ["layer", "a,b"],
       ["layer", "../c"],
+      ["after", "50"],
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { seeded } from "../gallery/mock_numbers";
 import { ColourScale, css, fitScale, inkOn, type Rgb, relativeLuminance, scaleKind } from "../src/colour";
 
 const WHITE: Rgb = [247, 247, 247]; // the neutral of the diverging scale, #f7f7f7
@@ -65,7 +66,7 @@ describe("sequential", () => {
   });
 
   test("fraction is 0 to 1 whatever the values; count begins at 0", () => {
-    expect(fitScale("fraction", [])).toMatchObject({ low: 0, high: 1 });
+    expect(fitScale("fraction", [0.3])).toMatchObject({ low: 0, high: 1 });
     expect(fitScale("count", [0, 0])).toMatchObject({ low: 0, high: 1 });
     const counts = fitScale("count", [3, 99]) as ColourScale;
     expect([counts.low, counts.high]).toEqual([0, 99]);
@@ -101,11 +102,31 @@ describe("limits", () => {
   });
 
   test("of nothing are none", () => {
-    for (const kind of ["log", "signed", "count", "linear"] as const) {
+    for (const kind of ["log", "signed", "count", "linear", "fraction", "cosine"] as const) {
       expect(fitScale(kind, [])).toBeNull();
       expect(fitScale(kind, [Number.NaN, Number.POSITIVE_INFINITY])).toBeNull();
     }
-    expect(fitScale("log", [0, -1])).toBeNull();
+    expect(fitScale("log", [-1])).toBeNull();
+  });
+
+  test("of nothing but zeros, which have no logarithm, begin at 0", () => {
+    expect(fitScale("log", [0, 0])).toMatchObject({ kind: "linear", low: 0, high: 1 });
+  });
+
+  test("of a cosine end at 1, and begin where most of it is", () => {
+    const nearly = Array.from({ length: 101 }, (_, i) => 0.9 + i / 1000);
+    const scale = fitScale("cosine", nearly) as ColourScale;
+    expect([scale.low, scale.high, scale.clippedLow]).toEqual([0.902, 1, true]);
+    expect(scale.position(0.951)).toBeCloseTo(0.5, 12);
+    expect(fitScale("cosine", [1, 1])).toMatchObject({ low: 1, high: 1 });
+  });
+
+  test("are the nearest ranks, whatever the order", () => {
+    const random = seeded(5);
+    const values = Array.from({ length: 999 }, () => random() * 100 + 1);
+    const sorted = [...values].sort((a, b) => a - b);
+    const scale = fitScale("log", values) as ColourScale;
+    expect([scale.low, scale.high]).toEqual([sorted[Math.round(0.02 * 998)], sorted[Math.round(0.98 * 998)]]);
   });
 
   test("of one value put it in the middle", () => {
@@ -138,7 +159,9 @@ test("the stops of a gradient go from the low to the high colour", () => {
 });
 
 test("the wire's scales; a magnitude where the name is unknown", () => {
-  expect(["log", "signed", "fraction", "count", "of the future", ""].map(scaleKind)).toEqual([
+  const kinds = ["log", "signed", "fraction", "count", "of the future", ""];
+  expect(kinds.map((scale) => scaleKind({ name: "", scale }))).toEqual([
     ...["log", "signed", "fraction", "count", "log", "log"],
   ]);
+  expect(scaleKind({ name: "cosine", scale: "signed" })).toBe("cosine");
 });

@@ -1,8 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { mockBackend } from "../gallery/mock";
-import type { Numbers } from "../src/backend";
-import { BlobMemory, loadHistograms, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
-import type { AttributionMetadata, HistogramsMetadata, MaximizationMetadata } from "../src/wire";
+import { BlobMemory, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
+import type { AttributionMetadata, MaximizationMetadata } from "../src/wire";
 import { changingSamples, opened, settled, TYPICAL } from "./fakes";
 
 const { signal } = new AbortController();
@@ -30,39 +29,6 @@ test("tags are sorted by kind; what could not be read is left out", async () => 
     ["maximization", 1],
   ]);
   expect(Object.values(sortTags(null)).flat()).toEqual([]);
-});
-
-describe("histograms", () => {
-  test("of one row are asked for alone, of the tags that hold it", async () => {
-    const array = vi.fn(backend.array);
-    const { histograms } = await tags();
-    const [found] = await loadHistograms({ ...backend, array }, "r", histograms, "stem.bias", signal);
-    expect(array.mock.calls[0]?.slice(0, 3)).toEqual(["r", "layerscope/histograms/gradients", ["stem.bias"]]);
-    expect([found?.name, found?.steps.length, found?.counts.length]).toEqual(["gradients", 11, 11 * 34]);
-    expect(await loadHistograms(backend, "r", histograms, "missing", signal)).toEqual([]);
-  });
-
-  test("of tags with equal bins are one, of which the last writer of a step counts; other bins stand apart", async () => {
-    const tag = (name: string, edges: number[]): Tag<HistogramsMetadata> => ({
-      tag: name,
-      steps: [],
-      metadata: { kind: "histograms", name: "gradients", layers: ["a"], owners: ["a"], edges, version: 1 },
-    });
-    const numbers = (steps: number[], wallTimes: number[], values: number[]) => ({
-      ...{ steps, wallTimes, rows: 1, columns: 2, values: Float32Array.from(values) },
-    });
-    const arrays: Record<string, Numbers> = {
-      new: numbers([5, 10], [9, 10], [50, 51, 52, 53]),
-      old: numbers([0, 5], [1, 2], [1, 2, 3, 4]),
-      wide: numbers([5], [5], [7, 8]),
-    };
-    const asked = { ...backend, array: async (_run: string, name: string) => arrays[name] as Numbers };
-    const three = [tag("new", [0, 1, 2]), tag("old", [0, 1, 2]), tag("wide", [0, 10, 20])];
-    expect(await loadHistograms(asked, "r", three, "a", signal)).toEqual([
-      { name: "gradients", steps: [0, 5, 10], edges: [0, 1, 2], counts: Float32Array.of(1, 2, 50, 51, 52, 53) },
-      { name: "gradients", steps: [5], edges: [0, 10, 20], counts: Float32Array.of(7, 8) },
-    ]);
-  });
 });
 
 describe("the memory of blobs", () => {
@@ -109,7 +75,7 @@ test("images are those of the layer's units, counted through the whole tag", asy
     maximization: async () => ({ objectives: [1, 2] }),
     imageUrl: (_run: string, _tag: string, step: number, unit: number) => `${step}/${unit}`,
   };
-  expect(await loadImages(asked, "r", { tag: "t", metadata, steps: [50] }, 50, "a", signal)).toEqual({
+  expect(await loadImages(asked, "r", { tag: "t", metadata, steps: [50], last: null }, 50, "a", signal)).toEqual({
     step: 50,
     units: [
       { channel: 0, url: "50/0", objective: 1 },

@@ -1,32 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Numbers } from "../src/backend";
 import { type ModelGraph, toGraph } from "../src/graph";
-import { joinSeries, layerRows, nearest, nearestIndex, type Series } from "../src/series";
-import type { Node, SeriesMetadata } from "../src/wire";
-
-const NORM = { name: "norm", scale: "log", help: "" };
-const MEAN = { name: "mean", scale: "signed", help: "" };
-const NAN_COUNT = { name: "nan_count", scale: "count", help: "" };
-
-function part(
-  layers: string[],
-  steps: number[],
-  values: number[],
-  changes: Partial<SeriesMetadata> = {},
-  wallTimes: readonly number[] = steps,
-): { metadata: SeriesMetadata; numbers: Numbers } {
-  const statistics = changes.statistics ?? [NORM];
-  return {
-    metadata: { kind: "series", name: "gradients", layers, owners: layers, statistics, version: 1, ...changes },
-    numbers: {
-      steps,
-      wallTimes,
-      rows: layers.length,
-      columns: statistics.length,
-      values: Float32Array.from(values),
-    },
-  };
-}
+import { joinSeries } from "../src/joining";
+import { layerRows, nearest, nearestIndex, type Series } from "../src/series";
+import type { Node } from "../src/wire";
+import { MEAN, NAN_COUNT, NORM, part, statistic } from "./parts";
 
 function graph(parents: Record<string, string | null>, order = Object.keys(parents)): ModelGraph {
   const nodes = order.map((id) => ({ id, parent: parents[id] ?? null, kind: "module", module: id }) as Node);
@@ -48,66 +25,6 @@ function graph(parents: Record<string, string | null>, order = Object.keys(paren
 
 const nan = Number.NaN;
 
-describe("joining the tags of a series", () => {
-  test("one tag is itself", () => {
-    const series = joinSeries([part(["a", "b"], [0, 5], [1, 2, 3, 4])]) as Series;
-    expect([series.steps, series.rows]).toEqual([
-      [0, 5],
-      ["a", "b"],
-    ]);
-    expect([series.value(0, 0, 0), series.value(0, 1, 0), series.value(1, 0, 0), series.value(1, 1, 0)]).toEqual([
-      ...[1, 2, 3, 4],
-    ]);
-  });
-
-  test("a later tag with other layers adds rows and steps; what neither measured is blank", () => {
-    const series = joinSeries([
-      part(["a", "b"], [0, 10], [1, 2, 3, 4]),
-      part(["b", "lora"], [10, 20], [40, 50, 60, 70]),
-    ]) as Series;
-    expect(series.steps).toEqual([0, 10, 20]);
-    expect(series.rows).toEqual(["a", "b", "lora"]);
-    expect(Array.from(series.values)).toEqual([1, 2, nan, nan, 40, 50, nan, 60, 70]);
-    expect(series.mark(0, 2, 0)).toBe("none");
-    expect(series.mark(1, 0, 0)).toBe("none"); // the tag that wrote step 10 last has no such layer
-    expect(series.mark(2, 0, 0)).toBe("none");
-    expect(series.mark(1, 1, 0)).toBe("");
-  });
-
-  test("of a step that stands in several, the tag that wrote it last counts, in whatever order they come", () => {
-    const before = part(["a", "b"], [0, 10, 20], [1, 2, 3, 4, 5, 6], {}, [100, 110, 120]);
-    const restarted = part(["a", "lora"], [10, 15], [30, 31, 35, 36], {}, [200, 205]);
-    const late = part(["a", "b"], [15], [350, 351], {}, [204]); // begun after, but written before
-    for (const parts of [
-      [before, restarted, late],
-      [late, restarted, before],
-      [restarted, before, late],
-    ]) {
-      const series = joinSeries(parts) as Series;
-      expect(series.steps).toEqual([0, 10, 15, 20]);
-      expect(series.rows).toEqual(["a", "b", "lora"]);
-      expect(Array.from(series.values)).toEqual([1, 2, nan, 30, nan, 31, 35, nan, 36, 5, 6, nan]);
-    }
-  });
-
-  test("statistics are united and matched by name, in the order of the first tag", () => {
-    const series = joinSeries([
-      part(["a"], [0], [1, 2], { statistics: [NORM, MEAN] }),
-      part(["a"], [1], [20, 30, 10], { statistics: [MEAN, NAN_COUNT, NORM] }),
-      part(["a"], [2], [7], { statistics: [MEAN] }),
-    ]) as Series;
-    expect(series.statistics).toEqual([NORM, MEAN, NAN_COUNT]);
-    expect(Array.from(series.values)).toEqual([1, 2, nan, 10, 20, 30, nan, 7, nan]);
-  });
-
-  test("of nothing is nothing", () => expect(joinSeries([])).toBeNull());
-
-  test("names of the prototype are rows like others", () => {
-    const series = joinSeries([part(["__proto__", "constructor"], [0], [1, 2])]) as Series;
-    expect([series.row("__proto__"), series.row("constructor"), series.row("toString")]).toEqual([0, 1, undefined]);
-  });
-});
-
 describe("marks", () => {
   test("a counted NaN was measured, an uncounted one was not", () => {
     const values = [1, 0, nan, 3, nan, nan, 1 / 0, 0];
@@ -122,6 +39,62 @@ describe("marks", () => {
 
   test("without counts, the only statistic of a row was measured", () => {
     expect((joinSeries([part(["a"], [0], [nan])]) as Series).mark(0, 0, 0)).toBe("nan");
+  });
+});
+
+describe("what depends on more than the numbers", () => {
+  const SCALES = ["norm", "distance", "learning_rate", "trainable"].map((name) => statistic(name, "log"));
+  const one = (values: number[], statistics = SCALES) =>
+    joinSeries([part(["a"], [0], values, { statistics })]) as Series;
+
+  test("was not measured where there was nothing to compare with", () => {
+    const series = one([1, nan, nan, nan]);
+    expect([0, 1, 2, 3].map((column) => series.mark(0, 0, column))).toEqual(["", "none", "none", "none"]);
+  });
+
+  test("is broken where the numbers are, but what is given never is", () => {
+    const series = one([nan, nan, nan, 1]);
+    const silent = one([nan, nan, nan, nan]);
+    expect([0, 1, 2, 3].map((column) => series.mark(0, 0, column))).toEqual(["none", "none", "none", ""]);
+    expect([0, 1, 2, 3].map((column) => silent.mark(0, 0, column))).toEqual(["none", "none", "none", "none"]);
+    const infinite = one([1 / 0, nan, nan, 0]);
+    expect([0, 1, 2, 3].map((column) => infinite.mark(0, 0, column))).toEqual(["nan", "nan", "none", "frozen"]);
+  });
+
+  test("is told by the counts where there are any", () => {
+    const counted = [...SCALES, NAN_COUNT];
+    expect(one([nan, nan, nan, 1, 3], counted).mark(0, 0, 1)).toBe("nan");
+    expect(one([2, nan, nan, 1, 0], counted).mark(0, 0, 1)).toBe("none");
+  });
+
+  test("of what trains, exactly none is frozen", () => {
+    expect(one([1, 1, 1, 0]).mark(0, 0, 3)).toBe("frozen");
+    expect(one([1, 1, 1, 0.01]).mark(0, 0, 3)).toBe("");
+    expect(one([0, 1, 1, 1]).mark(0, 0, 0)).toBe("");
+  });
+});
+
+describe("rows that were recorded at different steps", () => {
+  const series = joinSeries([
+    part(["a"], [0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5, 6]),
+    part(["b", "c"], [0, 3], [0, 0, 30, 30]),
+    part(["late"], [6], [60]),
+  ]) as Series;
+  const row = (name: string) => series.row(name) as number;
+
+  test("have lists of their own, and one together where they were recorded together", () => {
+    expect(series.recorded(row("a"))).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(series.recorded(row("b"))).toEqual([0, 3]);
+    expect(series.recorded(row("c"))).toBe(series.recorded(row("b")));
+    expect(series.recorded(row("late"))).toEqual([6]);
+  });
+
+  test("are shown by their own nearest record as far as it reaches", () => {
+    const at = (name: string) => [0, 1, 2, 4, 5, 6].map((step) => series.at(row(name), step));
+    expect(at("a")).toEqual([0, 1, 2, 4, 5, 6]);
+    expect(at("b")).toEqual([0, 0, 3, 3, -1, -1]); // 3 reaches as far on as half way back, to 4.5
+    expect(at("late")).toEqual([-1, -1, -1, -1, -1, 6]);
+    expect(series.at(row("a"), 1000)).toBe(6);
   });
 });
 

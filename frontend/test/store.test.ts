@@ -144,18 +144,13 @@ describe("steps", () => {
 
   test("the latest is followed as it comes in, until another is chosen", async () => {
     let count = 3;
+    const only = () => mockBackend({ ...TYPICAL, steps: count });
     const { store, host } = await opened(TYPICAL, "", {
-      array: async (...args) => {
-        const all = await mockBackend(TYPICAL).array(...args);
-        const size = all.rows * all.columns * count;
-        return {
-          ...all,
-          steps: all.steps.slice(0, count),
-          wallTimes: all.wallTimes.slice(0, count),
-          values: all.values.slice(0, size),
-        };
+      array: (...args) => only().array(...args),
+      tags: async (run, signal) => {
+        const listing = await only().tags(run, signal);
+        return { ...listing, tags: listing.tags.filter(({ kind }) => kind === "series") };
       },
-      tags: async () => listingOf(TYPICAL, (tags) => tags.filter(({ kind }) => kind === "series")),
     });
     expect(store.step.value).toBe(100);
     count = 5;
@@ -312,24 +307,34 @@ describe("answers", () => {
     expect(woken).not.toHaveBeenCalled();
   });
 
-  test("a look without news asks for one row of each series, not for all of it", async () => {
+  test("a look without news asks for no numbers; at first only the chosen series is asked for whole", async () => {
     const asked = vi.fn();
     const backend = mockBackend(TYPICAL);
-    const array: Backend["array"] = (run, tag, layers, signal) => {
-      asked(tag, layers);
-      return backend.array(run, tag, layers, signal);
+    const array: Backend["array"] = (run, tag, wanted, signal) => {
+      asked(tag, wanted);
+      return backend.array(run, tag, wanted, signal);
     };
     const { store } = await opened(TYPICAL, "", { array });
     expect(asked.mock.calls).toEqual([
-      ["layerscope/series/gradients", []],
-      ["layerscope/series/activations", []],
+      ["layerscope/series/gradients", {}],
+      ["layerscope/series/gradients", { rows: ["blocks"] }],
+      ["layerscope/series/activations", { rows: ["blocks"] }],
     ]);
     asked.mockClear();
     store.refresh();
     await settled();
-    expect(asked.mock.calls).toEqual([
-      ["layerscope/series/gradients", ["blocks"]],
-      ["layerscope/series/activations", ["blocks"]],
+    expect(asked).not.toHaveBeenCalled();
+    store.choose({ measure: "activations.mean" });
+    await settled();
+    expect(asked.mock.calls).toEqual([["layerscope/series/activations", {}]]);
+    expect(store.measured.value?.name).toBe("activations");
+    asked.mockClear();
+    store.select("head");
+    await settled();
+    const rows = ["head", "head.weight", "head.bias"];
+    expect(asked.mock.calls.filter(([tag]) => tag.includes("series"))).toEqual([
+      ["layerscope/series/gradients", { rows }],
+      ["layerscope/series/activations", { rows }],
     ]);
   });
 });
@@ -346,14 +351,14 @@ describe("errors stay words, and everything else stays usable", () => {
   test("one series of two", async () => {
     const backend = mockBackend(TYPICAL);
     const { store } = await opened(TYPICAL, "", {
-      array: (run, tag, layers, signal) =>
+      array: (run, tag, wanted, signal) =>
         tag.endsWith("gradients")
           ? Promise.reject(new Error("its values are cut off."))
-          : backend.array(run, tag, layers, signal),
+          : backend.array(run, tag, wanted, signal),
     });
     expect(store.series.value.error).toBe("");
     expect(store.series.value.data?.problems).toEqual(["layerscope/series/gradients: its values are cut off."]);
-    expect([...(store.series.value.data?.byName.keys() ?? [])]).toEqual(["activations"]);
+    expect(store.saved.value.map(({ label }) => label)).toEqual(["activations", "attributions", "maximization"]);
     expect([store.measured.value, store.scale.value, store.rows.value]).toEqual([null, null, []]);
   });
 

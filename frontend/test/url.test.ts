@@ -15,6 +15,9 @@ const ALL: Selection = {
   outline: true,
   wide: true,
   flow: "both",
+  axis: "log",
+  findings: true,
+  finding: '["nan",7,"a.b","a.b.weight"]',
 };
 
 /** TensorBoard's `componentToDict` and `dictToComponent` (tensorboard/components/tf_storage/storage_utils.ts). */

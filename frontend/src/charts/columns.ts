@@ -1,27 +1,40 @@
 /** Where the steps of a chart lie: the geometry that every chart over steps shares, so that they line up. */
 
-import { median } from "d3-array";
+import { extents } from "../extents";
 
-/** Maps steps to pixels, linearly. */
+/** How steps are spaced: evenly, or by their order of magnitude, as long runs are often recorded. */
+export type Spacing = "linear" | "log";
+
+/** Maps steps to pixels. */
 export interface StepScale {
   readonly first: number;
   readonly last: number;
   readonly width: number;
+  readonly spacing: Spacing;
   x(step: number): number;
   step(x: number): number;
 }
 
-/** The scale on which `span` fills `width` pixels but for `inset` at each end. */
-export function stepScale(span: readonly [number, number], width: number, inset = 0): StepScale {
+/** The scale on which `span` fills `width` pixels but for `inset` at each end. Negative steps are spaced evenly. */
+export function stepScale(
+  span: readonly [number, number],
+  width: number,
+  inset = 0,
+  wanted: Spacing = "linear",
+): StepScale {
   const [first, last] = span;
+  const spacing = first < 0 ? "linear" : wanted;
+  const place = spacing === "log" ? (step: number) => Math.log1p(Math.max(0, step)) : (step: number) => step;
+  const back = spacing === "log" ? Math.expm1 : (at: number) => at;
   const inner = Math.max(1, width - 2 * inset);
-  const range = last - first;
+  const range = place(last) - place(first);
   return {
     first,
     last,
     width,
-    x: (step) => (range > 0 ? inset + ((step - first) / range) * inner : width / 2),
-    step: (x) => (range > 0 ? first + ((x - inset) / inner) * range : first),
+    spacing,
+    x: (step) => (range > 0 ? inset + ((place(step) - place(first)) / range) * inner : width / 2),
+    step: (x) => (range > 0 ? back(place(first) + ((x - inset) / inner) * range) : first),
   };
 }
 
@@ -37,20 +50,18 @@ export interface Column {
 }
 
 /**
- * Columns of a heat map: each saved step reaches half way to its neighbours, but no further than the median distance,
- * so that a long pause stays blank. Steps closer than one pixel share a column.
+ * Columns of a heat map: each saved step reaches half way to its neighbours, but not through a long pause, which stays
+ * blank (see extents.ts). Steps closer than one pixel share a column.
  */
 export function stepColumns(steps: readonly number[], scale: StepScale): Column[] {
-  const gaps = steps.slice(1).map((step, index) => step - (steps[index] as number));
-  const reach = median(gaps) ?? Number.POSITIVE_INFINITY;
+  const reach = extents(steps);
   const columns: Column[] = [];
-  steps.forEach((step, index) => {
-    const left = Math.min((gaps[index - 1] ?? gaps[index] ?? 0) / 2, reach);
-    const right = Math.min((gaps[index] ?? gaps[index - 1] ?? 0) / 2, reach);
+  steps.forEach((_, index) => {
+    const [from, to] = reach[index] as [number, number];
     // A step that stands alone has no neighbour to say how far it reaches; it gets a few pixels, or all there is.
     const alone = steps.length > 1 ? 0 : scale.last > scale.first ? ALONE_PX : scale.width;
-    const x0 = Math.max(0, Math.round(scale.x(step - left) - alone));
-    const x1 = Math.min(scale.width, Math.round(scale.x(step + right) + alone));
+    const x0 = Math.max(0, Math.round(scale.x(from) - alone));
+    const x1 = Math.min(scale.width, Math.round(scale.x(to) + alone));
     const before = columns.at(-1);
     if (before !== undefined && (x1 <= before.x1 || x1 <= x0)) {
       columns[columns.length - 1] = { ...before, last: index };
@@ -65,10 +76,28 @@ export function stepColumns(steps: readonly number[], scale: StepScale): Column[
 export function stepTicks(scale: StepScale, count: number): number[] {
   const range = scale.last - scale.first;
   if (range <= 0) return [scale.first];
+  if (scale.spacing === "log") return powerTicks(scale, count);
   const raw = Math.max(1, range / Math.max(1, count));
   const power = 10 ** Math.floor(Math.log10(raw));
   const size = Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw) ?? raw);
   const ticks: number[] = [];
   for (let tick = Math.ceil(scale.first / size) * size; tick <= scale.last; tick += size) ticks.push(tick);
   return ticks;
+}
+
+/** 0 and powers of ten, with their fives and twos where there is room; the ends of a short span else. */
+function powerTicks(scale: StepScale, count: number): number[] {
+  const powers = Array.from({ length: 16 }, (_, exponent) => 10 ** exponent);
+  const of = (factors: readonly number[]) =>
+    [0, ...powers.flatMap((power) => factors.map((factor) => factor * power))].filter(
+      (tick) => tick >= scale.first && tick <= scale.last,
+    );
+  const fitting = [[1, 2, 5], [1, 3], [1]].map(of).find((ticks) => ticks.length <= Math.max(2, count));
+  const ticks = fitting ?? thin(of([1]), count);
+  return ticks.length > 1 ? ticks : [scale.first, scale.last];
+}
+
+function thin(ticks: readonly number[], count: number): number[] {
+  const each = Math.ceil(ticks.length / Math.max(2, count));
+  return ticks.filter((_, index) => (ticks.length - 1 - index) % each === 0);
 }

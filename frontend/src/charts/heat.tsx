@@ -1,11 +1,14 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { ColourScale } from "../colour";
+import type { Flag } from "../findings";
 import { formatNumber } from "../format";
 import { nearestIndex } from "../series";
-import { Canvas, type Inks, screenDensity } from "./canvas";
-import { type Cell, drawCells } from "./cells";
-import { stepColumns, stepScale, stepTicks } from "./columns";
+import { FlagGlyph, FlagMark } from "../views/flag";
+import { Canvas, type Inks } from "./canvas";
+import { type Cell, drawCells, pixel } from "./cells";
+import { type Column, type Spacing, stepColumns, stepScale, stepTicks } from "./columns";
+import { MIN_ROW, rowHeight, rowLabels } from "./heat_rows";
 
 export interface HeatProps {
   readonly rows: readonly string[];
@@ -13,38 +16,39 @@ export interface HeatProps {
   readonly span: readonly [number, number];
   /** The cell at step index and row index; must keep its identity while the data is the same. */
   readonly cell: (step: number, row: number) => Cell;
+  /** Indices of the steps at which a row was recorded, one list for rows that share them; all of them by default. */
+  readonly recorded?: (row: number) => readonly number[];
   readonly scale: ColourScale;
+  /** A number in words. */
+  readonly format?: (value: number) => string;
   /** What is measured, for the tooltip: `gradients · norm`. */
   readonly measure: string;
   readonly step: number;
   readonly selected: string | null;
   /** Rows that a search found, to be marked; null without a search. */
   readonly hits?: ReadonlySet<string> | null;
+  /** Glyphs of rows in which something was found. */
+  readonly flags?: ReadonlyMap<string, Flag>;
+  /** Where and when it was found. */
+  readonly places?: readonly Place[];
+  readonly spacing?: Spacing;
   readonly width: number;
   /** Height to fill; many rows make the picture higher than that, and it scrolls. */
   readonly height: number;
   readonly onSelect: (row: string, step: number) => void;
 }
 
+/** A finding in the picture. */
+export interface Place {
+  readonly row: string;
+  readonly step: number;
+  readonly flag: Flag;
+}
+
 const AXIS = 18;
-const MIN_ROW = 4;
-const MAX_ROW = 30;
-const MAX_CANVAS = 16_000; // pixels of the screen; graphics cards hold 16,384 and Chromium draws nothing from 65,536 on
-const LABEL_ROW = 12;
-const LETTER = 6.2; // px that a letter takes on average
 const TIP = 190; // px that a tooltip takes at most where names are short
-
-/** Height of each row: fills what is there, between legible and generous, on a canvas that browsers still draw. */
-export function rowHeight(rows: number, height: number, density = screenDensity()): number {
-  const count = Math.max(1, rows);
-  const wanted = Math.min(MAX_ROW, Math.max(MIN_ROW, Math.floor(height / count)));
-  return Math.min(wanted, MAX_CANVAS / density / count);
-}
-
-/** Every how many rows a label fits. */
-export function labelEvery(row: number): number {
-  return Math.max(1, Math.ceil(LABEL_ROW / row));
-}
+const INSET = 8;
+const FLAG = 10; // px
 
 interface Hover {
   readonly row: number;
@@ -55,39 +59,56 @@ interface Hover {
 
 /** Layers × steps: one row per layer in the order of execution, one column per saved step. */
 export function Heat(props: HeatProps): JSX.Element {
-  const { rows, steps, span, cell, scale, measure, step, selected, hits = null, width, height, onSelect } = props;
+  const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
+  const { hits = null, flags = NO_FLAGS, places = [], spacing = "linear", format = formatNumber, recorded } = props;
   const [hover, setHover] = useState<Hover | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const plotted = useRef<HTMLDivElement>(null);
   const labels = Math.round(Math.min(150, width * 0.36));
   const plot = Math.max(40, width - labels - 10);
   const row = rowHeight(rows.length, height - AXIS);
-  const x = useMemo(() => stepScale(span, plot, 8), [span, plot]);
-  const columns = useMemo(() => stepColumns(steps, x), [steps, x]);
+  const [first, last] = span;
+  const x = useMemo(() => stepScale([first, last], plot, INSET, spacing), [first, last, plot, spacing]);
+  const recordOf = useMemo(() => recordings(steps, recorded), [steps, recorded]);
   const draw = useCallback(
-    (context: CanvasRenderingContext2D, inks: Inks) =>
+    (context: CanvasRenderingContext2D, inks: Inks) => {
+      const columns = new Map<Recording, readonly Column[]>();
+      const columnsOf = (index: number): readonly Column[] => {
+        const recording = recordOf(index);
+        const known = columns.get(recording) ?? stepColumns(recording.steps, x);
+        columns.set(recording, known);
+        return known;
+      };
       drawCells(context, inks, {
-        columns,
+        columns: columnsOf,
         rows: rows.length,
+        width: plot,
         y: (index) => index * row,
-        cell,
-        colour: (value) => scale.css(value),
+        cell: (index, at) => cell(recordOf(at).indices[index] as number, at),
+        colour: (value) => pixel(scale.rgb(value)),
         dashes: true,
-      }),
-    [columns, rows, row, cell, scale],
+      });
+    },
+    [recordOf, x, plot, rows, row, cell, scale],
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
   // Kept while the step changes: there can be thousands of them.
-  const options = useMemo(() => rowOptions(rows, row, at, labels, hits), [rows, row, at, labels, hits]);
+  const options = useMemo(
+    () => rowLabels({ rows, row, at, width: labels, hits, flags }),
+    [rows, row, at, labels, hits, flags],
+  );
+  const indexAt = (index: number, wanted: number): number => {
+    const { steps: own, indices } = recordOf(index);
+    return indices[nearestIndex(own, wanted)] ?? -1;
+  };
 
   const cellAt = (event: PointerEvent | MouseEvent): Hover | null => {
     const box = plotted.current?.getBoundingClientRect();
     if (box === undefined || event.clientX < box.left) return null;
     const index = Math.floor((event.clientY - box.top) / row);
-    const near = nearestIndex(steps, x.step(event.clientX - box.left));
-    return index < 0 || index >= rows.length || near < 0
-      ? null
-      : { row: index, step: near, x: event.clientX - box.left, y: event.clientY - box.top };
+    if (index < 0 || index >= rows.length) return null;
+    const near = indexAt(index, x.step(event.clientX - box.left));
+    return near < 0 ? null : { row: index, step: near, x: event.clientX - box.left, y: event.clientY - box.top };
   };
   const choose = (index: number, stepIndex: number) => {
     const name = rows[Math.min(rows.length - 1, Math.max(0, index))];
@@ -137,9 +158,12 @@ export function Heat(props: HeatProps): JSX.Element {
         <div class="heat-plot" ref={plotted}>
           <Canvas width={plot} height={rows.length * row} draw={draw} />
           <span id="heat-value" hidden>
-            {at >= 0 && spoken(cell(nearestIndex(steps, step), at))}
+            {at >= 0 && spoken(cell(indexAt(at, step), at), format)}
           </span>
           <svg class="heat-cross" width={plot} height={rows.length * row} aria-hidden="true">
+            {places.map((place) => (
+              <PlaceMark key={JSON.stringify([place.row, place.step])} place={place} rows={rows} row={row} x={x.x} />
+            ))}
             {at >= 0 && <rect x={0.5} y={at * row + 0.5} width={plot - 1} height={Math.max(1, row - 1)} />}
             <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />
           </svg>
@@ -147,8 +171,14 @@ export function Heat(props: HeatProps): JSX.Element {
             <Tip hover={hover} flip={hover.x > plot - TIP} plot={plot}>
               <b>{rows[hover.row]}</b>
               <span class="number">
-                step {steps[hover.step]} · {spoken(cell(hover.step, hover.row))}
+                step {steps[hover.step]} · {spoken(cell(hover.step, hover.row), format)}
               </span>
+              {flags.has(rows[hover.row] ?? "") && (
+                <span class="tip-flag">
+                  <FlagGlyph flag={flags.get(rows[hover.row] ?? "") as Flag} />{" "}
+                  {flags.get(rows[hover.row] ?? "")?.words}
+                </span>
+              )}
             </Tip>
           )}
         </div>
@@ -164,33 +194,39 @@ export function Heat(props: HeatProps): JSX.Element {
   );
 }
 
-/** One option per row, of which as many are written out as there is room for; the selected one has its value told. */
-function rowOptions(
-  rows: readonly string[],
-  row: number,
-  at: number,
-  width: number,
-  hits: ReadonlySet<string> | null,
-): JSX.Element[] {
-  const every = labelEvery(row);
-  const height = `${Math.max(row, LABEL_ROW)}px`;
-  return rows.map((name, index) => (
-    <div
-      key={name}
-      id={`heat-row-${index}`}
-      data-row={index}
-      role="option"
-      tabIndex={-1}
-      aria-selected={index === at}
-      aria-label={name}
-      aria-describedby={index === at ? "heat-value" : undefined}
-      class={`heat-label${index === at ? " selected" : ""}${hits?.has(name) ? " hit" : ""}`}
-      style={{ top: `${index * row}px`, height, lineHeight: height, "--row": `${row}px` }}
-      title={name}
-    >
-      {index % every === 0 || index === at ? tail(name, Math.floor(width / LETTER)) : ""}
-    </div>
-  ));
+const NO_FLAGS: ReadonlyMap<string, Flag> = new Map();
+
+/** The steps of rows that were recorded together. */
+interface Recording {
+  readonly steps: readonly number[];
+  /** Where they stand among all steps. */
+  readonly indices: readonly number[];
+}
+
+function recordings(steps: readonly number[], recorded: HeatProps["recorded"]): (row: number) => Recording {
+  const all = { steps, indices: steps.map((_, index) => index) };
+  const known = new Map<readonly number[], Recording>();
+  return (row) => {
+    const indices = recorded?.(row);
+    if (indices === undefined || indices.length === steps.length) return all;
+    const recording = known.get(indices) ?? { steps: indices.map((index) => steps[index] as number), indices };
+    known.set(indices, recording);
+    return recording;
+  };
+}
+
+interface PlaceMarkProps {
+  readonly place: Place;
+  readonly rows: readonly string[];
+  readonly row: number;
+  readonly x: (step: number) => number;
+}
+
+/** A glyph where and when something was found. */
+function PlaceMark({ place, rows, row, x }: PlaceMarkProps): JSX.Element | null {
+  const index = rows.indexOf(place.row);
+  if (index < 0) return null;
+  return <FlagMark flag={place.flag} x={x(place.step) - FLAG / 2} y={(index + 0.5) * row - FLAG / 2} size={FLAG} />;
 }
 
 interface TipProps {
@@ -214,16 +250,9 @@ export function anchor(x: number, width: number): "start" | "middle" | "end" {
   return x < 16 ? "start" : x > width - 16 ? "end" : "middle";
 }
 
-/** The end of a long dotted name says more than its beginning. */
-export function tail(name: string, most: number): string {
-  return name.length > most ? `…${name.slice(1 - most)}` : name;
-}
-
 /** A cell in words. */
-export function spoken({ value, mark }: Cell): string {
-  return mark === "none"
-    ? "not measured"
-    : mark === "nan"
-      ? `${formatNumber(value)} (not finite)`
-      : formatNumber(value);
+export function spoken({ value, mark }: Cell, format: (value: number) => string = formatNumber): string {
+  if (mark === "none") return "not measured";
+  if (mark === "frozen") return "frozen";
+  return mark === "nan" ? `${formatNumber(value)} (not finite)` : format(value);
 }

@@ -4,7 +4,7 @@ import { ColourScale } from "../colour";
 import { formatNumber } from "../format";
 import { nearestIndex } from "../series";
 import { Canvas, type Inks } from "./canvas";
-import { drawCells } from "./cells";
+import { drawCells, inkPixel, type Pixel } from "./cells";
 import { type StepScale, stepColumns } from "./columns";
 
 export interface HistogramProps {
@@ -68,16 +68,17 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) =>
       drawCells(context, inks, {
-        columns,
+        columns: () => columns,
         rows: rows.length,
         y,
+        width: x.width,
         colour: (share) => withOpacity(inks.data, Math.sqrt(scale.position(share))),
         cell: (index, row) => {
           const value = all[index]?.[rows[row] ?? -1] ?? Number.NaN;
           return { value, mark: value > 0 ? "" : "none" };
         },
       }),
-    [columns, rows, y, scale, all],
+    [columns, rows, y, scale, all, x],
   );
   const now = all[nearestIndex(steps, step)];
   return (
@@ -118,9 +119,8 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
 const FAINTEST = 0.1;
 
 /** A colour of the theme (`#rrggbb`) at an opacity that grows with `share`, and is never quite nothing. */
-function withOpacity(colour: string, share: number): string {
-  const opacity = Math.round(255 * (FAINTEST + (1 - FAINTEST) * share));
-  return `${colour}${opacity.toString(16).padStart(2, "0")}`;
+function withOpacity(colour: string, share: number): Pixel {
+  return inkPixel(colour, Math.round(255 * (FAINTEST + (1 - FAINTEST) * share)));
 }
 
 function largest(all: readonly Float64Array[]): number {

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import type { ColourScale } from "../colour";
-import { formatNumber } from "../format";
+import { formatValue } from "../format";
 
 export interface LegendProps {
   /** null: nothing was measured. */
@@ -10,12 +10,21 @@ export interface LegendProps {
   /** Say which end supports and which opposes. */
   readonly attribution?: boolean;
   readonly help?: string;
+  /** Say what stripes are: what does not train. */
+  readonly frozen?: boolean;
 }
 
-const WORDS = { log: "log", signed: "signed, 0 is white", fraction: "share", count: "count", linear: "" } as const;
+const WORDS = {
+  log: "log",
+  signed: "signed, 0 is white",
+  fraction: "share",
+  count: "count",
+  linear: "",
+  cosine: "1 is the same direction",
+} as const;
 
 /** A colour scale with its limits in numbers; `≤` and `≥` say that the data reaches beyond. */
-export function Legend({ scale, title, attribution = false, help }: LegendProps): JSX.Element {
+export function Legend({ scale, title, attribution = false, help, frozen = false }: LegendProps): JSX.Element {
   if (scale === null) {
     return (
       <div class="legend">
@@ -24,25 +33,31 @@ export function Legend({ scale, title, attribution = false, help }: LegendProps)
       </div>
     );
   }
+  const format = (value: number) => formatValue(scale.kind, value);
   return (
     <div class="legend" title={help}>
       <span class="legend-title">{title}</span>
       <span class="legend-scale">
         <span class="number">
           {scale.clippedLow ? "≤ " : ""}
-          {formatNumber(scale.low)}
+          {format(scale.low)}
         </span>
         <span
           class="legend-ramp"
           style={{ background: `linear-gradient(to right, ${scale.stops().join(", ")})` }}
           role="img"
-          aria-label={`colours from ${formatNumber(scale.low)} to ${formatNumber(scale.high)}`}
+          aria-label={`colours from ${format(scale.low)} to ${format(scale.high)}`}
         />
         <span class="number">
           {scale.clippedHigh ? "≥ " : ""}
-          {formatNumber(scale.high)}
+          {format(scale.high)}
         </span>
       </span>
+      {frozen && (
+        <span class="legend-scale">
+          <span class="legend-frozen" aria-hidden="true" /> frozen
+        </span>
+      )}
       {attribution ? (
         <span class="quiet">{scale.kind === "signed" ? "red supports · blue opposes" : "brighter matters more"}</span>
       ) : (

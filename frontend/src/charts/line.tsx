@@ -1,6 +1,7 @@
 import { extent } from "d3-array";
 import { line } from "d3-shape";
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import type { ScaleKind } from "../colour";
 import { formatNumber } from "../format";
 import type { StepScale } from "./columns";
@@ -27,6 +28,7 @@ export function valueScale(
   const finite = Array.from(values).filter((value) => Number.isFinite(value) && (kind !== "log" || value > 0));
   let [low = 0, high = 1] = extent(finite) as [number | undefined, number | undefined];
   if (kind === "fraction") [low, high] = [0, 1];
+  if (kind === "cosine") high = 1;
   if (kind === "count") low = 0;
   if (low === high) [low, high] = kind === "log" ? [low / 2, high * 2] : [low - 1, high + 1];
   const transform = kind === "log" && low > 0 ? Math.log : (value: number) => value;
@@ -107,6 +109,20 @@ export interface LineProps {
 
 /** A curve over the steps with a rule at the current one; values that are not finite are crosses at the foot. */
 export function Line({ points, behind, kind, x, height, step, label }: LineProps): JSX.Element {
+  // Kept while only the step changes: there can be fifty of them beside each other.
+  const curve = useMemo(
+    () => <Curve {...{ points, kind, x, height, ...(behind && { behind }) }} />,
+    [points, behind, kind, x, height],
+  );
+  return (
+    <svg class="line" width={x.width} height={height} role="img" aria-label={label}>
+      {curve}
+      <line class="rule" x1={x.x(step)} x2={x.x(step)} y1={0} y2={height} />
+    </svg>
+  );
+}
+
+function Curve({ points, behind, kind, x, height }: Omit<LineProps, "step" | "label">): JSX.Element {
   const y = valueScale(behind?.values ?? points.values, kind, height);
   const path = line<[number, number]>()
     .defined(([, value]) => Number.isFinite(value))
@@ -119,7 +135,7 @@ export function Line({ points, behind, kind, x, height, step, label }: LineProps
   );
   const dots = drawn.filter(([, value]) => Number.isFinite(value)).length <= 40 ? drawn : [];
   return (
-    <svg class="line" width={x.width} height={height} role="img" aria-label={label}>
+    <>
       <line class="axis" x1={0} x2={x.width} y1={height - 0.5} y2={height - 0.5} />
       {behind && <path class="curve behind" d={path(thinned(behind, x)) ?? ""} />}
       <path class="curve" d={path(drawn) ?? ""} />
@@ -131,17 +147,24 @@ export function Line({ points, behind, kind, x, height, step, label }: LineProps
           <title>not a finite number</title>
         </path>
       ))}
-      <line class="rule" x1={x.x(step)} x2={x.x(step)} y1={0} y2={height} />
-    </svg>
+    </>
   );
 }
 
 /** The limits of a value scale as two small numbers at its left. */
-export function ValueAxis({ scale, height }: { readonly scale: ValueScale; readonly height: number }): JSX.Element {
+export function ValueAxis({
+  scale,
+  height,
+  format = formatNumber,
+}: {
+  readonly scale: ValueScale;
+  readonly height: number;
+  readonly format?: (value: number) => string;
+}): JSX.Element {
   return (
     <span class="value-axis number" style={{ height: `${height}px` }}>
-      <span>{formatNumber(scale.high)}</span>
-      <span>{formatNumber(scale.low)}</span>
+      <span>{format(scale.high)}</span>
+      <span>{format(scale.low)}</span>
     </span>
   );
 }

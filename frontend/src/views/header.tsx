@@ -4,12 +4,20 @@ import { Legend } from "../charts/legend";
 import { copied } from "../clipboard";
 import { formatName } from "../format";
 import type { Store } from "../store";
+import { SERIES } from "../wire";
+import { FindingsBadge } from "./findings_badge";
 import { Search } from "./search";
+import { useShortcuts } from "./shortcuts";
 
 /** Wordmark, what is looked at (run, colour by), search, and the link to this very view. */
 export function Header({ store }: { readonly store: Store }): JSX.Element {
   const runs = store.runs.value.data ?? [];
   const measures = store.measures.value;
+  useShortcuts({
+    "!": () => store.choose({ findings: !store.findingsOpen.peek() }),
+    n: () => store.nextFinding(1),
+    p: () => store.nextFinding(-1),
+  });
   const groups = [...new Set(measures.map(({ series }) => series))];
   return (
     <header class="header">
@@ -44,7 +52,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
         >
           {measures.length === 0 && <option value="">nothing measured</option>}
           {groups.map((group) => (
-            <optgroup key={group} label={formatName(group)}>
+            <optgroup key={group} label={formatName(group)} title={SERIES.get(group)}>
               {measures
                 .filter(({ series }) => series === group)
                 .map(({ id, statistic }) => (
@@ -57,9 +65,15 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
         </select>
       </Field>
       {store.measure.value !== null && store.measured.value !== null && (
-        <Legend scale={store.scale.value} title="" help={store.measure.value.statistic.help} />
+        <Legend
+          scale={store.scale.value}
+          title=""
+          help={store.measure.value.statistic.help}
+          frozen={store.measure.value.statistic.name === "trainable"}
+        />
       )}
       <span class="spacer" />
+      <FindingsBadge store={store} />
       <Search store={store} />
       <CopyLink store={store} />
     </header>

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useSize } from "../charts/size";
 import { hierarchyOf } from "../layout/hierarchy";
 import type { Store } from "../store";
+import { Findings } from "./findings";
 import { Attributions } from "./layer_attributions";
 import { Curves } from "./layer_curves";
 import { Distributions } from "./layer_distributions";
@@ -18,6 +19,7 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
   const inner = Math.max(0, Math.floor(width));
   return (
     <section class="pane" aria-label="Layer" data-testid="layer-panel">
+      <Findings store={store} />
       <div class="pane-title">
         <h2>{layer === null ? "Model" : "Layer"}</h2>
         {layer !== null && (

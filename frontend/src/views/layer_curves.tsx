@@ -1,24 +1,41 @@
 import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
 import { stepScale } from "../charts/columns";
-import { Line, ValueAxis, valueScale } from "../charts/line";
-import { scaleKind } from "../colour";
-import { formatName, formatNumber } from "../format";
-import { nearestIndex, type Series } from "../series";
+import { Line, type Points, ValueAxis, valueScale } from "../charts/line";
+import { type ScaleKind, scaleKind } from "../colour";
+import { formatName, formatValue } from "../format";
+import type { Series } from "../series";
 import type { Store } from "../store";
-import type { Statistic } from "../wire";
+import { SERIES, type Statistic } from "../wire";
 import { Waiting } from "./words";
 
 const AXIS = 46;
 const GAP = 12;
 const HEIGHT = 46;
 const MIN_CELL = 140;
+const SPARK_WIDTH = 84;
+const SPARK_HEIGHT = 18;
 
-/** The statistics of the selected row over the steps: one small curve per statistic of each series. */
+/** Which statistic stands for a series while it is closed; the first one of others. */
+const HEADLINES: Readonly<Record<string, string>> = {
+  updates: "update_ratio",
+  activations: "std",
+  training_activations: "std",
+};
+
+/** The statistics of the selected row over the steps: a line for each series, which opens to all of its curves. */
 export function Curves({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {
   const rows = store.layerRowNames.value;
   const row = store.row.value;
-  const all = [...(store.series.value.data?.byName.values() ?? [])];
-  const holding = all.filter((series) => row !== null && series.row(row) !== undefined);
+  const coloured = store.measure.value?.series;
+  // What was opened and closed by hand; without, the series that colours is open.
+  const [opened, setOpened] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const all = [...(store.detail.curves.value.data?.values() ?? [])].flatMap(({ series }) => series ?? []);
+  const holding = all.flatMap((series) => {
+    const index = series.row(row ?? "") ?? series.row(rows[0] ?? "");
+    return index === undefined ? [] : [{ series, index }];
+  });
+  const first = holding.some(({ series }) => series.name === coloured) ? coloured : holding[0]?.series.name;
   return (
     <section class="panel" aria-label="Statistics over steps">
       <h4>Statistics</h4>
@@ -32,13 +49,22 @@ export function Curves({ store, width }: { readonly store: Store; readonly width
         </fieldset>
       )}
       {holding.length === 0 ? (
-        <Waiting resource={store.series.value}>
+        <Waiting resource={store.detail.curves.value}>
           <p>No numbers of this layer in this run. After the backward pass, call</p>
           <pre>scope.gradients(step)</pre>
         </Waiting>
       ) : (
-        holding.map((series) => (
-          <SeriesCurves key={series.name} store={store} series={series} row={row as string} width={width} />
+        holding.map(({ series, index }) => (
+          <SeriesCurves
+            key={series.name}
+            store={store}
+            series={series}
+            row={index}
+            other={series.rows[index] !== row}
+            width={width}
+            open={opened.get(series.name) ?? series.name === first}
+            onOpen={(open) => setOpened((old) => new Map([...old, [series.name, open]]))}
+          />
         ))
       )}
     </section>
@@ -48,74 +74,152 @@ export function Curves({ store, width }: { readonly store: Store; readonly width
 interface SeriesCurvesProps {
   readonly store: Store;
   readonly series: Series;
-  readonly row: string;
+  readonly row: number;
+  /** The selected row is not in this series, and the layer's own is shown. */
+  readonly other: boolean;
   readonly width: number;
+  readonly open: boolean;
+  readonly onOpen: (open: boolean) => void;
 }
 
-function SeriesCurves({ store, series, row, width }: SeriesCurvesProps): JSX.Element {
+function SeriesCurves({ store, series, row, other, width, open, onOpen }: SeriesCurvesProps): JSX.Element {
   const across = Math.max(1, Math.floor((width + GAP) / (MIN_CELL + GAP)));
   const cell = Math.floor((width - GAP * (across - 1)) / across);
-  const index = series.row(row) ?? 0;
-  const at = nearestIndex(series.steps, store.step.value);
-  const clean = series.statistics.filter((statistic, column) => isClean(series, index, statistic, column));
+  const at = series.at(row, store.step.value);
+  const curves = useMemo(() => series.statistics.map((_, column) => curveOf(series, row, column)), [series, row]);
+  const moving = curves.filter(({ still }) => still === "");
+  const still = curves.filter(({ still: words }) => words !== "");
+  const headline = curves.find(({ statistic }) => statistic.name === HEADLINES[series.name]) ?? curves[0];
+  return (
+    <details class="series" open={open} onToggle={(event) => onOpen(event.currentTarget.open)}>
+      <summary title={SERIES.get(series.name)}>
+        <span class="series-name">
+          {formatName(series.name)}
+          {other && <span class="quiet"> of {series.rows[row]}</span>}
+        </span>
+        {open ? (
+          <span class="quiet number">at step {series.steps[at] ?? "none"}</span>
+        ) : (
+          headline && <Headline store={store} curve={headline} series={series} row={row} at={at} />
+        )}
+      </summary>
+      {open && (
+        <>
+          <div class="multiples" style={{ gridTemplateColumns: `repeat(${across}, ${cell}px)`, columnGap: `${GAP}px` }}>
+            {moving.map((curve) => (
+              <Multiple
+                key={curve.statistic.name}
+                store={store}
+                series={series}
+                row={row}
+                at={at}
+                width={cell}
+                curve={curve}
+              />
+            ))}
+          </div>
+          {grouped(still).map(({ words, names }) => (
+            <p class="quiet note" key={words}>
+              {names.map(formatName).join(", ")}: {words}.
+            </p>
+          ))}
+        </>
+      )}
+    </details>
+  );
+}
+
+interface Curve {
+  readonly statistic: Statistic;
+  readonly column: number;
+  readonly points: Points;
+  readonly kind: ScaleKind | "linear";
+  /** What a curve would not tell better: the same at every step, or never measured; "" otherwise. */
+  readonly still: string;
+}
+
+function curveOf(series: Series, row: number, column: number): Curve {
+  const statistic = series.statistics[column] as Statistic;
+  const kept = series
+    .recorded(row)
+    .filter((step) => series.mark(step, row, column) !== "none")
+    .map((step) => [series.steps[step] as number, series.value(step, row, column)] as const);
+  const points = { steps: kept.map(([step]) => step), values: kept.map(([, value]) => value) };
+  const kind = scaleKind(statistic);
+  const positive = kind !== "log" || points.values.every((value) => !(value <= 0));
+  return { statistic, column, points, kind: positive ? kind : "linear", still: stillness(statistic, points.values) };
+}
+
+function stillness(statistic: Statistic, values: readonly number[]): string {
+  const [first] = values;
+  if (first === undefined) return "not measured";
+  const told = statistic.scale === "count" || values.length > 1;
+  if (!told || !Number.isFinite(first) || values.some((value) => value !== first)) return "";
+  return `${formatValue(statistic.scale, first)} at every step`;
+}
+
+/** Statistics that are to be told in the same words. */
+function grouped(still: readonly Curve[]): { words: string; names: string[] }[] {
+  const words = [...new Set(still.map((curve) => curve.still))];
+  return words.map((one) => ({
+    words: one,
+    names: still.filter((curve) => curve.still === one).map(({ statistic }) => statistic.name),
+  }));
+}
+
+interface ValueProps {
+  readonly store: Store;
+  readonly series: Series;
+  readonly row: number;
+  /** Index of the step that stands for the current one. */
+  readonly at: number;
+  readonly curve: Curve;
+}
+
+function valueNow({ series, row, at, curve }: Omit<ValueProps, "store">): string {
+  if (series.mark(at, row, curve.column) === "none") return "–";
+  return formatValue(curve.statistic.scale, series.value(at, row, curve.column));
+}
+
+/** What a closed series says: one statistic, its curve and its value. */
+function Headline(props: ValueProps): JSX.Element {
+  const { store, curve } = props;
+  const x = useMemo(
+    () => stepScale(store.span.value, SPARK_WIDTH, 2, store.axis.value),
+    [store.span.value, store.axis.value],
+  );
+  const value = valueNow(props);
   return (
     <>
-      <h5>
-        {formatName(series.name)} <span class="quiet number">at step {series.steps[at] ?? "none"}</span>
-      </h5>
-      <div class="multiples" style={{ gridTemplateColumns: `repeat(${across}, ${cell}px)`, columnGap: `${GAP}px` }}>
-        {series.statistics.map((statistic, column) =>
-          clean.includes(statistic) ? null : (
-            <Multiple
-              key={statistic.name}
-              store={store}
-              series={series}
-              row={index}
-              column={column}
-              width={cell}
-              statistic={statistic}
-            />
-          ),
-        )}
-      </div>
-      {clean.length > 0 && (
-        <p class="quiet note">{clean.map(({ name }) => formatName(name)).join(" and ")}: 0 at every step.</p>
-      )}
+      <span class="quiet">{formatName(curve.statistic.name)}</span>
+      <Line
+        points={curve.points}
+        kind={curve.kind}
+        x={x}
+        height={SPARK_HEIGHT}
+        step={store.step.value}
+        label={`over steps, ${value} now`}
+      />
+      <b class="number">{value}</b>
     </>
   );
 }
 
-/** A count that is zero throughout needs no curve, only a word. */
-function isClean(series: Series, row: number, statistic: Statistic, column: number): boolean {
-  return statistic.scale === "count" && [...series.column(column, [row])].every((value) => value === 0);
-}
-
-interface MultipleProps extends Omit<SeriesCurvesProps, "row"> {
-  readonly row: number;
-  readonly column: number;
-  readonly statistic: Statistic;
-}
-
-function Multiple({ store, series, row, column, width, statistic }: MultipleProps): JSX.Element {
-  const kept = series.steps.flatMap((step, index) =>
-    series.mark(index, row, column) === "none" ? [] : [[step, series.value(index, row, column)] as const],
+function Multiple(props: ValueProps & { readonly width: number }): JSX.Element {
+  const { store, series, curve, width } = props;
+  const { statistic, points, kind } = curve;
+  const x = useMemo(
+    () => stepScale(store.span.value, width - AXIS, 3, store.axis.value),
+    [store.span.value, store.axis.value, width],
   );
-  const points = { steps: kept.map(([step]) => step), values: kept.map(([, value]) => value) };
-  const kind = scaleKind(statistic.scale);
-  const positive = kind !== "log" || points.values.every((value) => !(value <= 0));
-  const shown = positive ? kind : "linear";
-  const x = stepScale(store.span.value, width - AXIS, 3);
-  const at = nearestIndex(series.steps, store.step.value);
-  const missing = at < 0 || series.mark(at, row, column) === "none";
-  const value = missing ? "–" : formatNumber(series.value(at, row, column));
+  const value = valueNow(props);
   const id = `${series.name}.${statistic.name}`;
-  const coloured = store.measure.value?.id === id;
   return (
     <div class="multiple">
       <button
         type="button"
         class="multiple-title"
-        aria-pressed={coloured}
+        aria-pressed={store.measure.value?.id === id}
         title={`${statistic.help} Click to colour by it.`}
         onClick={() => store.choose({ measure: id })}
       >
@@ -123,10 +227,14 @@ function Multiple({ store, series, row, column, width, statistic }: MultipleProp
         <b class="number">{value}</b>
       </button>
       <div class="multiple-chart">
-        <ValueAxis scale={valueScale(points.values, shown, HEIGHT)} height={HEIGHT} />
+        <ValueAxis
+          scale={valueScale(points.values, kind, HEIGHT)}
+          height={HEIGHT}
+          format={(limit) => formatValue(statistic.scale, limit)}
+        />
         <Line
           points={points}
-          kind={shown}
+          kind={kind}
           x={x}
           height={HEIGHT}
           step={store.step.value}

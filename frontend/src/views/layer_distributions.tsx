@@ -1,9 +1,11 @@
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import { stepScale } from "../charts/columns";
 import { Histogram } from "../charts/histogram";
 import { formatName } from "../format";
 import { nearest } from "../series";
 import type { Store } from "../store";
+import { SERIES } from "../wire";
 import { Waiting } from "./words";
 
 const AXIS = 56;
@@ -11,11 +13,16 @@ const BARS = 84;
 const GAP = 6;
 const HEIGHT = 132;
 
-/** The distributions of the selected row over the steps, and at the current one. */
+/** The distributions of the selected row over the steps, and at the current one; of each series that has any. */
 export function Distributions({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {
   const histograms = store.detail.histograms.value;
-  const filled = (histograms.data ?? []).filter(({ counts }) => counts.some((count) => count > 0));
-  const x = stepScale(store.span.value, Math.max(60, width - AXIS - BARS - GAP), 3);
+  const filled = (histograms.data?.all ?? []).filter(({ counts }) => counts.some((count) => count > 0));
+  const order = store.seriesNames.value;
+  const sorted = [...filled].sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
+  const x = useMemo(
+    () => stepScale(store.span.value, Math.max(60, width - AXIS - BARS - GAP), 3, store.axis.value),
+    [store.span.value, store.axis.value, width],
+  );
   return (
     <section class="panel" aria-label="Distributions over steps">
       <h4>Distributions</h4>
@@ -25,14 +32,14 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
           <pre>scope.gradients(step, histogram=True)</pre>
         </Waiting>
       ) : (
-        filled.map(({ name, steps, edges, counts }) => (
-          <div key={`${name} ${edges}`}>
-            <h5>
-              {formatName(name)}{" "}
+        sorted.map(({ name, row, steps, edges, counts }) => (
+          <details class="series" key={`${name} ${edges}`} open>
+            <summary title={SERIES.get(name)}>
+              <span class="series-name">{formatName(name)}</span>
               <span class="quiet">
-                of {store.row.value}; bars: step {nearest(steps, store.step.value)}
+                of {row}; bars: step {nearest(steps, store.step.value)}
               </span>
-            </h5>
+            </summary>
             <Histogram
               steps={steps}
               edges={edges}
@@ -40,9 +47,9 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
               x={x}
               height={HEIGHT}
               step={store.step.value}
-              label={`Distribution of ${formatName(name)} of ${store.row.value} over ${steps.length} steps`}
+              label={`Distribution of ${formatName(name)} of ${row} over ${steps.length} steps`}
             />
-          </div>
+          </details>
         ))
       )}
     </section>

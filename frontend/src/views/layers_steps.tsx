@@ -1,9 +1,12 @@
 import type { JSX } from "preact";
-import { useCallback } from "preact/hooks";
-import { Heat } from "../charts/heat";
+import { useCallback, useMemo } from "preact/hooks";
+import { Heat, type Place } from "../charts/heat";
 import { useSize } from "../charts/size";
-import { formatName, plural } from "../format";
+import { type Flag, flagOf } from "../findings";
+import { formatName, formatValue, plural } from "../format";
+import type { Series } from "../series";
 import type { Store } from "../store";
+import type { Finding } from "../wire";
 import { find } from "./structure-search";
 import { Waiting } from "./words";
 
@@ -16,6 +19,8 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
   const scale = store.scale.value;
   const column = store.column.value;
   const graph = store.graph.value.data;
+  const found = store.foundByLayer.value;
+  const step = store.step.value;
   const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
   const cell = useCallback(
     (step: number, row: number) => {
@@ -25,6 +30,12 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
     },
     [series, rows, column],
   );
+  const recorded = useCallback(
+    (row: number) => series?.recorded(series.row(rows[row] ?? "") ?? -1) ?? [],
+    [series, rows],
+  );
+  const flags = useMemo(() => flagsOf(found), [found]);
+  const places = useMemo(() => placesOf(found), [found]);
   const name = measure === null ? "" : `${formatName(measure.series)} · ${formatName(measure.statistic.name)}`;
   return (
     <section class="pane" aria-label="Layers by steps" data-testid="heat-map">
@@ -43,7 +54,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
             <pre>scope.gradients(step)</pre>
           </Waiting>
         ) : scale === null ? (
-          <p class="empty">{name} is not a finite number anywhere in this run.</p>
+          <Nowhere series={series} rows={rows} column={column} name={name} help={measure.statistic.help} />
         ) : (
           width > 40 && (
             <Heat
@@ -51,11 +62,16 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
               steps={series.steps}
               span={store.span.value}
               cell={cell}
+              recorded={recorded}
               scale={scale}
+              format={(value) => formatValue(measure.statistic.scale, value)}
               measure={name}
-              step={store.step.value}
+              step={step}
               selected={store.layer.value}
               hits={hits}
+              flags={flags}
+              places={places}
+              spacing={store.axis.value}
               width={width - 8}
               height={height}
               onSelect={(layer, step) => {
@@ -67,5 +83,44 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
         )}
       </div>
     </section>
+  );
+}
+
+type ByLayer = ReadonlyMap<string, readonly Finding[]>;
+
+/** Layer -> the glyph of its row, whatever the step: where in the picture it stands tells when. */
+function flagsOf(found: ByLayer): ReadonlyMap<string, Flag> {
+  return new Map([...found].map(([layer, own]) => [layer, flagOf(own, [], Number.POSITIVE_INFINITY) as Flag]));
+}
+
+/** A glyph in the picture for each layer and step at which something was found. */
+function placesOf(found: ByLayer): Place[] {
+  return [...found].flatMap(([row, own]) =>
+    [...new Set(own.map(({ step }) => step))].map((step) => {
+      const then = own.filter((finding) => finding.step === step);
+      return { row, step, flag: flagOf(then, [], Number.POSITIVE_INFINITY) as Flag };
+    }),
+  );
+}
+
+interface NowhereProps {
+  readonly series: Series;
+  readonly rows: readonly string[];
+  readonly column: number;
+  readonly name: string;
+  readonly help: string;
+}
+
+/** In the place of a picture without a single number: why there is none. */
+function Nowhere({ series, rows, column, name, help }: NowhereProps): JSX.Element {
+  const broken = rows.some((row) => {
+    const index = series.row(row);
+    return index !== undefined && series.steps.some((_, step) => series.mark(step, index, column) === "nan");
+  });
+  return (
+    <div class="empty">
+      <p>{broken ? `${name} is not a finite number anywhere in this run.` : `${name} was not measured in this run.`}</p>
+      <p>{help}</p>
+    </div>
   );
 }

@@ -1,10 +1,12 @@
 // One row of the outline: name, class, parameters, and the painted value; of a fold, one cell for each repetition.
 
 import type { JSX } from "preact";
+import type { Flag } from "../findings";
 import { formatCount } from "../format";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, labelOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
+import { FlagGlyph } from "./flag";
 import { foldTotals, headOf } from "./fold_totals";
 import type { Row } from "./outline-tree";
 import type { Paint } from "./structure-boxes";
@@ -26,12 +28,13 @@ export interface OutlineRowProps {
   /** Found by the search, or holding what is found. */
   readonly hit: "" | "hit" | "holds";
   readonly paint: (node: Node) => Paint | null;
+  readonly flag: Flag | null;
   readonly onToggle: () => void;
   readonly onSelect: () => void;
 }
 
 export function OutlineRow(props: OutlineRowProps): JSX.Element {
-  const { id, row, top, graph, open, active, selected, hit, paint, onToggle, onSelect } = props;
+  const { id, row, top, graph, open, active, selected, hit, paint, flag, onToggle, onSelect } = props;
   const node = graph.nodes.get(row.id);
   const fold = hierarchyOf(graph).folds.get(row.id);
   const total = node?.total_parameters ?? (fold ? foldTotals(graph, fold).parameters : 0);
@@ -50,7 +53,7 @@ export function OutlineRow(props: OutlineRowProps): JSX.Element {
       aria-expanded={row.inside > 0 ? open : undefined}
       aria-selected={selected}
       style={{ top: `${top}px`, paddingLeft: `${4 + INDENT * Math.min(row.level - 1, DEEPEST)}px` }}
-      title={node ? node.id : fold?.label}
+      title={[node ? node.id : fold?.label, flag?.words].filter(Boolean).join("\n")}
       data-outline={row.id}
       onClick={onSelect}
       onDblClick={() => row.inside > 0 && onToggle()}
@@ -58,7 +61,12 @@ export function OutlineRow(props: OutlineRowProps): JSX.Element {
       {row.inside > 0 ? <Chevron open={open} onToggle={onToggle} /> : <span class="outline-leaf" />}
       <span class="outline-name">{labelOf(graph, row.id)}</span>
       <span class="outline-class">{classOf(node ?? (fold && headOf(graph, fold, 0)))}</span>
-      {node?.trainable === false && <Lock />}
+      {flag && (
+        <span class="outline-flag" role="img" aria-label={flag.words}>
+          <FlagGlyph flag={flag} />
+        </span>
+      )}
+      {(paints[0]?.frozen ?? node?.trainable === false) && node && <Lock />}
       {total > 0 && (
         <span class="outline-parameters" title={`${total.toLocaleString("en")} parameters`}>
           {formatCount(total)}

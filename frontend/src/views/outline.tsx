@@ -9,6 +9,7 @@ import type { Node } from "../wire";
 import { OutlineRow, ROW } from "./outline-row";
 import { around, type Row, rowsOf, startingWith } from "./outline-tree";
 import type { Paint } from "./structure-boxes";
+import type { Flags } from "./structure-flags";
 import { find } from "./structure-search";
 import "./outline.css";
 
@@ -19,6 +20,8 @@ export interface OutlineProps {
   readonly selected: string | null;
   readonly query: string;
   readonly paint: (node: Node) => Paint | null;
+  /** Glyphs of what has findings, or holds what has. */
+  readonly flags?: Flags;
   readonly onSelect: (id: string) => void;
 }
 
@@ -27,7 +30,7 @@ const SPARE = 6;
 /** Milliseconds after which typed letters begin a new word. */
 const PAUSE = 700;
 
-export function Outline({ graph, expanded, selected, query, paint, onSelect }: OutlineProps): JSX.Element {
+export function Outline({ graph, expanded, selected, query, paint, flags, onSelect }: OutlineProps): JSX.Element {
   const hierarchy = hierarchyOf(graph);
   const [ref, { height }] = useSize<HTMLDivElement>();
   const [top, setTop] = useState(0);
@@ -76,6 +79,7 @@ export function Outline({ graph, expanded, selected, query, paint, onSelect }: O
             selected={row.id === selected}
             hit={hits?.get(row.id) ?? ""}
             paint={paint}
+            flag={flags?.get(row.id) ?? null}
             onToggle={() => toggle(row.id)}
             onSelect={() => {
               setActive(row.id);

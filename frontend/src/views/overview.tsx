@@ -3,6 +3,7 @@ import { formatCount, formatShape, plural } from "../format";
 import type { ModelGraph } from "../graph";
 import { nodeOf } from "../graph";
 import type { Store } from "../store";
+import { nothingFound } from "./findings_badge";
 import { Waiting } from "./words";
 
 /** The model as a whole: what it is, what to know before trusting the picture, and where to go from here. */
@@ -42,6 +43,7 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
           </dd>
         </dl>
       </div>
+      <NoFindings store={store} />
       {graph.warnings.length > 0 && (
         <div class="warnings" role="note">
           <h4>Before you trust the picture</h4>
@@ -58,6 +60,14 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
       </p>
     </>
   );
+}
+
+/** That nothing was found, or could be; findings themselves are listed above. */
+function NoFindings({ store }: { readonly store: Store }): JSX.Element | null {
+  const listing = store.findings.value.data;
+  if (listing === null || listing.findings.length > 0 || store.bare.value) return null;
+  const [, sentence] = nothingFound(listing.examined);
+  return <p class="empty">{sentence}</p>;
 }
 
 function inputShape(graph: ModelGraph, id: string): string {

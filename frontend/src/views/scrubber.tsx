@@ -49,6 +49,15 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
               </option>
             ))}
           </select>
+          <label class="check" title="Space steps by their order of magnitude, in every chart">
+            <input
+              type="checkbox"
+              data-testid="log-steps"
+              checked={store.axis.value === "log"}
+              onChange={(event) => store.choose({ axis: event.currentTarget.checked ? "log" : null })}
+            />
+            log
+          </label>
           <label class="check">
             <input type="checkbox" checked={smooth} onChange={(event) => setSmooth(event.currentTarget.checked)} />
             smooth
@@ -109,7 +118,7 @@ const GUTTER = 78;
 
 function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const plot = Math.max(50, width - GUTTER - 4);
-  const x = stepScale(store.span.value, plot, 8);
+  const x = stepScale(store.span.value, plot, 8, store.axis.value);
   const step = store.step.value;
   const saved = store.saved.value;
   const [first, last] = store.span.value;

@@ -33,6 +33,8 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["f"], "fit the whole model"],
   [["o"], "outline"],
   [["w"], "the structure alone, and back"],
+  [["!"], "list of findings, and away again"],
+  [["n", "p"], "next and previous finding"],
   [["/"], "search; Enter and Shift+Enter: next and previous match"],
   [["?"], "these keys"],
 ];

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import type { PlacedBox } from "../layout/picture";
+import type { Mark } from "../series";
 import type { Node } from "../wire";
 import {
   fitText,
@@ -25,10 +26,12 @@ export interface Paint {
   ink: string;
   /** The number, formatted; "" if none. */
   value: string;
-  /** "nan": hatched. "none": the measure has no value here. */
-  mark: "" | "nan" | "none";
+  /** "nan": hatched. "frozen": striped. "none": the measure has no value here. */
+  mark: Mark;
   /** Where the number stands on the colour scale, 0 to 1. */
   at?: number;
+  /** Whether nothing of it trains at this step; absent where that was not measured. */
+  frozen?: boolean;
 }
 
 export interface BoxProps {
@@ -43,6 +46,8 @@ export interface BoxProps {
   holdsSelected: boolean;
   /** Lit or dimmed by a search. */
   light: "" | "hit" | "dim";
+  /** What was found in it, or in what it hides, in words; "" for nothing. */
+  found: string;
   hatch: string;
   onSelect: (id: string) => void;
   onToggle: (id: string) => void;
@@ -67,12 +72,23 @@ export function Text({ x, y, font, text, room, end = false, middle = false }: Te
   );
 }
 
+const OPEN_LOCK_PATH = "M2.5 5.5v-2.5a2.5 2.5 0 0 1 5 0M1.5 5.5h7v5.5h-7z";
 const LOCK_PATH = "M2.5 5.5v-1.5a2.5 2.5 0 0 1 5 0v1.5M1.5 5.5h7v5.5h-7z";
 const LINK_PATH = "M4 7.5 7 4.5M4.5 4 6 2.5a2.1 2.1 0 0 1 3 3L7.5 7M6.5 8 5 9.5a2.1 2.1 0 0 1-3-3L3.5 5";
 
+/** Whether a lock belongs beside the name: what was measured counts before what was so when the graph was recorded. */
+function lockOf(words: Words, paint: Paint | null): string {
+  if (paint?.frozen ?? words.frozen) return LOCK_PATH;
+  return words.frozen ? OPEN_LOCK_PATH : "";
+}
+
+function glyphCount(words: Words, paint: Paint | null): number {
+  return glyphsOf(words) + (words.frozen || !paint?.frozen ? 0 : 1);
+}
+
 /** What is true of a module beside its numbers: frozen, tied, stopped; each a shape, not a colour. */
-function Glyphs({ words, x, y }: { words: Words; x: number; y: number }) {
-  const shown = [words.frozen && LOCK_PATH, words.tied && LINK_PATH].filter((path) => path !== false);
+function Glyphs({ words, paint, x, y }: { words: Words; paint: Paint | null; x: number; y: number }) {
+  const shown = [lockOf(words, paint), words.tied ? LINK_PATH : ""].filter((path) => path !== "");
   return (
     <>
       {shown.map((path, i) => (
@@ -93,7 +109,7 @@ function valueText(paint: Paint | null): string {
   return paint.value || (paint.mark === "nan" ? "NaN" : paint.mark === "none" ? "–" : "");
 }
 
-function spoken({ node, words, paint, inside }: BoxProps): string {
+function spoken({ node, words, paint, inside, found }: BoxProps): string {
   const value =
     paint?.mark === "nan" ? paint.value || "not a number" : paint?.mark === "none" ? "no value" : paint?.value;
   const content = inside > 0 ? `${inside} ${inside === 1 ? "box" : "boxes"} inside` : "";
@@ -103,9 +119,10 @@ function spoken({ node, words, paint, inside }: BoxProps): string {
     kind,
     value,
     content,
-    words.frozen ? "frozen" : "",
+    (paint?.frozen ?? words.frozen) && paint?.mark !== "frozen" ? "frozen" : "",
     words.tied ? "tied weights" : "",
     words.stopped ? "the forward stopped here" : "",
+    found,
   ]
     .filter(Boolean)
     .join(", ");
@@ -151,7 +168,7 @@ export function Box(props: BoxProps): JSX.Element {
       }}
       onKeyDown={keyed}
     >
-      <title>{tooltipOf(node, valueText(paint))}</title>
+      <title>{[tooltipOf(node, valueText(paint)), props.found].filter(Boolean).join("\n")}</title>
       {box.expanded ? <Header {...props} /> : <Closed {...props} />}
     </g>
   );
@@ -166,7 +183,7 @@ function Closed(props: BoxProps): JSX.Element {
     <>
       {inside > 0 && <rect class="sheet" x={4} y={4} {...size} />}
       <rect class="face" {...size} />
-      {paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...size} />}
+      <Texture paint={paint} hatch={hatch} {...size} />
       {shape === "module" ? (
         <ModuleText {...props} />
       ) : shape === "pill" ? (
@@ -179,17 +196,39 @@ function Closed(props: BoxProps): JSX.Element {
   );
 }
 
+interface TextureProps {
+  paint: Paint | null;
+  hatch: string;
+  x?: number;
+  y?: number;
+  width: number;
+  height: number;
+  rx: number;
+}
+
+/** What lies over a box whose value is no colour. */
+function Texture({ paint, hatch, ...place }: TextureProps) {
+  const fill = textureOf(paint, hatch);
+  return fill === undefined ? null : <rect class="hatching" fill={fill} {...place} />;
+}
+
+/** The pattern of what is not finite, or frozen; undefined for none. */
+export function textureOf(paint: Paint | null, hatch: string): string | undefined {
+  if (paint?.mark === "nan") return `url(#${hatch})`;
+  return paint?.mark === "frozen" ? `url(#${hatch}-frozen)` : undefined;
+}
+
 function ModuleText(props: BoxProps): JSX.Element {
   const { box, words, paint, inside } = props;
   const room = box.width - 2 * PADDING;
   const right = box.width - PADDING;
-  const nameRoom = room - (inside > 0 ? toggleWidth(inside) + 8 : 0) - GLYPH * glyphsOf(words);
+  const nameRoom = room - (inside > 0 ? toggleWidth(inside) + 8 : 0) - GLYPH * glyphCount(words, paint);
   const name = fitText(words.name, "name", nameRoom);
   const meta = words.parameters ? room - textWidth(words.parameters, "mono") - 8 : room;
   return (
     <>
       <Text x={PADDING} y={20} font="name" text={words.name} room={nameRoom} />
-      <Glyphs words={words} x={PADDING + textWidth(name, "name") + 6} y={9} />
+      <Glyphs words={words} paint={paint} x={PADDING + textWidth(name, "name") + 6} y={9} />
       {inside > 0 && <Toggle {...props} x={right + 4} />}
       <Text x={PADDING} y={38} font="class" text={words.className} room={paint ? room - VALUE - 8 : room} />
       <Value paint={paint} x={right} y={38} />
@@ -277,7 +316,7 @@ function EndText({ box, words }: BoxProps): JSX.Element {
 
 /** The header bar of an open container; its wall is drawn apart, beneath the edges. */
 function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
-  const room = box.width - 2 * PADDING - 26 - (paint ? VALUE + 16 : 0) - GLYPH * glyphsOf(words) - 8;
+  const room = box.width - 2 * PADDING - 26 - (paint ? VALUE + 16 : 0) - GLYPH * glyphCount(words, paint) - 8;
   const classRoom = Math.min(
     textWidth(words.className, "class"),
     Math.max(room * 0.4, room - textWidth(words.name, "name")),
@@ -285,7 +324,7 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
   const name = fitText(words.name, "name", room - classRoom);
   const classX = 34 + textWidth(name, "name") + 8;
   const className = fitText(words.className, "class", classRoom);
-  const end = classX + textWidth(className, "class") + GLYPH * glyphsOf(words);
+  const end = classX + textWidth(className, "class") + GLYPH * glyphCount(words, paint);
   const value = valueText(paint);
   const chip = { x: box.width - VALUE - 14, y: 7, width: VALUE + 6, height: HEADER - 14, rx: 5 };
   return (
@@ -297,9 +336,9 @@ function Header({ box, words, paint, hatch, onToggle }: BoxProps): JSX.Element {
       </Affordance>
       <Text x={34} y={21.5} font="name" text={name} room={Infinity} />
       <Text x={classX} y={21.5} font="class" text={className} room={Infinity} />
-      <Glyphs words={words} x={end - GLYPH * glyphsOf(words) + 5} y={11} />
+      <Glyphs words={words} paint={paint} x={end - GLYPH * glyphCount(words, paint) + 5} y={11} />
       {value && <rect class="face" {...chip} />}
-      {value && paint?.mark === "nan" && <rect class="hatching" fill={`url(#${hatch})`} {...chip} />}
+      {value && <Texture paint={paint} hatch={hatch} {...chip} />}
       <Value paint={paint} x={box.width - 14} y={21.5} />
       <rect class="ring" x={-3} y={-3} width={box.width + 6} height={box.height + 6} rx={11} />
     </>

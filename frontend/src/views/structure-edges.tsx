@@ -149,12 +149,15 @@ export function Labels({ boxes, edges, textOf }: LabelsProps): JSX.Element {
   );
 }
 
-/** The hatching of "not a number". */
+/** The hatching of "not a number", and the stripes of "frozen". */
 export function Definitions({ id }: { id: string }): JSX.Element {
   return (
     <defs>
       <pattern id={`${id}-hatch`} width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
         <path class="hatch-line" d="M0 0v7" />
+      </pattern>
+      <pattern id={`${id}-hatch-frozen`} width="6" height="6" patternUnits="userSpaceOnUse">
+        <path class="frozen-line" d="M3 0v6" />
       </pattern>
     </defs>
   );

@@ -6,7 +6,7 @@ import type { ModelGraph } from "../graph";
 import { labelOf } from "../layout/hierarchy";
 import type { PlacedBox } from "../layout/picture";
 import type { Node } from "../wire";
-import type { Paint } from "./structure-boxes";
+import { type Paint, textureOf } from "./structure-boxes";
 import { meets } from "./structure-region";
 import { fitText, shapeOf, textWidth } from "./structure-text";
 import type { Rectangle } from "./structure-viewport";
@@ -37,7 +37,7 @@ export function FarBoxes({ graph, boxes, paint, selected, bright, hatch, k }: Fa
     const dim = bright !== null && !bright.has(box.id) ? " dim" : "";
     const kind = node ? shapeOf(node) : "module fold";
     const name = `far ${kind} ${own ? own.mark || "painted" : ""}${dim}`;
-    const fill = own?.mark === "" ? own.fill : own?.mark === "nan" ? `url(#${hatch})` : undefined;
+    const fill = own?.mark === "" ? own.fill : textureOf(own, hatch);
     const key = `${name} ${fill}`;
     const group = groups.get(key) ?? { fill, name, path: "" };
     group.path += rectangle(box);

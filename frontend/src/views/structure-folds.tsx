@@ -31,6 +31,8 @@ export interface FoldBoxProps {
   selected: boolean;
   holdsSelected: boolean;
   light: "" | "hit" | "dim";
+  /** What was found in it, or in what it hides, in words; "" for nothing. */
+  found: string;
   hatch: string;
   onSelect: (id: string) => void;
   onToggle: (id: string) => void;
@@ -70,7 +72,7 @@ export function FoldBox(props: FoldBoxProps): JSX.Element {
       transform={`translate(${box.x} ${box.y})`}
       role="button"
       tabindex={0}
-      aria-label={[words.label, words.className, `${count} ${plural(count)}`, weights, showing]
+      aria-label={[words.label, words.className, `${count} ${plural(count)}`, weights, showing, props.found]
         .filter(Boolean)
         .join(", ")}
       aria-expanded={box.expanded}
@@ -85,7 +87,11 @@ export function FoldBox(props: FoldBoxProps): JSX.Element {
       }}
       onKeyDown={keyed}
     >
-      <title>{`${words.label}\n${words.className}\n${count} ${plural(count)}, ${weights}`}</title>
+      <title>
+        {[words.label, words.className, `${count} ${plural(count)}, ${weights}`, props.found]
+          .filter(Boolean)
+          .join("\n")}
+      </title>
       {box.expanded ? <Frame {...props} words={words} /> : <Closed {...props} words={words} />}
     </g>
   );

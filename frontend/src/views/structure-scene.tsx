@@ -8,6 +8,7 @@ import type { StructureProps } from "./structure";
 import { Box, Wall } from "./structure-boxes";
 import { Edges, Labels, Lit, Tags } from "./structure-edges";
 import { FarBoxes, FarWalls } from "./structure-far";
+import type { Flags } from "./structure-flags";
 import { FoldBox } from "./structure-folds";
 import type { LaidOut } from "./structure-layout";
 import { around, meets, type Region } from "./structure-region";
@@ -25,6 +26,7 @@ export interface SceneProps extends StructureProps {
   /** Prefix of the ids in <defs>. */
   id: string;
   onShow: (fold: string, state: number | "all") => void;
+  flags: Flags;
 }
 
 export function Scene(props: SceneProps): JSX.Element {
@@ -102,7 +104,7 @@ function useBright({ graph, query, reach, laidOut }: SceneProps): ReadonlySet<st
 }
 
 function useBoxes(props: SceneProps, seen: readonly PlacedBox[], bright: ReadonlySet<string> | null): JSX.Element {
-  const { graph, selected, paint, laidOut, region, query, id } = props;
+  const { graph, selected, paint, laidOut, region, query, id, flags } = props;
   const callbacks = useRef(props);
   callbacks.current = props;
   const { expanded } = laidOut;
@@ -119,6 +121,7 @@ function useBoxes(props: SceneProps, seen: readonly PlacedBox[], bright: Readonl
         hatch,
         selected: box.id === selected,
         holdsSelected: box.id === holder && !box.expanded,
+        found: flags.get(box.id)?.words ?? "",
         light: bright ? (bright.has(box.id) ? (searching ? "hit" : "") : "dim") : "",
         onSelect: (chosen: string) => callbacks.current.onSelect(chosen),
         onToggle: (chosen: string) => callbacks.current.onToggle(chosen),
@@ -144,5 +147,5 @@ function useBoxes(props: SceneProps, seen: readonly PlacedBox[], bright: Readonl
       );
     };
     return <g>{seen.map(draw)}</g>;
-  }, [graph, expanded, seen, bright, selected, holder, paint, region.fine, scale, query, id]);
+  }, [graph, expanded, seen, bright, selected, holder, paint, region.fine, scale, query, id, flags]);
 }

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, membersOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
-import type { Paint } from "./structure-boxes";
+import { type Paint, textureOf } from "./structure-boxes";
 import { STRIP } from "./structure-text";
 
 /** The paint of each repetition: that of its node, or else of what stands out most inside. */
@@ -26,7 +26,8 @@ export function paintsOf(graph: ModelGraph, fold: Fold, paint: (node: Node) => P
 export function standingOut(paints: readonly (Paint | null)[], middle: number): Paint | null {
   const rank = (paint: Paint | null) => {
     if (!paint) return -2;
-    if (paint.mark !== "") return paint.mark === "nan" ? 2 : -1;
+    if (paint.mark === "nan") return 2;
+    if (paint.mark === "none") return -1;
     return Math.abs((paint.at ?? middle) - middle);
   };
   return paints.reduce((worst, paint) => (rank(paint) > rank(worst) ? paint : worst), paints[0] ?? null);
@@ -78,7 +79,7 @@ export function MemberStrip({ paints, shown, x, y, width, hatch, titleOf, onShow
           x={i * cell}
           width={Math.max(1, cell - gap)}
           height={STRIP}
-          fill={paint?.mark === "nan" ? `url(#${hatch})` : paint?.mark === "" ? paint.fill : undefined}
+          fill={paint?.mark === "" ? paint.fill : textureOf(paint, hatch)}
           onClick={(event) => clicked(event, first)}
           onDblClick={(event) => event.stopPropagation()}
         >

@@ -13,6 +13,7 @@ import type { Paint } from "./structure-boxes";
 import { Buttons } from "./structure-buttons";
 import { Definitions } from "./structure-edges";
 import { boxAt } from "./structure-far";
+import { BoxFlags, boxFlags, type Found, NOTHING_FOUND } from "./structure-flags";
 import { type LaidOut, useLayout } from "./structure-layout";
 import { useView } from "./structure-look";
 import { useRegion } from "./structure-region";
@@ -37,6 +38,9 @@ export interface StructureProps {
   paint: (node: Node) => Paint | null;
   /** Boxes that stay bright, and edges that are lit, for what lies up- and downstream; null for none. */
   reach?: { readonly nodes: ReadonlySet<string>; readonly edges: ReadonlySet<number> } | null;
+  /** What was found in which layer, and the step that the glyphs of it are told for. */
+  found?: Found;
+  step?: number;
   onSelect: (id: string | null) => void;
   onToggle: (id: string) => void;
   onExpand: (expanded: ReadonlySet<string>) => void;
@@ -47,6 +51,7 @@ const COARSE = 0.5;
 
 export function Structure(props: StructureProps): JSX.Element {
   const { graph, expanded, selected, paint, onSelect, onToggle, onExpand } = props;
+  const { found = NOTHING_FOUND, step = Number.POSITIVE_INFINITY } = props;
   const svg = useRef<SVGSVGElement>(null);
   const wholeNext = useRef(false);
   const [hovered, setHovered] = useState<string | null>(null);
@@ -57,6 +62,10 @@ export function Structure(props: StructureProps): JSX.Element {
   useView(viewport, laidOut, laidOut?.expanded === expanded, selected, wholeNext);
   const { k, x, y } = viewport.transform;
   const picture = laidOut?.picture;
+  const flags = useMemo(
+    () => boxFlags(graph, laidOut?.expanded ?? expanded, found, step),
+    [graph, laidOut, expanded, found, step],
+  );
   const region = useRegion(picture, viewport.transform, viewport.size);
   const showWhole = () => {
     if (picture && viewport.size) viewport.go(fitWhole(picture, viewport.size), true);
@@ -121,7 +130,8 @@ export function Structure(props: StructureProps): JSX.Element {
       >
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
-          {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id }} onShow={show} />}
+          {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id, flags }} onShow={show} />}
+          {picture && <BoxFlags boxes={picture.boxes} flags={flags} k={k} />}
         </g>
       </svg>
       {selected !== null && <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />}

@@ -10,6 +10,7 @@ import { Provenance } from "./provenance";
 import { KeysHelp, useShortcuts } from "./shortcuts";
 import { Structure } from "./structure";
 import { useFlow } from "./structure_flow";
+import { treeFlags } from "./structure-flags";
 import "./structure_pane.css";
 import { Waiting } from "./words";
 
@@ -124,6 +125,7 @@ function Body({ store, graph }: PartProps): JSX.Element {
             selected={store.layer.value}
             query={store.query.value}
             paint={paint}
+            flags={treeFlags(graph, store.foundByLayer.value, store.step.value)}
             onSelect={(id) => store.select(id, true)}
           />
         </aside>
@@ -136,6 +138,8 @@ function Body({ store, graph }: PartProps): JSX.Element {
           query={store.query.value}
           paint={paint}
           reach={lit}
+          found={store.foundByLayer.value}
+          step={store.step.value}
           onSelect={(id) => store.select(id)}
           onToggle={(id) => store.toggle(id)}
           onExpand={(expanded) => store.expand(expanded)}

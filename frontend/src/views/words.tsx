@@ -20,11 +20,13 @@ export function Waiting({ resource, children }: WaitingProps): JSX.Element {
 export function Problems({ store }: { readonly store: Store }): JSX.Element | null {
   const listing = store.listing.value;
   const words: string[] = [store.runs.value.error, listing.error, store.graph.value.error, store.series.value.error];
+  words.push(store.findings.value.error, store.recorded.value.error);
   if ((listing.data?.version ?? VERSION) > VERSION) {
     words.push("The server is newer than this page. Reload the page in the browser.");
   }
   for (const entry of listing.data?.tags ?? []) if (entry.problem !== "") words.push(entry.problem);
   words.push(...(store.series.value.data?.problems ?? []));
+  for (const { problems } of store.recorded.value.data?.values() ?? []) words.push(...problems);
   const said = [...new Set(words.filter(Boolean))];
   if (said.length === 0) return null;
   return (

@@ -20,7 +20,7 @@ test.each(CHART_CASES.map(({ name, element }) => [name, element] as const))("%s"
   expect(geometry.filter((value) => /NaN|undefined|Infinity/.test(value))).toEqual([]);
   const visible = ({ x, y, width, height }: Rect) => [x, y].every(Number.isFinite) && width > 0 && height > 0;
   expect(drawn.rects.filter((rect) => !visible(rect))).toEqual([]);
-  const colour = /^(rgb\(\d+, \d+, \d+\)|#[0-9a-f]{6,8}|pattern)$/;
+  const colour = /^(rgb\(\d+, \d+, \d+\)|rgba\(\d+, \d+, \d+, \d+\)|#[0-9a-f]{6,8}|pattern|texture)$/;
   expect(drawn.rects.filter(({ fill }) => !colour.test(fill))).toEqual([]);
   const named = container.querySelector("[aria-label], .legend-title");
   expect(named?.getAttribute("aria-label") ?? named?.textContent).toMatch(/\w/);

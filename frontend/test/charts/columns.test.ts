@@ -15,6 +15,22 @@ describe("the scale of steps", () => {
   });
 });
 
+describe("the scale of steps by their order of magnitude", () => {
+  test("gives each power of ten the same room, 0 among them, and goes back", () => {
+    const scale = stepScale([0, 99_999], 1000, 0, "log");
+    expect([0, 9, 99, 999, 99_999].map((step) => Math.round(scale.x(step)))).toEqual([0, 200, 400, 600, 1000]);
+    expect(scale.step(scale.x(437))).toBeCloseTo(437, 6);
+    expect(stepTicks(scale, 6)).toEqual([0, 1, 10, 100, 1000, 10_000]);
+    expect(stepTicks(scale, 4)).toEqual([1, 100, 10_000]);
+    expect(stepTicks(stepScale([20, 25], 300, 0, "log"), 4)).toEqual([20, 25]);
+  });
+
+  test("is even where steps are negative", () => {
+    const scale = stepScale([-10, 10], 200, 0, "log");
+    expect([scale.spacing, scale.x(0)]).toEqual(["linear", 100]);
+  });
+});
+
 const extents = (columns: readonly Column[]) => columns.map(({ x0, x1 }) => [x0, x1]);
 
 describe("columns", () => {

@@ -1,7 +1,8 @@
 import { fireEvent, render, screen } from "@testing-library/preact";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Cell } from "../../src/charts/cells";
-import { anchor, Heat, type HeatProps, labelEvery, rowHeight, spoken, tail } from "../../src/charts/heat";
+import { anchor, Heat, type HeatProps, spoken } from "../../src/charts/heat";
+import { labelEvery, rowHeight, tail } from "../../src/charts/heat_rows";
 import { ColourScale } from "../../src/colour";
 import { type Drawn, recordCanvases } from "../canvas";
 
@@ -45,7 +46,7 @@ describe("the picture", () => {
     expect(ys).toEqual([0, 30, 60]);
     expect(drawn.rects.map(({ fill }) => fill)).toEqual([
       ...[0, 0.25, 0.5].map((value) => scale.css(value)),
-      ...[scale.css(0.25), "pattern", scale.css(0.75)],
+      ...[scale.css(0.25), "texture", scale.css(0.75)],
       ...[0.5, 0.75, 1].map((value) => scale.css(value)),
     ]);
   });
@@ -59,8 +60,15 @@ describe("the picture", () => {
   test("of many layers keeps four pixels a row, labels only what fits, and names every row all the same", () => {
     const rows = Array.from({ length: 120 }, (_, i) => `encoder.layer.${i}.attention.output`);
     const container = heat({ rows, selected: rows[1] as string });
-    expect(drawn.rects).toHaveLength(360);
-    expect(Math.max(...drawn.rects.map(({ y }) => y))).toBe(119 * 4);
+    expect(container.querySelector("canvas")?.height).toBe(120 * 4);
+    expect(drawn.rects.slice(0, 4).map(({ y, height }) => [y, height])).toEqual([
+      ...[
+        [0, 4],
+        [0, 4],
+        [0, 4],
+        [4, 4],
+      ],
+    ]);
     const labels = [...container.querySelectorAll("[role=option]")];
     expect(labels.map((label) => label.getAttribute("title"))).toEqual(rows);
     const written = labels.flatMap((label, index) => (label.textContent ? [index] : []));
@@ -78,15 +86,47 @@ describe("the picture", () => {
     expect(container.querySelector("#heat-row-1")?.getAttribute("aria-selected")).toBe("true");
   });
 
-  test("of ten thousand layers is no higher than a canvas can be, and a row can still be clicked", () => {
-    const rows = Array.from({ length: 10_000 }, (_, i) => `layers.${i}`);
+  test("of five thousand layers is no higher than a canvas can be, and a row can still be clicked", () => {
+    const rows = Array.from({ length: 5000 }, (_, i) => `layers.${i}`);
     const container = heat({ rows, steps: [0], span: [0, 0], step: 0 });
     expect(container.querySelector("canvas")?.height).toBe(16_000);
-    expect(drawn.rects).toHaveLength(10_000);
-    expect(drawn.rects.every(({ height }) => height >= 1)).toBe(true);
+    expect(drawn.rects.slice(0, 3).map(({ y, height }) => [y, height])).toEqual([
+      [0, 3],
+      [3, 3],
+      [6, 4],
+    ]);
     const plot = container.querySelector(".heat-plot") as Element;
-    fireEvent.click(plot, { clientX: 10, clientY: 9999 * 1.6 + 0.8, bubbles: true });
-    expect(onSelect.mock.calls).toEqual([["layers.9999", 0]]);
+    fireEvent.click(plot, { clientX: 10, clientY: 4999 * 3.2 + 1.6, bubbles: true });
+    expect(onSelect.mock.calls).toEqual([["layers.4999", 0]]);
+  });
+
+  test("has columns of its own for rows that were recorded at other steps", () => {
+    const recorded = (row: number) => (row === 2 ? [0, 2] : [0, 1, 2]);
+    const only = (step: number, row: number): Cell => ({ value: row === 2 ? step / 2 : 0.5, mark: "" });
+    heat({ recorded, cell: only });
+    const last = drawn.rects.filter(({ y }) => y === 60).map(({ fill, width }) => [fill, width]);
+    const whole = drawn.rects.filter(({ y }) => y === 0).map(({ width }) => width);
+    expect(last.map(([fill]) => fill)).toEqual([scale.css(0), scale.css(1)]); // and no gap for the step between
+    expect(last.reduce((sum, [, width]) => sum + Number(width), 0)).toBe(whole.reduce((sum, width) => sum + width, 0));
+  });
+
+  test("has a glyph at the row and step of a finding, and says it in the row's name", () => {
+    const flag = { severity: "error", own: true, reached: true, words: "NaN at step 50" } as const;
+    const places = [{ row: "conv2", step: 50, flag }];
+    const container = heat({ flags: new Map([["conv2", flag]]), places });
+    expect(container.querySelector("#heat-row-1")?.getAttribute("aria-label")).toBe("conv2, NaN at step 50");
+    expect(container.querySelector("#heat-row-0")?.getAttribute("aria-label")).toBe("conv1");
+    expect(container.querySelectorAll(".heat-label .flag.error")).toHaveLength(1);
+    const [middle] = drawn.rects.filter(({ fill }) => fill === "texture") as [Drawn["rects"][0]];
+    const at = container.querySelector(".heat-cross .flag.error")?.getAttribute("transform");
+    expect(at).toBe(`translate(${middle.x + middle.width / 2 - 5} ${45 - 5}) scale(1)`);
+  });
+
+  test("on a logarithmic axis gives early steps more room", () => {
+    const steps = [1, 10, 100];
+    heat({ steps, span: [1, 100], spacing: "log" });
+    const widths = drawn.rects.filter(({ y }) => y === 0).map(({ width }) => width);
+    expect(widths[1]).toBeGreaterThan(3 * 10); // on an even axis, 10 of 100 would be near the left end
   });
 
   test("does not make its rows anew where only the step changes", () => {

@@ -63,7 +63,7 @@ describe("the picture", () => {
       [0, 40, 20],
       [100, 60, 20],
     ]);
-    const opacity = drawn.rects.map(({ fill }) => Number.parseInt(fill.slice(-2), 16));
+    const opacity = drawn.rects.map(({ fill }) => Number(/, (\d+)\)$/.exec(fill)?.[1] ?? 255));
     expect(opacity[0]).toBe(255); // 15 of 20, the greatest share of all
     expect(opacity[2]).toBe(255); // 30 of 40, the same
     expect(opacity[1]).toBe(opacity[3]); // a quarter each

@@ -121,8 +121,16 @@ describe("a layer", () => {
       "frozen",
       "not counted",
     ]);
-    expect(panel.querySelectorAll(".multiple")).toHaveLength(2 * 4); // the count of NaNs is 0 throughout: a word
-    expect(panel.textContent).toContain("nan count: 0 at every step");
+    expect(panel.querySelectorAll(".multiple")).toHaveLength(4); // the count of NaNs is 0 throughout: a word
+    expect(panel.textContent).toContain("NaN count: 0 at every step");
+    const series = within(screen.getByLabelText("Statistics over steps"));
+    const names = [...panel.querySelectorAll(".panel .series-name")].map((name) => name.textContent);
+    expect(names).toEqual(["gradients", "activations", "gradients"]);
+    fireEvent.click(series.getByText("gradients"));
+    fireEvent.click(series.getByText("activations"));
+    await act(settled);
+    expect(panel.querySelectorAll(".multiple")).toHaveLength(4);
+    expect(series.getAllByRole("img").length).toBe(5); // four curves, and one for the series that is closed
     expect(container.querySelectorAll(".histogram")).toHaveLength(1);
     const images = screen.getAllByTestId("maximization-image");
     expect(images.map((image) => image.getAttribute("alt"))).toEqual(
@@ -135,8 +143,13 @@ describe("a layer", () => {
     const { store } = await tab(TYPICAL, `#&${LAYER}=stem`);
     fireEvent.click(screen.getByText("stem.bias"));
     expect(store.row.value).toBe("stem.bias");
-    fireEvent.click(within(screen.getByLabelText("Statistics over steps")).getAllByText("std")[1] as Element);
-    expect(store.measure.value?.id).toBe("activations.std");
+    const panel = within(screen.getByLabelText("Statistics over steps"));
+    fireEvent.click(panel.getByText("mean"));
+    expect(store.measure.value?.id).toBe("gradients.mean");
+    fireEvent.click(panel.getByText("activations"));
+    await act(settled);
+    fireEvent.click(panel.getAllByText("zero fraction")[1] as Element);
+    expect(store.measure.value?.id).toBe("activations.zero_fraction");
   });
 
   test("another method and another sample are chosen", async () => {
