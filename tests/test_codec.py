@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 
 import serving
 from layerscope import codec, wire
@@ -139,3 +142,26 @@ def test_png_holds_the_pixels(tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes(codec.check_png(codec.encode_png(image)))
     with Image.open(tmp_path / "image.png") as read:
         np.testing.assert_array_equal(np.asarray(read), [[[0, 128, 255], [255, 0, 0]]])
+
+
+def test_checksums_are_those_of_tensorboard() -> None:
+    for data in (b"", b"123456789", bytes(range(256)) * 5):
+        assert codec.masked_crc32c(data) == pywrap_tensorflow.masked_crc32c(data)
+
+
+@given(shape=st.tuples(st.integers(0, 20), st.integers(0, 20)), seed=st.integers(0, 99), share=st.floats(0, 1))
+def test_counts_come_back(shape: tuple[int, int], seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    counts = (rng.integers(0, 2**33, shape) * (rng.random(shape) < share)).astype(np.float32)
+    data = codec.encode_counts(counts)
+    assert len(data) == -(-counts.size // 8) + 4 * np.count_nonzero(counts)
+    np.testing.assert_array_equal(codec.decode_counts(data, shape), counts)
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:1], lambda data: data[:0]])
+def test_counts_of_another_size_are_refused(spoil: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> None:
+    data = codec.encode_counts(np.ones((3, 4), np.float32))
+    with pytest.raises(MalformedError, match=r"the counts have \d+ bytes, which is not right for \[3, 4\]"):
+        codec.decode_counts(spoil(data), (3, 4))
+    with pytest.raises(MalformedError, match=r"have 50 bytes, which is not right for \[3, 400\]"):
+        codec.decode_counts(data, (3, 400))

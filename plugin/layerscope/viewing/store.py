@@ -66,14 +66,14 @@ class Store:
     ) -> None:
         self._provider = provider
         self._context = context
-        self._experiment_id = experiment_id
+        self.experiment_id = experiment_id
         self._known_runs: set[tuple[str, str, float | None]] = set() if known_runs is None else known_runs
 
     def runs(self) -> list[str]:
         """Return the names of the runs that hold anything of ours, sorted."""
-        listed: Any = self._provider.list_runs(self._context, experiment_id=self._experiment_id)
+        listed: Any = self._provider.list_runs(self._context, experiment_id=self.experiment_id)
         # With its start: a run that was deleted and made again is another one.
-        keys = {run.run_name: (self._experiment_id, run.run_name, run.start_time) for run in listed}
+        keys = {run.run_name: (self.experiment_id, run.run_name, run.start_time) for run in listed}
         unknown = [run for run, key in keys.items() if key not in self._known_runs]
         if unknown:  # what a provider lists of each tag holds its metadata: 24 MB for 100 runs
             self._known_runs |= {keys[run] for _, by_run in self._listings(unknown) for run in by_run if run in keys}
@@ -136,15 +136,9 @@ class Store:
         steps = max(1, MAX_READ_BYTES // max(1, 4 * shape[0] * shape[1]))
         plugin_name = wire.KINDS[metadata.kind].plugin_name
         data = self._read(self._provider.read_tensors, plugin_name, run, tag, steps=min(steps, _ALL_STEPS))
-        for datum in data:
-            if datum.numpy.shape != shape or datum.numpy.dtype.kind != "f":
-                raise MalformedError(
-                    f"tag {tag!r} at step {datum.step} is {datum.numpy.dtype}{list(datum.numpy.shape)}, "
-                    f"but its metadata says float32{list(shape)}."
-                )
         wanted = (datum for datum in data if after is None or datum.step > after)
         return Arrays(
-            ((datum.step, datum.wall_time, datum.numpy[rows]) for datum in wanted),
+            ((datum.step, datum.wall_time, _array_of(tag, datum, shape)[rows]) for datum in wanted),
             shape=(len(rows) if isinstance(rows, list) else shape[0], columns),
         )
 
@@ -238,8 +232,20 @@ class Store:
     ) -> dict[str, dict[str, Any]]:
         return method(
             self._context,
-            experiment_id=self._experiment_id,
+            experiment_id=self.experiment_id,
             plugin_name=plugin_name,
             run_tag_filter=RunTagFilter(runs=runs, tags=None if tag is None else [tag]),
             **options,
         )
+
+
+def _array_of(tag: str, datum: Any, shape: tuple[int, int]) -> NDArray[np.float32]:
+    array: NDArray[Any] = datum.numpy
+    if array.dtype == np.uint8 and array.ndim == 1:
+        return codec.decode_counts(array, shape, what=f"the counts of tag {tag!r} at step {datum.step}")
+    if array.shape != shape or array.dtype.kind != "f":
+        raise MalformedError(
+            f"tag {tag!r} at step {datum.step} is {array.dtype}{list(array.shape)}, "
+            f"but its metadata says float32{list(shape)}."
+        )
+    return array

@@ -50,7 +50,7 @@ class Kind:
     name: str
     plugin_name: str
     tensor: bool
-    """True: one float32 array a step (``DATA_CLASS_TENSOR``). False: byte strings (``DATA_CLASS_BLOB_SEQUENCE``)."""
+    """True: one array a step (``DATA_CLASS_TENSOR``). False: byte strings (``DATA_CLASS_BLOB_SEQUENCE``)."""
 
 
 KINDS: dict[str, Kind] = {
@@ -90,7 +90,10 @@ class SeriesMetadata:
 
 @dataclass(frozen=True)
 class HistogramsMetadata:
-    """Metadata of kind ``histograms``. Values: float32 [layers, bins], the number of elements in each bin."""
+    """Metadata of kind ``histograms``. Values: the number of elements in each bin, float32 [layers, bins].
+
+    As most are 0, they are stored as uint8 [n]: [bits, one for each count, whether it is not 0; then those float32].
+    """
 
     kind: str
     name: str

@@ -141,15 +141,17 @@ class MessageWriter:
         event = event_pb2.Event(wall_time=time.time(), step=step)
         summary = event.summary.value.add()
         array_bytes = 0
-        if kind.tensor:
-            array = np.asarray(value, dtype=np.float32)
-            array_bytes = array.nbytes
+        if isinstance(value, np.ndarray):
+            array_bytes = value.nbytes
             filled = self._written[tag] // TAG_BYTES
             summary.tag = f"{tag}/{filled}" if filled else tag
-            _fill_tensor(summary.tensor, array)
+            if kind.name == "histograms":
+                _fill_tensor(summary.tensor, codec.encode_counts(value), types_pb2.DT_UINT8)
+            else:
+                _fill_tensor(summary.tensor, np.asarray(value, dtype="<f4"), types_pb2.DT_FLOAT)
         else:
             summary.tag = tag
-            _fill_blob_sequence(summary.tensor, list(value))
+            _fill_blob_sequence(summary.tensor, value)
         new = summary.tag not in self._described
         if new:
             _fill_metadata(summary.metadata, kind, content)
@@ -172,15 +174,15 @@ class MessageWriter:
         return self._tags[metadata]
 
 
-def _fill_tensor(tensor: Any, array: NDArray[np.float32]) -> None:
+def _fill_tensor(tensor: Any, array: NDArray[Any], dtype: int) -> None:
     # What tensor_util.make_tensor_proto would make, at a tenth of its time.
-    tensor.dtype = types_pb2.DT_FLOAT
+    tensor.dtype = dtype
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = array.astype("<f4", copy=False).tobytes()
+    tensor.tensor_content = array.tobytes()
 
 
-def _fill_blob_sequence(tensor: Any, blobs: list[bytes]) -> None:
+def _fill_blob_sequence(tensor: Any, blobs: Sequence[bytes]) -> None:
     # Not make_tensor_proto: it goes through a numpy string array, which drops NUL bytes at the end of a blob.
     tensor.dtype = types_pb2.DT_STRING
     tensor.tensor_shape.dim.add(size=len(blobs))

@@ -26,7 +26,9 @@ is rounded up to a multiple of the series' own number."""
 WITH_HISTOGRAMS = ("gradients", "parameters", "training_activations", "activation_gradients")
 """The series that have histograms."""
 
-MAX_BYTES = 256 << 20
+MAX_BYTES = 128 << 20
+"""Of a model with 650 rows, a run of 100,000 steps takes 54 MiB then: 390 points in time of each gradient, 100 of its
+histograms. TensorBoard's slower loader, in Python, reads that in 15 s."""
 
 HORIZON = 10_000_000
 """How many steps the records are spread over; where there are more, the last bytes go to them."""

@@ -1,0 +1,62 @@
+"""100,000 steps of a model with 200 layers: no more bytes than allowed, and every record can be read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import long_run
+import serving
+from layerscope.writing import MAX_BYTES
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("long")
+
+
+@pytest.fixture(scope="module")
+def run(logdir: Path) -> long_run.LongRun:
+    return long_run.write(logdir / "run")
+
+
+def test_the_file_is_as_large_as_was_counted_and_no_larger_than_allowed(logdir: Path, run: long_run.LongRun) -> None:
+    (file,) = (logdir / "run").iterdir()
+    other = 1001 * 60 + 20_000  # the loss, and the structure
+    assert run.schedules.bytes_written < file.stat().st_size < run.schedules.bytes_written + other
+    assert MAX_BYTES / 3 < file.stat().st_size < MAX_BYTES
+
+
+def test_all_of_the_training_is_there(run: long_run.LongRun) -> None:
+    assert len(run.steps) == 9
+    for (kind, name), steps in run.steps.items():
+        assert steps[0] == 0
+        bounds = [long_run.STEPS / 2**n for n in (3, 2, 1, 0)]
+        counts = [sum(low <= step < high for step in steps) for low, high in itertools.pairwise(bounds)]
+        # An eighth, a quarter and a half of the run have about the same number of records.
+        assert min(counts) >= 0.6 * max(counts) >= (2 if kind == "histograms" else 10), name
+
+
+@pytest.mark.parametrize("loader", serving.LOADERS, ids=["rust", "python"])
+def test_every_record_is_served(logdir: Path, run: long_run.LongRun, loader: str, tmp_path: Path) -> None:
+    last = {steps[-1] for steps in run.steps.values()}
+    with serving.serving(logdir, tmp_path / "tensorboard.log", "--load_fast", loader) as server:
+
+        def entries() -> list[dict[str, object]]:
+            answer = server.get("tags", run="run")
+            return json.loads(answer.body)["tags"] if answer.code == 200 else []
+
+        server.wait(lambda: last <= {entry["max_step"] for entry in entries()})
+        numbers = [entry for entry in entries() if entry["kind"] in ("series", "histograms")]
+        assert len(numbers) == 9  # of each one tag: none is so large that it had to go on in another
+        for entry in numbers:
+            series = entry["kind"] == "series"
+            query = {} if series else {"layer": "blocks.30.mlp"}
+            arrays = server.get("array", run="run", tag=entry["tag"], **query).arrays()
+            steps = run.steps[entry["kind"], entry["metadata"]["name"]]
+            np.testing.assert_array_equal(arrays["steps"], steps)
+            np.testing.assert_array_equal(arrays["values"][:, -1, 1 if series else 0], steps)
