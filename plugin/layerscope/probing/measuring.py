@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.probing.device_measuring import Transfer, pack_all, send
-from layerscope.probing.histogram import BINS, code_count, codes, fold
+from layerscope.probing.histogram import BINS, Tally, code_count, codes, fold, histogram
 from layerscope.probing.moments import COUNT, FIELDS, ZEROS, Moments, joined
 
 _CHUNK = 1 << 17
@@ -49,6 +49,7 @@ class Measuring:
 
     def __init__(self, *, with_histogram: bool) -> None:
         self._with_histogram = with_histogram
+        self._tally = Tally(_CHUNK) if with_histogram else None
         self._sets = 0
         self._found: list[tuple[Sequence[int], Moments]] = []
         self._packed: dict[torch.device, list[tuple[Sequence[int], Tensor]]] = {}
@@ -72,7 +73,7 @@ class Measuring:
             elif flat.numel() <= _SMALL:
                 small.append((i, flat))
             else:
-                moments = _measure_large(flat, with_histogram=self._with_histogram)
+                moments = _measure_large(flat, self._tally)
                 self._found.append(([i] * len(moments), moments))
         for group in _grouped(small):
             moments = _measure_small([flat for _, flat in group], with_histogram=self._with_histogram)
@@ -178,23 +179,24 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.permute(order).reshape(-1)
 
 
-def _measure_large(flat: Tensor, *, with_histogram: bool) -> Moments:
-    """Return the moments of each chunk of a tensor; the counts of all are with the first."""
+def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
+    """Return the moments of each chunk of a tensor; if there is a tally, the counts of all are with the first."""
     chunks = flat.split(_CHUNK)
     numbers = np.empty((len(chunks), len(FIELDS)))
-    counted: Tensor | None = None
+    bins = None if tally is None else np.zeros((len(chunks), BINS), np.int64)
     is_zero = np.empty(min(_CHUNK, flat.numel()), np.bool_)
     for i, chunk in enumerate(chunks):
         if chunk.dtype.itemsize < 4:
             chunk = chunk.float()  # exact; half precision knows few operations
         numbers[i] = _measure_chunk(chunk, is_zero)
-        if with_histogram:
-            counts = torch.bincount(codes(chunk), minlength=code_count(chunk.dtype))
-            counted = counts if counted is None else counted.add_(counts)
-    if counted is None:
-        return Moments(numbers)
-    bins = np.zeros((len(chunks), BINS), np.int64)
-    bins[0] = fold(counted[None]).numpy()[0]
+        if tally is None or bins is None:
+            continue
+        if chunk.dtype == torch.float32:
+            tally.add(chunk)
+        else:
+            bins[i] = histogram(chunk).numpy()
+    if tally is not None and bins is not None:
+        bins[0] += tally.take().numpy()
     return Moments(numbers, bins)
 
 
