@@ -69,3 +69,37 @@ def test_samples_lose_no_digits_that_show(tmp_path: Path, scale: float, dtype: t
 def test_a_writer_without_an_event_file_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"or a log directory\), because .*; given: object"):
         MessageWriter(object())  # pyright: ignore[reportArgumentType]
+
+
+def test_the_size_that_is_asked_for_is_what_the_file_grows_by(tmp_path: Path) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def admit(kind: str, size: int) -> bool:
+        asked.append((kind, size))
+        return True
+
+    with SummaryWriter(str(tmp_path)) as user:
+        user.flush()
+        (file,) = tmp_path.iterdir()
+        before = file.stat().st_size
+        writer = MessageWriter(user)
+        for step in (0, 1, 10**9):
+            writer.series("gradients", serving.statistics(step), step=step, admit=admit)
+        user.flush()
+        assert file.stat().st_size - before == sum(size for _, size in asked)
+    assert [kind for kind, _ in asked] == ["series", "histograms"] * 3
+    assert asked[0][1] > asked[2][1]  # the metadata comes once
+
+
+def test_what_is_not_admitted_is_not_written(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as user:
+        writer = MessageWriter(user)
+        for step in range(4):
+            writer.series("gradients", serving.statistics(step), step=step, admit=lambda kind, size: False)
+        writer.series("gradients", serving.statistics(5), step=5, admit=lambda kind, size: kind == "series")
+        writer.histograms("gradients", serving.statistics(6), step=6)
+    series = layerscope.read(tmp_path)["."].series["gradients"]
+    assert series.histogram_steps is not None
+    assert (series.steps.tolist(), series.histogram_steps.tolist()) == ([5], [6])
+    assert series.histogram is not None
+    np.testing.assert_array_equal(series.histogram[0], serving.statistics(6).histogram)
