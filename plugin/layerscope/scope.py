@@ -168,7 +168,7 @@ class Scope:
         Args:
             optimizers: all optimizers of the model; each records the rows of the parameters that it holds.
             every: how many steps apart the records are at first: a number for all, or a mapping that changes some of
-                ``{"gradients": 1, "parameters": 10, "updates": 10, "training_activations": 100,
+                ``{"gradients": 1, "parameters": 50, "updates": 50, "training_activations": 100,
                 "activation_gradients": 100, "histograms": 10}``; 0 turns one off. Later they are ever further apart.
             step: number of the first step, counted up with each step of an optimizer; or a function that gives the
                 number of the current one.

@@ -108,9 +108,9 @@ def test_series_and_histograms_share_the_bytes() -> None:
 @pytest.mark.parametrize(
     ("every", "values", "histograms"),
     [
-        (None, {"gradients": 1, "parameters": 10, "training_activations": 100}, {"gradients": 10, "parameters": 10}),
-        ({"histograms": 15}, {"gradients": 1}, {"gradients": 15, "parameters": 20, "training_activations": 100}),
-        ({"gradients": 3, "parameters": 0}, {"gradients": 3, "updates": 10, "parameters": 0}, {"gradients": 12}),
+        (None, {"gradients": 1, "parameters": 50, "training_activations": 100}, {"gradients": 10, "parameters": 50}),
+        ({"histograms": 15}, {"gradients": 1}, {"gradients": 15, "parameters": 50, "training_activations": 100}),
+        ({"gradients": 3, "parameters": 0}, {"gradients": 3, "updates": 50, "parameters": 0}, {"gradients": 12}),
         ({"histograms": 0}, {"gradients": 1}, {"gradients": 0}),
         (7, {"gradients": 7, "updates": 7}, {"gradients": 7, "activation_gradients": 7}),
         (0, {"gradients": 0}, {"gradients": 0}),

@@ -14,8 +14,8 @@ from layerscope.errors import InvalidArgumentError
 
 EVERY: dict[str, int] = {
     "gradients": 1,
-    "parameters": 10,
-    "updates": 10,
+    "parameters": 50,
+    "updates": 50,
     "training_activations": 100,
     "activation_gradients": 100,
     "histograms": 10,
