@@ -14,7 +14,8 @@ from layerscope.findings.record import Floats, Record, Rows
 class Exploding(Detector):
     """Gradients are far larger in the first layers than in the last ones, or far larger than they ever were.
 
-    Over depth: the root mean squares that ``Vanishing`` compares, the other way round. Over time: the norm of the
+    Over depth: the root mean squares that ``Vanishing`` compares, the other way round, and the norms of the gradients
+    of the layers' outputs, among them each call of a recurrent cell. Over time: the norm of the
     whole gradient against its median in the records before and against the largest of all of them, so that a step that
     is hard for a converged network, whose median is tiny, is none. What explodes may be infinite with the next record:
     then fewer records are enough.
@@ -26,12 +27,12 @@ class Exploding(Detector):
     HISTORY = 50
     LEAST_HISTORY = 10
 
-    series = ("gradients",)
+    series = ("activation_gradients", "gradients")
     rule = (
-        f"Root mean square of the gradients of the first quarter of the layers above {GREATEST_RATIO:g} times that of "
-        f"the last quarter; or the norm of all gradients above {GREATEST_GROWTH:g} times its median over up to "
-        f"{HISTORY} records before, and above every one of them. In {RECORDS} records in a row, or until a record that "
-        "is not finite."
+        f"Gradients of the first quarter of the layers above {GREATEST_RATIO:g} times those of the last quarter (root "
+        "mean square for parameters, norm for outputs); or the norm of all gradients of parameters above "
+        f"{GREATEST_GROWTH:g} times its median over up to {HISTORY} records before, and above every one of them. In "
+        f"{RECORDS} records in a row, or until a record that is not finite."
     )
     source = (
         "Pascanu, Mikolov and Bengio 2013, On the difficulty of training recurrent neural networks, sections 2.1 and "
@@ -81,24 +82,24 @@ class Exploding(Detector):
         early, late = flow.early, flow.late
         if early <= self.GREATEST_RATIO * late:
             return None
-        high = [i for i in range(len(flow.places)) if flow.rms[i] > self.GREATEST_RATIO * late]
-        high.sort(key=lambda i: -flow.rms[i])
+        high = [i for i in range(len(flow.places)) if flow.sizes[i] > self.GREATEST_RATIO * late]
+        high.sort(key=lambda i: -flow.sizes[i])
         layer, others = flow.places[high[0]], tuple(flow.places[i] for i in high[1:])
         return Sighting(
             WARNING,
             record.step,
             layer,
             layer,
-            "gradients.norm",
-            f"The gradient explodes towards the input: in {layer!r} it is {flow.rms[high[0]] / late:.1e} times what it "
-            f"is in the last layers.{also(others)}",
-            finite(ratio=early / late, early_rms=early, late_rms=late, layers=len(flow.places)),
+            f"{record.series}.norm",
+            f"The gradient explodes towards the input: in {layer!r} it is {flow.sizes[high[0]] / late:.1e} times what "
+            f"it is in the last layers.{also(others)}",
+            finite(ratio=early / late, early=early, late=late, layers=len(flow.places)),
             others,
         )
 
     def _over_time(self, record: Record) -> Sighting | None:
         norms, rows = record.column("norm"), record.rows
-        if norms is None or not len(rows.parameters):
+        if norms is None or not len(rows.parameters):  # of outputs: batches may differ in size
             return None
         norms = norms[rows.parameters]
         total = float(np.sqrt(np.nansum(norms * norms)))

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite
-from layerscope.findings.record import Floats, Mask, Record
+from layerscope.findings.record import Floats, Mask, Record, of_whole_layers
 
 
 class Frozen(Detector):
     """An optimizer holds a parameter and leaves it as it is, or it could learn and no optimizer holds it.
 
     Three ways: it does not require a gradient, though an optimizer got it (of a whole backbone that is meant so, which
-    then is better left out); it has a gradient, and the update is exactly zero while others move (an update below the
-    precision of the parameter's type is rounded away); it has a gradient, and no recorded optimizer holds it. A
-    learning rate of zero, as in a warm-up, counts as meant. ``NoGradient`` looks at those without a gradient.
+    then is better left out); it has a gradient, and the update is exactly zero for all parameters of the layer (an
+    update below the precision of the parameters' type is rounded away); it has a gradient, and no recorded optimizer
+    holds it. A learning rate of zero, as in a warm-up, counts as meant. ``NoGradient`` looks at those without gradient.
     """
 
     RECORDS = 3
@@ -24,8 +24,8 @@ class Frozen(Detector):
 
     series = ("updates",)
     rule = (
-        "Learning rate above zero, but requires no gradient; or it has a gradient other than zero, but its update is "
-        f"exactly zero while others are not, in {RECORDS} records in a row; or it has such a gradient, but no "
+        "Learning rate above zero, but requires no gradient; or it has a gradient other than zero, but the updates "
+        f"of its whole layer are exactly zero in {RECORDS} records in a row; or it has such a gradient, but no "
         f"optimizer holds it, in {RECORDS_WITHOUT_OPTIMIZER} records in a row."
     )
     source = (
@@ -47,6 +47,7 @@ class Frozen(Detector):
         current = known.trainable_step[ids] == record.step
         trainable, gradient = known.trainable[ids], known.gradient[ids]
         had = (gradient > 0) & (known.gradient_step[ids] == record.step)
+        had &= known.finite_gradients == record.step  # a step that a GradScaler skips moves nothing
         held, moving = rates > 0, bool((norms > 0).any())
         ways: tuple[tuple[Persistence, Mask, str], ...] = (
             (
@@ -57,7 +58,7 @@ class Frozen(Detector):
             ),
             (
                 self._unmoved,
-                held & had & (trainable != 0) & (norms == 0) & moving,
+                held & had & (trainable != 0) & of_whole_layers(rows, norms == 0),
                 "{} has a gradient but is left exactly as it is: the updates are too small for the precision of its "
                 "type, or the optimizer skips it.",
             ),

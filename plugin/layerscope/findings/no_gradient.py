@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite, roomy
-from layerscope.findings.record import Indices, Mask, Record
+from layerscope.findings.record import Indices, Mask, Record, of_whole_layers
 
 
 class NoGradient(Detector):
@@ -44,7 +44,7 @@ class NoGradient(Detector):
         had = (norms > 0) | record.not_finite[rows.parameters]  # NaN > 0 is False
         self._note(ids, had)
         absent = np.isnan(norms) & ~record.not_finite[rows.parameters]
-        lacking = (absent | self._whole_layer_zero(record, norms)) & ~self._had[ids] & had.any()
+        lacking = (absent | of_whole_layers(rows, norms == 0)) & ~self._had[ids] & had.any()
         if not lacking.any():
             self._persistence.update(ids, lacking, record.step)
             return ()
@@ -78,12 +78,3 @@ class NoGradient(Detector):
     def _note(self, ids: Indices, had: Mask) -> None:
         self._had = roomy(self._had, ids)
         self._had[ids[had]] = True
-
-    @staticmethod
-    def _whole_layer_zero(record: Record, norms: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Mask:
-        starts = record.rows.starts
-        zero = norms == 0
-        if not zero.any():
-            return zero
-        whole = np.minimum.reduceat(zero, starts)
-        return np.repeat(whole, np.diff(np.append(starts, len(norms))))

@@ -167,7 +167,7 @@ def _first_forward(record: Record, bad: Mask) -> Sighting:
     others = [names[other] for other in nesting.innermost(infected[1:]) if other not in nesting.enclosing(row)]
     functions = nesting.feeding(row)[1]
     if row == nesting.completed[0]:
-        before = " It is the first layer: if its weights are finite, so the batch itself may not be."
+        before = " No layer returned before it, so what came in may not have been finite either."
     elif functions:
         before = (
             " All that returned before it is finite, so it makes them, or a function that feeds it does "

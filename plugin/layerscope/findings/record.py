@@ -99,23 +99,23 @@ class Rows:
 
 @dataclass(frozen=True)
 class Flow:
-    """How gradients change from the input to the loss: a number for each layer that has any."""
+    """How large gradients are on their way from the loss to the input: a number for each layer that has any."""
 
     places: tuple[str, ...]
     """Layers with a gradient that is finite and not zero, the earliest first."""
-    rms: Floats
-    """[places]: the largest root mean square among the gradients of the layer's parameters, over the elements that are
-    not zero: of an embedding few rows are used."""
+    sizes: Floats
+    """[places]: of parameters, the largest root mean square among the gradients of the layer's, over the elements that
+    are not zero (of an embedding few rows are used); of outputs, the norm of the gradient, which pooling keeps."""
 
     @property
     def early(self) -> float:
         """Median of the first quarter of the layers, of one at least."""
-        return float(np.median(self.rms[: max(1, len(self.rms) // 4)]))
+        return float(np.median(self.sizes[: max(1, len(self.sizes) // 4)]))
 
     @property
     def late(self) -> float:
         """Median of the last quarter of the layers, of one at least."""
-        return float(np.median(self.rms[-max(1, len(self.rms) // 4) :]))
+        return float(np.median(self.sizes[-max(1, len(self.sizes) // 4) :]))
 
 
 @dataclass
@@ -127,19 +127,21 @@ class Known:
     gradient: Floats
     """Norm of the gradient; NaN if there was none, too."""
     gradient_step: Floats
+    finite_gradients: int | None = None
+    """The step of the last record of gradients that were all finite."""
 
     @classmethod
     def nothing(cls) -> Known:
         """Return what is known before the first record."""
-        return cls(*(np.zeros(0) for _ in range(4)))
+        return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
 
     def note(self, record: Record) -> None:
         """Note what a record says."""
         size = int(record.rows.ids.max(initial=-1)) + 1
         if size > len(self.trainable):
             room = 2 * size - len(self.trainable)
-            for name, array in vars(self).items():
-                setattr(self, name, np.concatenate([array, np.full(room, np.nan)]))
+            for name in ("trainable", "trainable_step", "gradient", "gradient_step"):
+                setattr(self, name, np.concatenate([getattr(self, name), np.full(room, np.nan)]))
         ids = record.rows.ids
         if record.series == "parameters" and (trainable := record.column("trainable")) is not None:
             self.trainable[ids] = trainable
@@ -147,6 +149,8 @@ class Known:
         if record.series == "gradients" and (norm := record.column("norm")) is not None:
             self.gradient[ids] = norm
             self.gradient_step[ids] = record.step
+            if not record.not_finite.any():
+                self.finite_gradients = record.step
 
 
 class Record:
@@ -193,7 +197,9 @@ class Record:
 
     @cached_property
     def flow(self) -> Flow:
-        """How gradients change over the layers, for series of parameters."""
+        """How large gradients are over the layers: of their parameters or, in ``activation_gradients``, outputs."""
+        if self.series == "activation_gradients":
+            return self._flow_at_outputs()
         mean, std, zeros = self.column("mean"), self.column("std"), self.column("zero_fraction")
         if mean is None or std is None or zeros is None or not len(self.rows.parameters):
             return Flow((), np.zeros(0))
@@ -205,3 +211,18 @@ class Record:
         if not some.all():
             places = tuple(place for place, kept in zip(places, some.tolist(), strict=True) if kept)
         return Flow(places, largest[some])
+
+    def _flow_at_outputs(self) -> Flow:
+        norm, leaves = self.column("norm"), self.rows.nesting.leaves
+        if norm is None or not leaves:
+            return Flow((), np.zeros(0))
+        some = [row for row in leaves if 0 < norm[row] < np.inf]
+        return Flow(tuple(self.rows.names[row] for row in some), norm[some])
+
+
+def of_whole_layers(rows: Rows, holds: Mask) -> Mask:
+    """Return for each of ``rows.parameters`` whether something holds for all parameters of its layer."""
+    if not holds.any():
+        return holds
+    whole = np.logical_and.reduceat(holds, rows.starts)
+    return np.repeat(whole, np.diff(np.append(rows.starts, len(holds))))

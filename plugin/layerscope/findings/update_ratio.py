@@ -42,6 +42,8 @@ class UpdateRatio(Detector):
         self._high = Persistence(self.RECORDS, steps=self.STEPS)
         self._at_once = Persistence(1)
         self._low = Persistence(self.RECORDS_TOO_SMALL)
+        self._too_high = False
+        """Whether it was said of half of the layers: what follows is no news."""
         self._largest = np.zeros(0)
         self._rate = np.zeros(0)
         self._judged = np.zeros(0, np.bool_)
@@ -69,9 +71,11 @@ class UpdateRatio(Detector):
         huge = judged & (ratio > self.GREATEST_RATIO_AT_ONCE)
         huge &= _many(huge, moving)
         new = self._high.update(ids, judged & (ratio > self.GREATEST_RATIO), record.step)
-        new = np.union1d(new, self._at_once.update(ids, huge, record.step))
+        if not self._too_high:
+            new = np.union1d(new, self._at_once.update(ids, huge, record.step))
         found: list[Sighting] = []
-        if len(new):
+        if len(new) and not self._too_high:
+            self._too_high = bool(_many(np.isin(np.arange(len(ratio)), new), moving))
             found.append(self._sighting(record, new[np.argsort(-ratio[new], kind="stable")], ratio, rate, large=True))
         too_small = moving & (self._largest[ids] < self.LEAST_RATIO) & steady
         too_small &= _many(too_small, moving)

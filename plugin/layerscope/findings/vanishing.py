@@ -53,9 +53,9 @@ class Vanishing(Detector):
         if count < self.RECORDS:
             return ()
         self._told.add(record.rows)
-        low = [i for i in range(len(flow.places)) if flow.rms[i] < self.LEAST_RATIO * late]
+        low = [i for i in range(len(flow.places)) if flow.sizes[i] < self.LEAST_RATIO * late]
         first_layer = flow.places[low[0]]
-        others = tuple(flow.places[i] for i in sorted(low[1:], key=lambda i: flow.rms[i]))
+        others = tuple(flow.places[i] for i in sorted(low[1:], key=lambda i: flow.sizes[i]))
         return (
             Sighting(
                 WARNING,
@@ -64,11 +64,9 @@ class Vanishing(Detector):
                 first_layer,
                 "gradients.norm",
                 f"The gradient vanishes towards the input: in {first_layer!r} it is "
-                f"{flow.rms[low[0]] / late:.1e} of what it is in the last layers, so the first layers hardly learn."
+                f"{flow.sizes[low[0]] / late:.1e} of what it is in the last layers, so the first layers hardly learn."
                 f"{also(others)}",
-                finite(
-                    ratio=ratio, early_rms=early, late_rms=late, layer_rms=flow.rms[low[0]], layers=len(flow.places)
-                ),
+                finite(ratio=ratio, early=early, late=late, layer=flow.sizes[low[0]], layers=len(flow.places)),
                 others,
             ),
         )

@@ -65,6 +65,8 @@ class MessageWriter:
         self._described: set[str] = set()
         self._written: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
+        self._findings: list[int] = []
+        """Of each tag of findings the last step."""
 
     def close(self) -> None:
         """Write nothing more; the SummaryWriter stays open."""
@@ -123,9 +125,14 @@ class MessageWriter:
         self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
 
     def findings(self, findings: Sequence[wire.Finding], *, step: int) -> None:
-        """Write everything that was found so far, none too, at the step that training has come to."""
+        """Write everything that was found so far, none too, at the step that training has come to.
+
+        Loaders give one blob of a tag at a step: where one was written at that step already, another tag is taken.
+        """
         blob = codec.to_json(wire.FindingsBlob(tuple(findings)))
-        self._write(wire.FindingsMetadata("findings", "training"), [blob], step)
+        part = next((part for part, last in enumerate(self._findings) if last < step), len(self._findings))
+        self._findings[part : part + 1] = [step]
+        self._write(wire.FindingsMetadata("findings", "training"), [blob], step, part=part)
 
     def _write(
         self,
@@ -133,6 +140,8 @@ class MessageWriter:
         value: NDArray[np.float32] | Sequence[bytes],
         step: int,
         admit: Admit | None = None,
+        *,
+        part: int = 0,
     ) -> None:
         if self._closed:  # a closed SummaryWriter would begin a second event file
             raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
@@ -150,7 +159,7 @@ class MessageWriter:
             else:
                 _fill_tensor(summary.tensor, np.asarray(value, dtype="<f4"), types_pb2.DT_FLOAT)
         else:
-            summary.tag = tag
+            summary.tag = f"{tag}/{part}" if part else tag
             _fill_blob_sequence(summary.tensor, value)
         new = summary.tag not in self._described
         if new:
