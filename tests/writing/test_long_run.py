@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import layerscope
 import long_run
 import serving
 from layerscope.writing import MAX_BYTES
@@ -41,12 +43,11 @@ def test_all_of_the_training_is_there(run: long_run.LongRun) -> None:
         assert min(counts) >= 0.6 * max(counts) >= (2 if kind == "histograms" else 10), name
 
 
-@pytest.mark.parametrize("loader", serving.LOADERS, ids=["rust", "python"])
-def test_every_record_is_served(logdir: Path, run: long_run.LongRun, loader: str, tmp_path: Path) -> None:
+def _check_served(logdir: Path, run: long_run.LongRun, loader: str, log: Path) -> None:
     last = {steps[-1] for steps in run.steps.values()}
-    with serving.serving(logdir, tmp_path / "tensorboard.log", "--load_fast", loader) as server:
+    with serving.serving(logdir, log, "--load_fast", loader) as server:
 
-        def entries() -> list[dict[str, object]]:
+        def entries() -> list[dict[str, Any]]:
             answer = server.get("tags", run="run")
             return json.loads(answer.body)["tags"] if answer.code == 200 else []
 
@@ -60,3 +61,30 @@ def test_every_record_is_served(logdir: Path, run: long_run.LongRun, loader: str
             steps = run.steps[entry["kind"], entry["metadata"]["name"]]
             np.testing.assert_array_equal(arrays["steps"], steps)
             np.testing.assert_array_equal(arrays["values"][:, -1, 1 if series else 0], steps)
+
+
+def test_every_record_is_served(logdir: Path, run: long_run.LongRun, tmp_path: Path) -> None:
+    _check_served(logdir, run, "true", tmp_path / "tensorboard.log")
+
+
+def test_every_record_is_served_by_the_python_loader(tmp_path: Path) -> None:
+    run = long_run.write(tmp_path / "log" / "run", max_bytes=MAX_BYTES // 8)  # it reads 4 MB/s
+    _check_served(tmp_path / "log", run, "false", tmp_path / "tensorboard.log")
+
+
+def test_every_record_is_read_without_a_server(logdir: Path, run: long_run.LongRun) -> None:
+    read = layerscope.read(logdir)["run"]
+    assert read.problems == ()
+    assert read.graph is not None
+    assert len(read.graph.nodes) == 2 + 1 + 50 + 200
+    for (kind, name), steps in run.steps.items():
+        series = read.series[name]
+        if kind == "series":
+            np.testing.assert_array_equal(series.steps, steps)
+            np.testing.assert_array_equal(
+                series.values[:, :, 1], np.array(steps)[:, None].repeat(len(series.layers), 1)
+            )
+        else:
+            assert series.histogram is not None
+            np.testing.assert_array_equal(series.histogram_steps, steps)
+            np.testing.assert_array_equal(series.histogram[:, 7, 0], steps)
