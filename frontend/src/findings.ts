@@ -1,5 +1,6 @@
 /** Findings as the views need them: in what order, how many, where in the model, and which one is looked at. */
 
+import { formatStep } from "./format";
 import type { Selection } from "./url";
 import type { Finding } from "./wire";
 
@@ -71,7 +72,7 @@ export function flagOf(own: readonly Finding[], inside: readonly Finding[], step
   const shown = own.length > 0 ? own : inside;
   if (shown.length === 0) return null;
   const told = own.length > 0 ? "" : "inside: ";
-  const each = shown.slice(0, MOST_WORDS).map((finding) => `${titleOf(finding)} at step ${finding.step}`);
+  const each = shown.slice(0, MOST_WORDS).map((finding) => `${titleOf(finding)} at step ${formatStep(finding.step)}`);
   const more = shown.length > MOST_WORDS ? [`${shown.length - MOST_WORDS} more`] : [];
   return {
     severity: shown.some((finding) => severityOf(finding) === "error") ? "error" : "warning",

@@ -12,6 +12,11 @@ export function formatNumber(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A step: `950`, `9500`, `10,000`. */
+export function formatStep(step: number): string {
+  return Math.abs(step) < 10_000 ? String(step) : step.toLocaleString("en");
+}
+
 /** A number of elements: `950`, `12.3k`, `4.6M`, `1.2B`. */
 export function formatCount(count: number): string {
   // Three digits round 999,500 up, so that it reads 1M and not 1000k.

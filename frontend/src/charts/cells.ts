@@ -38,8 +38,9 @@ export function pixel([red, green, blue]: Rgb, opacity = 255): Pixel {
   return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-/** `#rrggbb` as a pixel. */
-export function inkPixel(ink: string, opacity = 255): Pixel {
+/** `#rrggbb` as a pixel, or `#rgb`, as the bundle has it where it is shorter. */
+export function inkPixel(short: string, opacity = 255): Pixel {
+  const ink = short.length === 4 ? short.replace(/[\da-f]/gi, "$&$&") : short;
   const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(ink.slice(at, at + 2), 16)) as [
     number,
     number,

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { ColourScale } from "../colour";
 import type { Flag } from "../findings";
-import { formatNumber } from "../format";
+import { formatNumber, formatStep } from "../format";
 import { nearestIndex } from "../series";
 import { FlagGlyph, FlagMark } from "../views/flag";
 import { Canvas, type Inks } from "./canvas";
@@ -171,7 +171,7 @@ export function Heat(props: HeatProps): JSX.Element {
             <Tip hover={hover} flip={hover.x > plot - TIP} plot={plot}>
               <b>{rows[hover.row]}</b>
               <span class="number">
-                step {steps[hover.step]} · {spoken(cell(hover.step, hover.row), format)}
+                step {formatStep(steps[hover.step] ?? 0)} · {spoken(cell(hover.step, hover.row), format)}
               </span>
               {flags.has(rows[hover.row] ?? "") && (
                 <span class="tip-flag">
@@ -186,7 +186,7 @@ export function Heat(props: HeatProps): JSX.Element {
       <svg class="heat-axis" width={plot} height={AXIS} style={{ marginLeft: `${labels}px` }} aria-hidden="true">
         {stepTicks(x, plot / 70).map((tick) => (
           <text key={tick} x={x.x(tick)} y={13} text-anchor={anchor(x.x(tick), plot)}>
-            {tick}
+            {formatStep(tick)}
           </text>
         ))}
       </svg>

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { counts, countWords, keyOf, severityOf, titleOf } from "../findings";
-import { formatName, formatNumber } from "../format";
+import { formatName, formatNumber, formatStep } from "../format";
 import type { Store } from "../store";
 import type { Finding } from "../wire";
 import "./findings.css";
@@ -80,7 +80,7 @@ function Item({ store, finding }: ItemProps): JSX.Element {
         <span class="finding-layer" title={finding.row || finding.layer}>
           <bdi>{finding.row || finding.layer || "the model as a whole"}</bdi>
         </span>
-        <span class="finding-step number">step {finding.step}</span>
+        <span class="finding-step number">step {formatStep(finding.step)}</span>
         <span class="finding-message">{finding.message}</span>
       </button>
       {open && <Evidence store={store} finding={finding} />}

@@ -41,7 +41,7 @@ interface FlagMarkProps {
 /** The same inside a picture, its corner at x and y; what it marks has it in its name. */
 export function FlagMark({ flag, x, y, size }: FlagMarkProps): JSX.Element {
   return (
-    <g class={classOf(flag)} transform={`translate(${x} ${y}) scale(${size / 10})`}>
+    <g class={`${classOf(flag)} mark`} transform={`translate(${x} ${y}) scale(${size / 10})`}>
       <Shape severity={flag.severity} />
     </g>
   );

@@ -38,9 +38,9 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
               {isFold && <p class="empty">Curves, distributions, maps and images belong to its members, one by one.</p>}
               {inner > 0 && !isFold && (
                 <>
+                  <Curves store={store} width={inner} />
                   <Attributions store={store} width={inner} />
                   <Maximizations store={store} />
-                  <Curves store={store} width={inner} />
                   <Distributions store={store} width={inner} />
                 </>
               )}

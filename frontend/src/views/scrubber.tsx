@@ -1,11 +1,11 @@
 import { line } from "d3-shape";
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { type StepScale, stepScale, stepTicks } from "../charts/columns";
 import { anchor } from "../charts/heat";
 import { type Points, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
 import { useSize } from "../charts/size";
-import { formatName, formatNumber } from "../format";
+import { formatName, formatNumber, formatStep } from "../format";
 import { nearest, nearestIndex } from "../series";
 import type { SavedSteps, Store } from "../store";
 
@@ -21,18 +21,29 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
   const [smooth, setSmooth] = useState(false);
   const [ref, { width }] = useSize<HTMLDivElement>();
   const curve = store.scalarCurve.value;
-  const raw: Points | null = curve.data && { steps: curve.data.steps, values: curve.data.values };
+  const raw: Points | null = curve.data;
   const step = store.step.value;
   const steps = store.steps.value;
   return (
     <section class="scrubber" aria-label="Step">
       <div class="scrubber-side">
         <div class="scrubber-step">
-          <span class="quiet">step</span> <b class="number">{step}</b>
+          <span class="quiet">step</span> <b class="number">{formatStep(step)}</b>
           <Stepper store={store} />
         </div>
-        <div class="scrubber-near quiet number" aria-live="polite">
-          {nearness(step, steps, store.following.value)}
+        <div class="scrubber-near">
+          <span class="quiet number" aria-live="polite">
+            {nearness(step, steps, store.following.value)}
+          </span>
+          <label class="check" title="Space steps by their order of magnitude, in every chart">
+            <input
+              type="checkbox"
+              data-testid="log-steps"
+              checked={store.axis.value === "log"}
+              onChange={(event) => store.choose({ axis: event.currentTarget.checked ? "log" : null })}
+            />
+            log steps
+          </label>
         </div>
         <div class="scrubber-curve">
           <select
@@ -49,15 +60,6 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
               </option>
             ))}
           </select>
-          <label class="check" title="Space steps by their order of magnitude, in every chart">
-            <input
-              type="checkbox"
-              data-testid="log-steps"
-              checked={store.axis.value === "log"}
-              onChange={(event) => store.choose({ axis: event.currentTarget.checked ? "log" : null })}
-            />
-            log
-          </label>
           <label class="check">
             <input type="checkbox" checked={smooth} onChange={(event) => setSmooth(event.currentTarget.checked)} />
             smooth
@@ -76,7 +78,7 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
 export function nearness(step: number, steps: readonly number[], following: boolean): string {
   const saved = nearest(steps, step);
   if (saved === null) return "nothing saved yet";
-  if (saved !== step) return `nearest saved ${saved}`;
+  if (saved !== step) return `nearest saved ${formatStep(saved)}`;
   return following ? "latest, followed" : `${nearestIndex(steps, step) + 1} of ${steps.length} saved`;
 }
 
@@ -118,12 +120,15 @@ const GUTTER = 78;
 
 function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const plot = Math.max(50, width - GUTTER - 4);
-  const x = stepScale(store.span.value, plot, 8, store.axis.value);
+  const x = useMemo(
+    () => stepScale(store.span.value, plot, 8, store.axis.value),
+    [store.span.value, plot, store.axis.value],
+  );
   const step = store.step.value;
-  const saved = store.saved.value;
+  const saved = useMemo(() => together(store.saved.value), [store.saved.value]);
   const [first, last] = store.span.value;
   const height = CURVE + Math.max(1, saved.length) * TICK_ROW + AXIS;
-  const y = valueScale(raw?.values ?? [], "linear", CURVE);
+  const y = useMemo(() => valueScale(raw?.values ?? [], "linear", CURVE), [raw]);
 
   const drag = (event: PointerEvent) => {
     const target = event.currentTarget as Element;
@@ -156,9 +161,14 @@ function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
         ) : (
           <span class="value-axis" style={{ height: `${CURVE}px` }} />
         )}
-        {saved.map(({ label }) => (
-          <span key={label} class="tick-label" style={{ height: `${TICK_ROW}px`, lineHeight: `${TICK_ROW}px` }}>
-            {formatName(label)}
+        {saved.map(({ labels }) => (
+          <span
+            key={labels[0]}
+            class="tick-label"
+            title={labels.map(formatName).join(", ")}
+            style={{ height: `${TICK_ROW}px`, lineHeight: `${TICK_ROW}px` }}
+          >
+            {labels.length > 1 ? `${formatName(labels[0] ?? "")} +${labels.length - 1}` : formatName(labels[0] ?? "")}
           </span>
         ))}
       </div>
@@ -182,7 +192,7 @@ function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
           {last > first &&
             stepTicks(x, plot / 90).map((tick) => (
               <text key={tick} class="tick" x={x.x(tick)} y={height - 3} text-anchor={anchor(x.x(tick), plot)}>
-                {tick}
+                {formatStep(tick)}
               </text>
             ))}
           {store.steps.value.length > 0 && (
@@ -220,6 +230,10 @@ interface CurveProps {
 }
 
 function Curve({ raw, smooth, x, y }: CurveProps): JSX.Element {
+  return useMemo(() => <Paths {...{ raw, smooth, x, y }} />, [raw, smooth, x, y]);
+}
+
+function Paths({ raw, smooth, x, y }: CurveProps): JSX.Element {
   const path = line<[number, number]>()
     .defined(([, value]) => Number.isFinite(value))
     .x(([at]) => at)
@@ -233,21 +247,41 @@ function Curve({ raw, smooth, x, y }: CurveProps): JSX.Element {
   );
 }
 
+/** Sorts of data that were saved at the same steps. */
+interface Together {
+  readonly labels: readonly string[];
+  readonly steps: readonly number[];
+}
+
+/** Sorts of data that were saved at the same steps share a row of ticks. */
+export function together(saved: readonly SavedSteps[]): Together[] {
+  const rows: { labels: string[]; steps: readonly number[] }[] = [];
+  for (const { label, steps } of saved) {
+    const alike = (row: Together) =>
+      row.steps.length === steps.length && row.steps.every((step, i) => step === steps[i]);
+    const row = rows.find(alike);
+    if (row === undefined) rows.push({ labels: [label], steps });
+    else row.labels.push(label);
+  }
+  return rows;
+}
+
 /** One row of ticks per sort of data, at the steps where it was saved. */
-function Ticks({ saved, x }: { readonly saved: readonly SavedSteps[]; readonly x: StepScale }): JSX.Element {
-  return (
-    <g class="ticks">
-      {saved.map(({ label, steps }, row) => {
+function Ticks({ saved, x }: { readonly saved: readonly Together[]; readonly x: StepScale }): JSX.Element {
+  const rows = useMemo(
+    () =>
+      saved.map(({ labels, steps }, row) => {
         const top = CURVE + row * TICK_ROW;
         const pixels = [...new Set(steps.map((step) => Math.round(x.x(step))))];
         return (
-          <g key={label}>
-            <title>{`${formatName(label)}: saved at ${steps.length} steps`}</title>
+          <g key={labels[0]}>
+            <title>{`${labels.map(formatName).join(", ")}: saved at ${steps.length} steps`}</title>
             <rect class="tick-row" x={0} y={top} width={x.width} height={TICK_ROW} />
             <path d={pixels.map((pixel) => `M${pixel + 0.5},${top + 1}v${TICK_ROW - 2}`).join("")} />
           </g>
         );
-      })}
-    </g>
+      }),
+    [saved, x],
   );
+  return <g class="ticks">{rows}</g>;
 }

@@ -92,6 +92,7 @@ describe("the pixels of cells", () => {
 
 test("inks are pixels: alpha, blue, green, red", () => {
   expect(inkPixel("#010203").toString(16)).toBe("ff030201");
+  expect(inkPixel("#1bF")).toBe(inkPixel("#11bbFF"));
   expect(inkPixel("#ff8000", 128).toString(16)).toBe("800080ff");
   expect(pixel([255, 254, 253])).toBe(0xfffdfeff);
 });

@@ -137,6 +137,6 @@ test("layers × steps has a glyph at each row and step, whatever the current ste
   ]);
   const glyphs = [...container.querySelectorAll(".heat-cross .flag")];
   expect(glyphs.map((glyph) => glyph.getAttribute("class")).sort()).toEqual([
-    ...["flag error", "flag warning", "flag warning", "flag warning"],
+    ...["flag error mark", "flag warning mark", "flag warning mark", "flag warning mark"],
   ]);
 });
