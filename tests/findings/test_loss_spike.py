@@ -1,0 +1,91 @@
+"""Jumps of the user's loss, and the layers whose gradients moved first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from layerscope.findings import Examination, is_loss
+from layerscope.wire import Finding, Series
+
+
+def examine(values: np.ndarray, gradients: Series | None = None, tag: str = "train/Loss") -> tuple[Finding, ...]:
+    return Examination().observe_scalars({tag: (10 * np.arange(len(values)), values.astype(np.float64))}, gradients)
+
+
+def falling(length: int = 200) -> np.ndarray:
+    """Return a loss that falls from 2 to 1 with noise of 0.01."""
+    return 1 + np.exp(-np.arange(length) / 20) + np.random.default_rng(0).normal(0, 0.01, length)
+
+
+def test_a_jump_is_named_where_it_begins() -> None:
+    values = falling()
+    values[150:] += 1.5
+    (found,) = examine(values)
+    assert (found.detector, found.severity, found.step, found.layer) == ("loss_spike", "warning", 1500, "")
+    assert found.evidence["loss"] == pytest.approx(values[150])
+    assert found.evidence["median"] == pytest.approx(np.median(values[100:150]))
+    assert found.message == f"The loss 'train/Loss' jumps from {np.median(values[100:150]):.3g} to {values[150]:.3g}."
+
+
+@pytest.mark.parametrize(("length", "expected"), [(2, 0), (3, 1)])
+def test_a_jump_must_last(length: int, expected: int) -> None:
+    values = falling()
+    values[150 : 150 + length] += 1.5
+    assert len(examine(values)) == expected
+
+
+@pytest.mark.parametrize(("height", "expected"), [(0.40, 0), (0.65, 1)])
+def test_a_jump_must_undo_half_of_what_was_gained(height: float, expected: int) -> None:
+    values = falling()
+    values[150:160] += height  # far above the noise in either case
+    assert len(examine(values)) == expected
+
+
+def test_noise_of_small_batches_is_none() -> None:
+    values = np.random.default_rng(0).lognormal(-5, 2, 5000)  # a converged network: heavy tails
+    values[:20] = 2.3
+    assert examine(values) == ()
+
+
+def test_a_loss_that_rises_as_it_began_or_falls_is_none() -> None:
+    assert examine(falling()) == ()
+    assert examine(np.linspace(1, 3, 300)) == ()
+    assert examine(np.array([5.0, 4.0, 3.0])) == ()
+    assert examine(np.array([])) == ()
+
+
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
+    values = falling()
+    values[120:] = np.nan
+    (found,) = examine(values)
+    assert (found.severity, found.step) == ("error", 1200)
+    assert "loss" not in found.evidence
+
+
+def test_other_scalars_are_none_of_its_business() -> None:
+    values = falling()
+    values[150:] += 1.5
+    assert examine(values, tag="accuracy") == ()
+    tags = ("loss", "val_loss", "Loss/train", "lr")
+    assert [is_loss(tag) for tag in tags] == [True, True, True, False]
+
+
+def gradients() -> Series:
+    """Gradients of two layers and their container: of ``net.b`` they grow at step 1480, of ``net.a`` at step 1490."""
+    steps = 10 * np.arange(200)
+    norms = np.ones((200, 5)) * np.random.default_rng(0).lognormal(0, 0.1, (200, 1))
+    norms[149:, 1:3] *= 50
+    norms[148:, 3:] *= 80
+    norms[148:, 0] *= 80
+    layers = ("net", "net.a", "net.a.weight", "net.b", "net.b.weight")
+    owners = ("net", "net.a", "net.a", "net.b", "net.b")
+    return Series(steps, layers, ("norm",), norms[:, :, None].astype(np.float32), owners=owners)
+
+
+def test_the_layers_that_moved_first_are_named() -> None:
+    values = falling()
+    values[150:] += 1.5
+    (found,) = examine(values, gradients())
+    assert (found.layer, found.others) == ("net.b", ("net.a",))
+    assert found.message.endswith("The gradient of 'net.b' moved first. The same holds for 'net.a'.")
