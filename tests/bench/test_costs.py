@@ -6,6 +6,8 @@ Nothing is asserted about time: a ratio is a measurement to look at, not a test.
 from __future__ import annotations
 
 import platform
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from importlib.metadata import version
@@ -25,12 +27,19 @@ from layerscope.scope import Scope
 
 pytestmark = pytest.mark.bench
 REPEATS = 9
+WINDOW, TURNS = 100, 5
 Row = tuple[str, float, str, float]
 """What, its seconds, what it is compared with, that one's seconds."""
 
 
 def _seconds(run: Callable[[], object]) -> float:
     return median_seconds(run, REPEATS)
+
+
+def _seconds_of_one(run: Callable[[], object]) -> float:
+    start = time.process_time()
+    run()
+    return time.process_time() - start
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +71,7 @@ def test_recording_beside_a_training_step(rows: list[Row], tmp_path: Path) -> No
         optimizer.step()
 
     one = _seconds(step)
+    rows += [_watching(step, model, optimizer, tmp_path / "watched")]
     with SummaryWriter(str(tmp_path)) as writer, Scope(model, writer, strict=True) as scope:
 
         def add_histograms() -> None:
@@ -85,6 +95,24 @@ def test_recording_beside_a_training_step(rows: list[Row], tmp_path: Path) -> No
             "`scope.maximize`, 4 layers with 6 channels each": lambda: scope.maximize(step=0),
         }
         rows += [(name, _seconds(run), "training step", one) for name, run in named.items()]
+
+
+def _watching(step: Callable[[], object], model: nn.Module, optimizer: torch.optim.Optimizer, directory: Path) -> Row:
+    """Return what ``scope.watch`` adds to a step, on average over a window that holds all that is due by default."""
+
+    def window() -> None:
+        for _ in range(WINDOW):
+            step()
+
+    alone, together = [], []
+    for turn in range(TURNS):
+        alone.append(_seconds_of_one(window))
+        with Scope(model, directory / str(turn), strict=True) as scope:
+            scope.watch(optimizer)
+            together.append(_seconds_of_one(window))
+    one = statistics.median(alone) / WINDOW
+    added = statistics.median(together) / WINDOW - one
+    return "`scope.watch(optimizer)`, average of the first 100 steps", added, "training step", one
 
 
 def test_attributions_beside_captum_layer_by_layer(rows: list[Row]) -> None:
