@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError, LayerscopeError, NotFoundError
+from layerscope.viewing.examining import Examiner
 from layerscope.viewing.store import Store
 
 STATIC = Path(__file__).parent / "static"
@@ -68,6 +69,7 @@ class Routes:
     def __init__(self, provider: DataProvider) -> None:
         self._provider = provider
         self._known_runs: set[tuple[str, str, float | None]] = set()
+        self._examiner = Examiner()
 
     def apps(self) -> dict[str, Callable[..., Any]]:
         """Return route -> WSGI application, as TensorBoard wants them."""
@@ -76,8 +78,12 @@ class Routes:
             "/tags": self._answering(_tags),
             "/array": self._answering(_array),
             "/blob": self._answering(_blob),
+            "/findings": self._answering(self._findings),
             "/static/*": self._application(_static),
         }
+
+    def _findings(self, store: Store, request: Request) -> Answer:
+        return codec.to_json(self._examiner.listing(store, _argument(request, "run"))), "application/json"
 
     def _answering(self, answer: Callable[[Store, Request], Answer]) -> Callable[..., Any]:
         def respond(request: Request) -> Response:
