@@ -107,7 +107,8 @@ def test_a_run_without_written_findings_is_replayed() -> None:
     run = run_of([(step, dead("a")) for step in range(0, 500, 100)])
     assert [(f.detector, f.step, f.layer) for f in examine(run)] == [("dead", 200, "a")]
     written = replace(examine(run)[0], layer="from the exporter")
-    assert examine(replace(run, findings=(written,))) == (written,)
+    assert examine(replace(run, findings=(written,), examined=True)) == (written,)
+    assert examine(replace(run, examined=True)) == ()
 
 
 def test_the_loss_is_looked_at_in_either_case() -> None:
@@ -115,7 +116,7 @@ def test_the_loss_is_looked_at_in_either_case() -> None:
     run = replace(run_of([(0, dead("a"))]), scalars={"loss": (np.arange(120), values)})
     assert [f.detector for f in examine(run)] == ["loss_spike"]
     written = Finding("dead", "error", 500, "a", "a", "", "", {}, "", "")
-    assert [f.detector for f in examine(replace(run, findings=(written,)))] == ["loss_spike", "dead"]
+    assert [f.detector for f in examine(replace(run, findings=(written,), examined=True))] == ["loss_spike", "dead"]
 
 
 def test_layers_that_come_and_go() -> None:

@@ -127,7 +127,8 @@ def test_read_unites_what_every_writer_found(logdir: Path) -> None:
     runs = layerscope.read(logdir)
     for run in ("written", "at_one_step"):
         assert runs[run].findings == (FIRST, SECOND, THIRD)
-    assert runs["well"].findings == ()
+    assert (runs["well"].findings, runs["well"].examined) == ((), True)
+    assert (runs["replayed"].findings, runs["replayed"].examined) == ((), False)
     assert runs["broken"].findings == ()
     assert len(runs["broken"].problems) == 1
     assert "is not a valid FindingsBlob" in runs["broken"].problems[0]

@@ -58,7 +58,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 def _listing(run: wire.Run) -> wire.FindingsListing:
     findings = examine(run)
-    examined = bool(findings) or not EXAMINED.isdisjoint(run.series) or any(map(is_loss, run.scalars))
+    examined = run.examined or bool(findings) or not EXAMINED.isdisjoint(run.series) or any(map(is_loss, run.scalars))
     return wire.FindingsListing(run.name, findings, examined)
 
 

@@ -179,11 +179,11 @@ def in_order(*groups: Iterable[wire.Finding]) -> tuple[wire.Finding, ...]:
 def examine(run: wire.Run) -> tuple[wire.Finding, ...]:
     """Return the findings of a run that was read, in order of step.
 
-    Those that were written, or, if none were, those that the same detectors find in its series now; and those that
-    need the user's scalars, which are never written.
+    Those that were written, or, if the exporter did not look, those that the same detectors find in its series now; and
+    those that need the user's scalars, which are never written.
     """
     examination = Examination(run.graph)
-    if not run.findings:
+    if not run.examined:
         replay(examination, run.series)
     examination.observe_scalars(run.scalars, run.series.get("gradients"))
     return in_order(run.findings, examination.findings)

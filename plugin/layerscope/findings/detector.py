@@ -54,6 +54,9 @@ class Detector(ABC):
         return ()
 
 
+_NONE: Indices = np.zeros(0, np.intp)
+
+
 class Persistence:
     """Tells of each row, once, when something has held in several records in a row.
 
@@ -68,16 +71,25 @@ class Persistence:
         self._counts = np.zeros(0, np.int64)
         self._since = np.zeros(0, np.int64)
         self._told = np.zeros(0, np.bool_)
+        self._counting = False
+        """Whether it may hold for any row."""
 
     def update(self, ids: Indices, holds: Mask, step: int) -> Indices:
         """Note for rows whether it holds and return the positions in ``ids`` where it has now held long enough."""
+        if not holds.any():
+            if self._counting:
+                self._counts = roomy(self._counts, ids)
+                self._counts[ids] = 0
+                self._counting = bool(self._counts.any())
+            return _NONE
+        self._counting = True
         self._counts, self._since, self._told = (roomy(array, ids) for array in (self._counts, self._since, self._told))
         counts = np.where(holds, self._counts[ids] + 1, 0)
         self._counts[ids] = counts
         if self._steps:
             self._since[ids[counts == 1]] = step
         if counts.max(initial=0) < self._records:
-            return np.zeros(0, np.intp)
+            return _NONE
         long = (counts >= self._records) & (step - self._since[ids] + 1 >= self._steps if self._steps else True)
         new = np.flatnonzero(long & ~self._told[ids])
         self._told[ids[new]] = True

@@ -49,7 +49,7 @@ class Exploding(Detector):
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
         rows = record.rows
-        if record.not_finite.any():
+        if record.any_not_finite:
             found = [self._tell(rows, way, runs[rows][-1]) for way, runs in self._ways() if runs.get(rows)]
             self._depth.pop(rows, None)
             self._time.pop(rows, None)

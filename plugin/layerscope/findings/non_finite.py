@@ -65,7 +65,7 @@ class NonFinite(Detector):
                 self._place = None
             self._infinite = self._infinite if record.series == "activation_gradients" else set()
         bad = record.not_finite
-        if not bad.any():
+        if not record.any_not_finite:
             return self._all_finite(record)
         if record.series in ("training_activations", "activations"):
             return self._forward(record, bad)

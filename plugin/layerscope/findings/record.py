@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,11 @@ class Rows:
         return np.array([i for i, owner in enumerate(owners) if i == 0 or owner != owners[i - 1]], np.intp)
 
     @cached_property
+    def leaves(self) -> tuple[str, ...]:
+        """The layers that enclose no others, in order of execution."""
+        return tuple(self.names[row] for row in self.nesting.leaves)
+
+    @cached_property
     def handed_gradients(self) -> Mask:
         """For each row whether, by the structure, all parameters of its layer required a gradient when traced."""
         nodes: Mapping[str, wire.Node] = {} if self.graph is None else self.graph.nodes
@@ -107,12 +113,12 @@ class Flow:
     """[places]: of parameters, the largest root mean square among the gradients of the layer's, over the elements that
     are not zero (of an embedding few rows are used); of outputs, the norm of the gradient, which pooling keeps."""
 
-    @property
+    @cached_property
     def early(self) -> float:
         """Median of the first quarter of the layers, of one at least."""
         return float(np.median(self.sizes[: max(1, len(self.sizes) // 4)]))
 
-    @property
+    @cached_property
     def late(self) -> float:
         """Median of the last quarter of the layers, of one at least."""
         return float(np.median(self.sizes[-max(1, len(self.sizes) // 4) :]))
@@ -149,7 +155,7 @@ class Known:
         if record.series == "gradients" and (norm := record.column("norm")) is not None:
             self.gradient[ids] = norm
             self.gradient_step[ids] = record.step
-            if not record.not_finite.any():
+            if not record.any_not_finite:
                 self.finite_gradients = record.step
 
 
@@ -196,6 +202,11 @@ class Record:
         return np.zeros(len(self.rows.names), np.bool_) if norm is None else np.isinf(norm)
 
     @cached_property
+    def any_not_finite(self) -> bool:
+        """Whether any row does."""
+        return bool(self.not_finite.any())
+
+    @cached_property
     def flow(self) -> Flow:
         """How large gradients are over the layers: of their parameters or, in ``activation_gradients``, outputs."""
         if self.series == "activation_gradients":
@@ -207,17 +218,19 @@ class Record:
         rms[~np.isfinite(rms)] = 0
         largest = np.maximum.reduceat(rms, self.rows.starts)
         some = largest > 0
-        places = self.rows.places
-        if not some.all():
-            places = tuple(place for place, kept in zip(places, some.tolist(), strict=True) if kept)
-        return Flow(places, largest[some])
+        return Flow(_chosen(self.rows.places, some), largest[some])
 
     def _flow_at_outputs(self) -> Flow:
         norm, leaves = self.column("norm"), self.rows.nesting.leaves
         if norm is None or not leaves:
             return Flow((), np.zeros(0))
-        some = [row for row in leaves if 0 < norm[row] < np.inf]
-        return Flow(tuple(self.rows.names[row] for row in some), norm[some])
+        sizes = norm[leaves]
+        some = (sizes > 0) & (sizes < np.inf)
+        return Flow(_chosen(self.rows.leaves, some), sizes[some])
+
+
+def _chosen(names: tuple[str, ...], chosen: Mask) -> tuple[str, ...]:
+    return names if chosen.all() else tuple(compress(names, chosen.tolist()))
 
 
 def of_whole_layers(rows: Rows, holds: Mask) -> Mask:

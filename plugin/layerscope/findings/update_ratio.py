@@ -71,7 +71,7 @@ class UpdateRatio(Detector):
         huge = judged & (ratio > self.GREATEST_RATIO_AT_ONCE)
         huge &= _many(huge, moving)
         new = self._high.update(ids, judged & (ratio > self.GREATEST_RATIO), record.step)
-        if not self._too_high:
+        if not self._too_high and huge.any():
             new = np.union1d(new, self._at_once.update(ids, huge, record.step))
         found: list[Sighting] = []
         if len(new) and not self._too_high:

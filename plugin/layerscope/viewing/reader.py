@@ -104,6 +104,7 @@ def read_run(store: Store, name: str, wanted: Callable[[wire.TagEntry], bool] = 
         maximizations=found["maximization"],
         scalars=scalars,
         findings=in_order(found["findings"].get("training", ())),
+        examined="training" in found["findings"],
         problems=tuple(problems),
     )
 

@@ -308,5 +308,7 @@ class Run:
     """Tag -> (steps, values)."""
     findings: tuple[Finding, ...] = ()
     """What is wrong, in order of step, as the detectors of the exporter wrote it."""
+    examined: bool = False
+    """Whether the detectors of the exporter have looked: then no findings say that they found nothing."""
     problems: tuple[str, ...] = ()
     """What could not be read, in words."""
