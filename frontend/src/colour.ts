@@ -79,44 +79,36 @@ export class ColourScale {
 }
 
 /** The scale of `kind` that fits all of `values`; what is not finite is left out. Null if nothing is left. */
-export function fitScale(kind: ScaleKind, values: Iterable<number>): ColourScale | null {
-  const kept = Float64Array.from(values);
-  let count = 0;
-  for (const value of kept) {
+export function fitScale(kind: ScaleKind, values: ArrayLike<number>): ColourScale | null {
+  const finite = new Float64Array(values.length);
+  let [count, smallest, largest] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let index = 0; index < values.length; index++) {
+    const value = kind === "signed" ? Math.abs(values[index] as number) : (values[index] as number);
     if (!Number.isFinite(value) || (kind === "log" && value < 0)) continue;
-    kept[count++] = kind === "signed" ? Math.abs(value) : value;
+    if (value < smallest) smallest = value;
+    if (value > largest) largest = value;
+    // Zero has no logarithm: it lies below the lower limit.
+    if (kind !== "log" || value > 0) finite[count++] = value;
   }
-  if (count === 0) return null;
+  if (largest < smallest) return null;
   if (kind === "fraction") return new ColourScale(kind, 0, 1);
-  const finite = kept.subarray(0, count);
-  return kind === "log"
-    ? logScale(
-        finite.filter((value) => value > 0),
-        finite,
-      )
-    : rankedScale(kind, finite);
+  if (kind === "count") return new ColourScale(kind, 0, Math.max(1, largest));
+  if (count === 0) return new ColourScale("linear", 0, 1); // nothing but zeros
+  return withinQuantiles(kind, finite.subarray(0, count), smallest, largest);
 }
 
-function rankedScale(kind: ScaleKind, values: Float64Array): ColourScale {
-  const [smallest, largest] = [quantile(values, 0), quantile(values, 1)];
-  if (kind === "count") return new ColourScale(kind, 0, Math.max(1, largest));
-  if (kind === "cosine") {
-    const low = quantile(values, 0.02);
-    return new ColourScale(kind, Math.min(1, low), 1, smallest < low);
-  }
+function withinQuantiles(kind: ScaleKind, values: Float64Array, smallest: number, largest: number): ColourScale {
   const high = quantile(values, 0.98) || largest;
   if (kind === "signed") {
     const limit = high || 1;
     return new ColourScale(kind, -limit, limit, largest > limit, largest > limit);
   }
-  return new ColourScale(kind, Math.min(0, smallest), high > 0 ? high : 1, false, largest > high);
-}
-
-/** Zero has no logarithm and lies below the lower limit; where there is nothing else, it is the limit. */
-function logScale(positive: Float64Array, all: Float64Array): ColourScale {
-  if (positive.length === 0) return new ColourScale("linear", 0, 1);
-  const [low, high] = [quantile(positive, 0.02), quantile(positive, 0.98)];
-  return new ColourScale("log", low, high, quantile(all, 0) < low, quantile(positive, 1) > high);
+  if (kind === "linear") {
+    return new ColourScale(kind, Math.min(0, smallest), high > 0 ? high : 1, false, largest > high);
+  }
+  const low = quantile(values, 0.02);
+  if (kind === "cosine") return new ColourScale(kind, Math.min(1, low), 1, smallest < low);
+  return new ColourScale(kind, low, high, smallest < low, largest > high);
 }
 
 /** The nearest-rank quantile: always one of the values, whose order may change. */

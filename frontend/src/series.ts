@@ -19,6 +19,8 @@ const GIVEN = new Set(["trainable", "learning_rate"]);
 export class Series {
   private readonly rowOf: ReadonlyMap<string, number>;
   private readonly columnOf: ReadonlyMap<string, number>;
+  private readonly all: readonly number[];
+  private whole: readonly boolean[] | null = null;
   private readonly recordings: (readonly number[])[] = [];
   private readonly recordingOf: (readonly number[] | undefined)[] = [];
 
@@ -35,6 +37,7 @@ export class Series {
     readonly values: Float32Array,
     readonly written: Float64Array,
   ) {
+    this.all = steps.map((_, index) => index);
     this.rowOf = new Map(rows.map((row, index) => [row, index]));
     this.columnOf = new Map(statistics.map(({ name: statistic }, index) => [statistic, index]));
   }
@@ -49,18 +52,28 @@ export class Series {
 
   /** Indices of the steps at which a row was recorded; the same list for rows that were recorded together. */
   recorded(row: number): readonly number[] {
+    this.whole ??= this.wholeRows();
+    if (this.whole[row]) return this.all;
     const known = this.recordingOf[row];
     if (known !== undefined) return known;
-    const found: number[] = [];
-    for (let step = 0; step < this.steps.length; step++) {
-      if (this.written[step * this.rows.length + row] !== Number.NEGATIVE_INFINITY) found.push(step);
-    }
-    const same = this.recordings.find(
-      (other) => other.length === found.length && other.every((s, i) => s === found[i]),
-    );
+    const found = this.all.filter((step) => this.written[step * this.rows.length + row] !== Number.NEGATIVE_INFINITY);
+    const alike = (other: readonly number[]) => other.length === found.length && other.every((s, i) => s === found[i]);
+    const same = this.recordings.find(alike);
     if (same === undefined) this.recordings.push(found);
     this.recordingOf[row] = same ?? found;
     return same ?? found;
+  }
+
+  /** Which rows were recorded at every step, nearly always all of them. */
+  private wholeRows(): boolean[] {
+    const whole = this.rows.map(() => true);
+    for (let step = 0; step < this.steps.length; step++) {
+      const start = step * this.rows.length;
+      for (let row = 0; row < whole.length; row++) {
+        if (this.written[start + row] === Number.NEGATIVE_INFINITY) whole[row] = false;
+      }
+    }
+    return whole;
   }
 
   /**
@@ -113,12 +126,16 @@ export class Series {
     return rowsOfLayer(this.rows, this.owners, layer);
   }
 
-  /** All values of one statistic in the rows given. */
-  column(statistic: number, rows: readonly number[]): Float64Array {
-    const found = new Float64Array(this.steps.length * rows.length);
-    let at = 0;
-    for (let step = 0; step < this.steps.length; step++) {
-      for (const row of rows) found[at++] = this.value(step, row, statistic);
+  /** One statistic of the rows given, row after row: `[index * steps + step]`. All of a long run is read in its order. */
+  table(statistic: number, rows: readonly number[]): Float32Array {
+    const found = new Float32Array(this.steps.length * rows.length);
+    const columns = this.statistics.length;
+    const steps = this.steps.length;
+    for (let step = 0; step < steps; step++) {
+      const start = step * this.rows.length;
+      for (let index = 0; index < rows.length; index++) {
+        found[index * steps + step] = this.values[(start + (rows[index] as number)) * columns + statistic] as number;
+      }
     }
     return found;
   }

@@ -207,13 +207,19 @@ export class Store {
     const series = this.measured.value;
     return series === null ? [] : layerRows(series, this.graph.value.data);
   });
+  /** The measure of all rows at all steps: `[row * steps + step]`. */
+  readonly table = computed<Float32Array>(() => {
+    const series = this.measured.value;
+    if (series === null) return new Float32Array(0);
+    return series.table(
+      this.column.value,
+      this.rows.value.map((row) => series.row(row) as number),
+    );
+  });
   /** One scale over all layers and all steps of the run, so that colours compare. */
   readonly scale = computed<ColourScale | null>(() => {
-    const series = this.measured.value;
     const measure = this.measure.value;
-    if (series === null || measure === null) return null;
-    const rows = this.rows.value.map((row) => series.row(row)).filter((row) => row !== undefined);
-    return fitScale(scaleKind(measure.statistic), series.column(this.column.value, rows));
+    return measure === null ? null : fitScale(scaleKind(measure.statistic), this.table.value);
   });
 
   // --- findings ----------------------------------------------------------------------------------------------------

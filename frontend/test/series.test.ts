@@ -103,7 +103,9 @@ test("the rows of a layer are its own first, then its parameters", () => {
   const series = joinSeries([part(layers, [0], [1, 2, 3, 4], { owners: ["fc", "fc", "fc", "other"] })]) as Series;
   expect(series.rowsOf("fc").map((row) => series.rows[row])).toEqual(["fc", "fc.weight", "fc.bias"]);
   expect(series.rowsOf("missing")).toEqual([]);
-  expect([...series.column(0, [1, 3])]).toEqual([2, 4]);
+  expect([...series.table(0, [1, 3])]).toEqual([2, 4]);
+  const two = joinSeries([part(["a", "b"], [0, 1], [1, 2, 3, 4])]) as Series;
+  expect([...two.table(0, [1, 0])]).toEqual([2, 4, 1, 3]);
 });
 
 describe("rows of layers × steps", () => {

@@ -14,21 +14,24 @@ export interface Cell {
   readonly mark: Mark;
 }
 
-const RANK: Readonly<Record<Mark, number>> = { none: 0, frozen: 1, "": 2, nan: 3 };
-
 /**
  * The cell that stands for a column of several steps: not a number if any is, else the one of greatest size, so that
- * a spike or a NaN is never thinned away.
+ * a spike or a NaN is never thinned away. What a number means is asked only where it could mean something else.
  */
-export function worst(column: Column, cell: (step: number) => Cell): Cell {
-  let found: Cell = { value: Number.NaN, mark: "none" };
+export function worst(column: Column, value: (step: number) => number, mark: (step: number) => Mark): Cell {
+  let found = -1;
+  let largest = -1;
   for (let step = column.first; step <= column.last; step++) {
-    const next = cell(step);
-    if (next.mark === "nan") return next;
-    const larger = next.mark === found.mark && Math.abs(next.value) > Math.abs(found.value);
-    if (larger || RANK[next.mark] > RANK[found.mark]) found = next;
+    const size = Math.abs(value(step));
+    if (size > largest && size < Number.POSITIVE_INFINITY) {
+      largest = size;
+      found = step;
+    } else if (!(size < Number.POSITIVE_INFINITY) && mark(step) === "nan") {
+      return { value: value(step), mark: "nan" };
+    }
   }
-  return found;
+  if (found < 0) return { value: Number.NaN, mark: "none" };
+  return { value: value(found), mark: largest === 0 ? mark(found) : "" };
 }
 
 /** A colour as the pixels of an image have it in memory: alpha, blue, green, red. */
@@ -55,7 +58,8 @@ export interface Cells {
   readonly rows: number;
   /** Top of each row; one entry more than rows. */
   readonly y: (row: number) => number;
-  readonly cell: (step: number, row: number) => Cell;
+  readonly value: (step: number, row: number) => number;
+  readonly mark: (step: number, row: number) => Mark;
   readonly colour: (value: number) => Pixel;
   /** Mark what was not measured by a dash where there is room: on a signed scale, 0 is as pale as nothing. */
   readonly dashes?: boolean;
@@ -74,13 +78,18 @@ export function drawCells(context: CanvasRenderingContext2D, inks: Inks, cells: 
   for (let row = 0; row < cells.rows; row++) {
     const top = snapped(cells.y(row));
     const bottom = Math.min(height, snapped(cells.y(row + 1)));
+    const value = (step: number) => cells.value(step, row);
+    const mark = (step: number) => cells.mark(step, row);
+    const others: [Mark, number, number][] = [];
     for (const column of cells.columns(row)) {
-      const { value, mark } = worst(column, (step) => cells.cell(step, row));
+      const cell = worst(column, value, mark);
       const [left, right] = [Math.max(0, snapped(column.x0)), Math.min(width, snapped(column.x1))];
-      if (mark === "") {
-        const colour = cells.colour(value);
-        for (let y = top; y < bottom; y++) pixels.fill(colour, y * width + left, y * width + right);
-      } else if (mark !== "none") {
+      if (cell.mark === "") pixels.fill(cells.colour(cell.value), top * width + left, top * width + right);
+      else others.push([cell.mark, left, right]);
+    }
+    for (let y = top + 1; y < bottom; y++) pixels.copyWithin(y * width, top * width, (top + 1) * width);
+    for (const [mark, left, right] of others) {
+      if (mark === "nan" || mark === "frozen") {
         const texture = textures[mark];
         for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) pixels[y * width + x] = texture(x, y);
       } else if (cells.dashes) {

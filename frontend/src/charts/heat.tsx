@@ -16,6 +16,8 @@ export interface HeatProps {
   readonly span: readonly [number, number];
   /** The cell at step index and row index; must keep its identity while the data is the same. */
   readonly cell: (step: number, row: number) => Cell;
+  /** Its number alone, for those who read all of them. */
+  readonly value?: (step: number, row: number) => number;
   /** Indices of the steps at which a row was recorded, one list for rows that share them; all of them by default. */
   readonly recorded?: (row: number) => readonly number[];
   readonly scale: ColourScale;
@@ -61,6 +63,10 @@ interface Hover {
 export function Heat(props: HeatProps): JSX.Element {
   const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
   const { hits = null, flags = NO_FLAGS, places = [], spacing = "linear", format = formatNumber, recorded } = props;
+  const value = useMemo(
+    () => props.value ?? ((at: number, index: number) => cell(at, index).value),
+    [props.value, cell],
+  );
   const [hover, setHover] = useState<Hover | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const plotted = useRef<HTMLDivElement>(null);
@@ -84,12 +90,13 @@ export function Heat(props: HeatProps): JSX.Element {
         rows: rows.length,
         width: plot,
         y: (index) => index * row,
-        cell: (index, at) => cell(recordOf(at).indices[index] as number, at),
+        value: (index, at) => value(recordOf(at).indices[index] as number, at),
+        mark: (index, at) => cell(recordOf(at).indices[index] as number, at).mark,
         colour: (value) => pixel(scale.rgb(value)),
         dashes: true,
       });
     },
-    [recordOf, x, plot, rows, row, cell, scale],
+    [recordOf, x, plot, rows, row, cell, value, scale],
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
   // Kept while the step changes: there can be thousands of them.
@@ -226,7 +233,14 @@ interface PlaceMarkProps {
 function PlaceMark({ place, rows, row, x }: PlaceMarkProps): JSX.Element | null {
   const index = rows.indexOf(place.row);
   if (index < 0) return null;
-  return <FlagMark flag={place.flag} x={x(place.step) - FLAG / 2} y={(index + 0.5) * row - FLAG / 2} size={FLAG} />;
+  return (
+    <FlagMark
+      flag={place.flag}
+      x={x(place.step) - FLAG / 2}
+      y={Math.max(0.5, (index + 0.5) * row - FLAG / 2)}
+      size={FLAG}
+    />
+  );
 }
 
 interface TipProps {

@@ -73,10 +73,9 @@ export function Histogram({ steps, edges, counts, x, height, step, label }: Hist
         y,
         width: x.width,
         colour: (share) => withOpacity(inks.data, Math.sqrt(scale.position(share))),
-        cell: (index, row) => {
-          const value = all[index]?.[rows[row] ?? -1] ?? Number.NaN;
-          return { value, mark: value > 0 ? "" : "none" };
-        },
+        // An empty bin is blank, as what was not measured is.
+        value: (index, row) => all[index]?.[rows[row] ?? -1] || Number.NaN,
+        mark: () => "none",
       }),
     [columns, rows, y, scale, all, x],
   );

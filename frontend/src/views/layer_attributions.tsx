@@ -74,7 +74,7 @@ export function mapScale(maps: readonly Maps[]): ColourScale | null {
   const values = function* () {
     for (const { map } of maps) if (map !== null) yield* map.data;
   };
-  return fitScale(signed ? "signed" : "linear", values());
+  return fitScale(signed ? "signed" : "linear", Float64Array.from(values()));
 }
 
 interface SamplesProps {

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
-import { useCallback, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
+import type { Cell } from "../charts/cells";
 import { Heat, type Place } from "../charts/heat";
 import { useSize } from "../charts/size";
 import { type Flag, flagOf } from "../findings";
@@ -16,24 +17,14 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
   const series = store.measured.value;
   const measure = store.measure.value;
   const rows = store.rows.value;
+  const table = store.table.value;
   const scale = store.scale.value;
   const column = store.column.value;
   const graph = store.graph.value.data;
   const found = store.foundByLayer.value;
   const step = store.step.value;
   const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
-  const cell = useCallback(
-    (step: number, row: number) => {
-      const index = series?.row(rows[row] ?? "");
-      if (series === null || index === undefined) return { value: Number.NaN, mark: "none" as const };
-      return { value: series.value(step, index, column), mark: series.mark(step, index, column) };
-    },
-    [series, rows, column],
-  );
-  const recorded = useCallback(
-    (row: number) => series?.recorded(series.row(rows[row] ?? "") ?? -1) ?? [],
-    [series, rows],
-  );
+  const { cell, value, recorded } = useMemo(() => readers(series, rows, column, table), [series, rows, column, table]);
   const flags = useMemo(() => flagsOf(found), [found]);
   const places = useMemo(() => placesOf(found), [found]);
   const name = measure === null ? "" : `${formatName(measure.series)} · ${formatName(measure.statistic.name)}`;
@@ -62,6 +53,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
               steps={series.steps}
               span={store.span.value}
               cell={cell}
+              value={value}
               recorded={recorded}
               scale={scale}
               format={(value) => formatValue(measure.statistic.scale, value)}
@@ -84,6 +76,21 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
       </div>
     </section>
   );
+}
+
+/** The numbers of a measure, by the rows of the picture. */
+function readers(series: Series | null, rows: readonly string[], column: number, table: Float32Array) {
+  const steps = series?.steps.length ?? 0;
+  const indices = rows.map((row) => series?.row(row) ?? -1);
+  const at = (row: number) => indices[row] ?? -1;
+  return {
+    value: (step: number, row: number) => table[row * steps + step] as number,
+    cell: (step: number, row: number): Cell =>
+      series === null
+        ? { value: Number.NaN, mark: "none" }
+        : { value: series.value(step, at(row), column), mark: series.mark(step, at(row), column) },
+    recorded: (row: number) => series?.recorded(at(row)) ?? [],
+  };
 }
 
 type ByLayer = ReadonlyMap<string, readonly Finding[]>;

@@ -116,7 +116,7 @@ interface TrackProps {
   readonly width: number;
 }
 
-const GUTTER = 78;
+const GUTTER = 98;
 
 function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const plot = Math.max(50, width - GUTTER - 4);

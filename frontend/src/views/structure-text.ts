@@ -16,6 +16,8 @@ const FONTS: Record<Role, { weight: number; size: number; family: "--font" | "--
 };
 
 const widths = new Map<string, number>();
+const families = new Map<string, string>();
+const ENGLISH = new Intl.NumberFormat("en");
 let canvas: CanvasRenderingContext2D | null | undefined;
 
 /** Width of `text` in pixels, measured in the very font that draws it. */
@@ -27,8 +29,9 @@ export function textWidth(text: string, role: Role): number {
   if (canvas === undefined) canvas = document.createElement("canvas").getContext?.("2d") ?? null;
   let width = text.length * size * 0.6; // where there is no canvas
   if (canvas) {
-    const fonts = getComputedStyle(document.documentElement).getPropertyValue(family).trim() || "sans-serif";
-    canvas.font = `${weight} ${size}px ${fonts}`;
+    const fonts = families.get(family) ?? getComputedStyle(document.documentElement).getPropertyValue(family).trim();
+    if (fonts !== "") families.set(family, fonts); // asking for it takes longer than measuring
+    canvas.font = `${weight} ${size}px ${fonts || "sans-serif"}`;
     width = canvas.measureText(text).width;
   }
   if (widths.size > 20000) widths.clear();
@@ -63,7 +66,7 @@ export function shapeText(shapes: number[][]): string {
 
 /** A number of parameters with three digits: "9,408" stays exact below 10,000, then "36.9k", "25.6M", "1.50B". */
 export function countText(count: number): string {
-  if (count < 10000) return count.toLocaleString("en");
+  if (count < 10000) return ENGLISH.format(count);
   for (const [unit, letter] of [
     [1e9, "B"],
     [1e6, "M"],
@@ -117,7 +120,7 @@ export function tooltipOf(node: Node, value: string): string {
     node.class_name || node.op || node.kind,
     node.input_shapes.length > 0 ? `in ${shapes(node.input_shapes)}` : "",
     node.output_shapes.length > 0 ? `out ${shapes(node.output_shapes)}` : "",
-    node.total_parameters > 0 ? `${node.total_parameters.toLocaleString("en")} parameters` : "",
+    node.total_parameters > 0 ? `${ENGLISH.format(node.total_parameters)} parameters` : "",
     node.trainable === false ? "frozen: no parameter requires a gradient" : "",
     node.tied.length > 0 ? `same tensor as ${node.tied.join(", ")}` : "",
     value ? `value ${value}` : "",

@@ -9,6 +9,13 @@ const NONE: Cell = { value: Number.NaN, mark: "none" };
 const FROZEN_CELL: Cell = { value: 0, mark: "frozen" };
 const column = (first: number, last: number) => ({ x0: 0, x1: 1, first, last });
 
+const of = (range: Column, cells: readonly Cell[]) =>
+  worst(
+    range,
+    (step) => cells[step]?.value as number,
+    (step) => cells[step]?.mark as Cell["mark"],
+  );
+
 describe("the cell that stands for several steps", () => {
   test.each<[string, Cell[], Cell]>([
     ["the greatest", [number(1), number(3), number(2)], number(3)],
@@ -18,12 +25,12 @@ describe("the cell that stands for several steps", () => {
     ["what trains, if anything does", [FROZEN_CELL, number(0.5), FROZEN_CELL], number(0.5)],
     ["nothing, if nothing was", [NONE, NONE], NONE],
   ])("is %s", (_, cells, expected) => {
-    expect(worst(column(0, cells.length - 1), (step) => cells[step] as Cell)).toEqual(expected);
+    expect(of(column(0, cells.length - 1), cells)).toEqual(expected);
   });
 
   test("looks at its own steps only", () => {
     const cells = [number(9), number(1), number(2), NAN];
-    expect(worst(column(1, 2), (step) => cells[step] as Cell)).toEqual(number(2));
+    expect(of(column(1, 2), cells)).toEqual(number(2));
   });
 });
 
@@ -50,7 +57,8 @@ describe("the pixels of cells", () => {
       rows: table.length,
       width,
       y: (index) => index * row,
-      cell: (step, index) => table[index]?.[step] as Cell,
+      value: (step, index) => table[index]?.[step]?.value as number,
+      mark: (step, index) => table[index]?.[step]?.mark as Cell["mark"],
       colour: (value) => pixel([value, 0, 0]),
       dashes,
     });
