@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hand_made_graphs import module
 from hand_made_series import NAN, gradients, moments, of_layers, of_parameters
 from layerscope import codec
 from layerscope.findings import DETECTORS, EXAMINED, MAX_FINDINGS, MAX_OTHERS, Examination, examine, in_order
 from layerscope.findings.nesting import Nesting, module_of
-from layerscope.wire import SERIES, STATISTICS, Finding, FindingsBlob, Run, Series, Statistics
+from layerscope.wire import SERIES, STATISTICS, Edge, Finding, FindingsBlob, ModelGraph, Run, Series, Statistics
 
 
 def dead(*layers: str) -> Statistics:
@@ -159,3 +160,12 @@ def test_a_record_costs_little(series: str) -> None:
         examination.observe(series, statistics, step)
         times.append(time.perf_counter() - begin)
     assert sorted(times)[50] < 3e-3
+
+
+def test_a_structure_that_goes_round_in_circles_ends() -> None:
+    nodes = [module("a", parent="b"), module("b", parent="a"), module("x", parent="b"), module("y", parent="x")]
+    graph = ModelGraph({node.id: node for node in nodes}, (Edge("x", "y"), Edge("y", "x")), (), ("x",))
+    nesting = Nesting(("x", "y"), graph)
+    assert (nesting.parents, nesting.leaves, nesting.completed) == ([-1, 0], [1], [1, 0])
+    assert nesting.feeding(0) == ([1], [])
+    assert nesting.at_output == {0, 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -119,6 +120,23 @@ def test_layers_that_fail_with_broken_weights_are_not_blamed() -> None:
     records = [(3, "gradients", BROKEN), (5, "training_activations", outputs(a=NAN_ROW, b=NAN_ROW, c=NAN_ROW))]
     (found,) = examined(records)
     assert (found.step, found.measure) == (3, "gradients.inf_count")
+
+
+def test_the_series_of_a_step_may_come_in_any_order() -> None:
+    forward = (4, "training_activations", outputs(a=OK, b=INF_ROW, c=OK))
+    backward = (4, "activation_gradients", at_outputs(a=INF_ROW, b=INF_ROW, c=OK))
+    broken = (4, "gradients", BROKEN)
+    for order in itertools.permutations((forward, backward, broken)):
+        assert [(f.step, f.layer) for f in examined(order, conclude=True)] == [(4, "b")]
+    for order in itertools.permutations((backward, broken)):
+        assert [(f.step, f.layer) for f in examined(order, conclude=True)] == [(4, "c")]
+    nan = (4, "training_activations", outputs(a=OK, b=OK, c=NAN_ROW))
+    for order in itertools.permutations((nan, backward, broken)):
+        assert [(f.step, f.layer) for f in examined(order)] == [(4, "c")]
+    fine = (4, "gradients", FINE)
+    later = (5, "training_activations", outputs(a=OK, b=INF_ROW, c=NAN_ROW))
+    for order in itertools.permutations((forward, fine)):
+        assert [(f.step, f.layer) for f in examined([*order, later])] == [(5, "c")]
 
 
 def test_what_follows_is_not_said() -> None:

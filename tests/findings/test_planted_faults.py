@@ -209,7 +209,7 @@ def test_from_gradients_alone_it_is_said_how_sure_it_is(tmp_path: Path) -> None:
 def test_a_dead_block(tmp_path: Path) -> None:
     model = perceptron(Block(nn.ReLU()))
     model[2].fc.bias.data.fill_(-100.0)
-    dead, unreached = findings(tmp_path, model, sgd(model), steps=14)
+    dead, unreached = sorted(findings(tmp_path, model, sgd(model), steps=14), key=lambda found: found.detector)
     assert (dead.detector, dead.severity, dead.step, dead.layer) == ("dead", "error", 9, "2.inner")
     assert (dead.others, dead.evidence["dead_fraction"]) == ((), 1.0)
     # What it hides gets no gradient: the layer inside the block, and no other.
@@ -252,7 +252,8 @@ def test_an_exploding_rnn_that_breaks_at_once(tmp_path: Path) -> None:
     model = Recurrent(2.0)
     found = findings(tmp_path, model, sgd(model), steps=6, data=sequence)
     assert {(f.detector, f.step) for f in found} == {("update_ratio", 0), ("exploding", 0), ("nan", 1)}
-    assert {f.layer for f in found if f.detector != "update_ratio"} == {"cell"}
+    assert [f.layer for f in found if f.detector == "exploding"] == ["cell"]
+    assert next(f.layer for f in found if f.detector == "nan").startswith("cell")
 
 
 def test_a_vanishing_stack_of_sigmoids(tmp_path: Path) -> None:

@@ -111,10 +111,11 @@ class Nesting:
         """Return the row of the parent that the structure tells; -1 at the top; None if it does not know the layer."""
         if self._graph is None or name not in self._graph.nodes:
             return None
-        parent = self._graph.nodes[name].parent
-        while parent is not None and parent not in self._row_of:
+        parent, seen = self._graph.nodes[name].parent, {name}
+        while parent is not None and parent not in self._row_of and parent not in seen:
+            seen.add(parent)  # a log that was tampered with may go round in circles
             parent = self._graph.nodes[parent].parent
-        return -1 if parent is None else self._row_of[parent]
+        return -1 if parent is None else self._row_of.get(parent, -1)
 
 
 def module_of(key: str) -> str:

@@ -11,12 +11,23 @@ from layerscope.findings.detector import ERROR, Detector, Sighting, finite, list
 from layerscope.findings.record import Mask, Record, Rows
 
 
-@dataclass(frozen=True)
-class _Suspicion:
-    """Gradients that are not finite, and may yet be harmless: a GradScaler tries such steps and skips them."""
+@dataclass
+class _Step:
+    """What is known of one step: where it is not finite."""
 
-    rows: Rows
-    sighting: Sighting
+    step: int
+    forward: Sighting | None = None
+    infinite: frozenset[str] = frozenset()
+    """The layers whose outputs are infinite, which may be meant."""
+    backward: Sighting | None = None
+    gradients: Sighting | None = None
+    rows: Rows | None = None
+    """Those of the gradients."""
+
+    @property
+    def place(self) -> Sighting | None:
+        """Where it began, by the best evidence that there is."""
+        return self.forward or self.backward or self.gradients
 
 
 class NonFinite(Detector):
@@ -50,78 +61,79 @@ class NonFinite(Detector):
 
     def __init__(self) -> None:
         self._done = False
-        self._suspicion: _Suspicion | None = None
-        self._place: Sighting | None = None
-        """Where it began at the present step, by what was recorded of outputs, if that is not finite."""
-        self._meant: set[str] = set()
+        self._current = _Step(-1)
+        self._suspected: _Step | None = None
+        """A step whose gradients are not finite, and which may yet be harmless: a GradScaler skips such steps."""
+        self._meant: frozenset[str] = frozenset()
         """Layers whose outputs are infinite while gradients are finite."""
-        self._infinite: set[str] = set()
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
         if self._done:
             return ()
-        if record.series in ("training_activations", "activation_gradients"):
-            if self._place is not None and self._place.step != record.step:
-                self._place = None
-            self._infinite = self._infinite if record.series == "activation_gradients" else set()
-        bad = record.not_finite
-        if not record.any_not_finite:
-            return self._all_finite(record)
-        if record.series in ("training_activations", "activations"):
-            return self._forward(record, bad)
-        if record.series == "activation_gradients":
-            if self._place is None:
-                self._place = _backward(record, bad)
-            return ()
+        if record.series in _OF_THE_PASS and record.step != self._current.step:
+            self._current = _Step(record.step)
         if record.series == "gradients":
-            return self._gradients(record, bad)
-        return self._tell(self._suspicion.sighting if self._suspicion else _parameters(record, bad))
+            return self._gradients(record)
+        if not record.any_not_finite:
+            return self._tell(self._suspected) if self._suspected is not None and _moved_to_nan(record) else ()
+        if record.series in ("training_activations", "activations"):
+            return self._forward(record)
+        if record.series == "activation_gradients":
+            self._current.backward = _backward(record, record.not_finite)
+            return ()
+        return self._tell(self._suspected) or self._tell(_parameters(record, record.not_finite))
 
     def conclude(self) -> Sequence[Sighting]:  # noqa: D102
-        if self._done or self._suspicion is None:
+        return () if self._done else self._tell(self._suspected)
+
+    def _tell(self, found: _Step | Sighting | None) -> Sequence[Sighting]:
+        place = found.place if isinstance(found, _Step) else found
+        if place is None:
             return ()
-        return self._tell(self._suspicion.sighting)
-
-    def _tell(self, sighting: Sighting) -> Sequence[Sighting]:
         self._done = True
-        return (sighting,)
+        return (place,)
 
-    def _all_finite(self, record: Record) -> Sequence[Sighting]:
-        if record.series == "updates":
-            norm = record.column("norm")
-            rows = record.rows.parameters
-            if norm is not None and self._suspicion and bool(np.isnan(norm[rows]).any()):
-                return self._tell(self._suspicion.sighting)
-        if record.series == "gradients":
-            self._meant |= self._infinite
-            self._infinite = set()
-            if self._suspicion is not None and self._suspicion.rows is record.rows:
-                self._suspicion = None
-            if self._place is not None and self._place.step == record.step:
-                self._place = None  # the step was one that a scaler skips, or the layer is not part of the loss
-        return ()
-
-    def _forward(self, record: Record, bad: Mask) -> Sequence[Sighting]:
-        if self._suspicion is not None:  # it began earlier, so the weights may be hit already
-            return self._tell(self._suspicion.sighting) if _has_nan(record) else ()
-        bad = bad & ~np.array([name in self._meant for name in record.rows.names], np.bool_)
+    def _forward(self, record: Record) -> Sequence[Sighting]:
+        has_nan = _has_nan(record)
+        if self._suspected is not None and self._suspected.step < record.step:  # the weights may be hit already
+            return self._tell(self._suspected) if has_nan else ()
+        bad = record.not_finite & ~np.array([name in self._meant for name in record.rows.names], np.bool_)
         if not bad.any():
             return ()
         place = _first_forward(record, bad)
-        if _has_nan(record):
+        if has_nan:
             return self._tell(place)
         if record.series == "training_activations":
-            self._place = place
-            self._infinite = {record.rows.names[row] for row in np.flatnonzero(bad)}
+            infinite = frozenset(record.rows.names[row] for row in np.flatnonzero(bad))
+            if record.known.finite_gradients == record.step:
+                self._meant |= infinite
+            else:
+                self._current.forward, self._current.infinite = place, infinite
         return ()
 
-    def _gradients(self, record: Record, bad: Mask) -> Sequence[Sighting]:
-        if self._suspicion is None:
-            place = self._place if self._place is not None and self._place.step == record.step else None
-            self._suspicion = _Suspicion(record.rows, place or _by_gradients(record, bad))
-        elif record.step - self._suspicion.sighting.step > self.SCALER_STEPS:
-            return self._tell(self._suspicion.sighting)
+    def _gradients(self, record: Record) -> Sequence[Sighting]:
+        current = self._current
+        if not record.any_not_finite:
+            self._meant |= current.infinite
+            self._current = _Step(record.step)  # what was not finite is not part of the loss
+            if self._suspected is not None and self._suspected.rows is record.rows:
+                self._suspected = None
+            return ()
+        current.gradients, current.rows = _by_gradients(record, record.not_finite), record.rows
+        if self._suspected is None:
+            self._suspected = current
+        elif record.step - self._suspected.step > self.SCALER_STEPS:
+            return self._tell(self._suspected)
         return ()
+
+
+_OF_THE_PASS = ("gradients", "training_activations", "activation_gradients")
+
+
+def _moved_to_nan(record: Record) -> bool:
+    """Return whether an update is NaN; that is, too, what is not recorded, so it counts with other evidence only."""
+    norm = record.column("norm") if record.series == "updates" else None
+    return norm is not None and bool(np.isnan(norm[record.rows.parameters]).any())
 
 
 def _has_nan(record: Record) -> bool:
