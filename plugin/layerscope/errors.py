@@ -8,6 +8,7 @@
     ├── NotFoundError (LookupError)       a run, tag, step or file is not in the log directory
     ├── TraceError                        the model's forward raised while it was traced
     ├── CaptureError                      a layer's activation or gradient could not be captured
+    ├── RankError                         another process of a distributed training is gone, or records something else
     ├── InvalidArgumentError (ValueError) an argument breaks a rule; the message states the rule
     └── WireError (ValueError)            a message cannot be encoded or decoded
         ├── MalformedError                its bytes do not follow the format, or exceed a limit
@@ -66,6 +67,10 @@ class TraceError(LayerscopeError):
 
 class CaptureError(LayerscopeError):
     """A layer's activation or gradient could not be captured."""
+
+
+class RankError(LayerscopeError):
+    """Another process of a distributed training is gone, or records something else."""
 
 
 class InvalidArgumentError(LayerscopeError, ValueError):

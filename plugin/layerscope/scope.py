@@ -24,10 +24,13 @@ from layerscope.probing.gradients import begin_gradients
 from layerscope.probing.maximizing import maximize
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters
+from layerscope.probing.ranks import Ranks
+from layerscope.probing.sharding import own_rank
 from layerscope.recorder import Due, Recorder
 from layerscope.tracing import trace
 from layerscope.watching import Optimizers, StepRecording, Watch, checked_optimizers
 from layerscope.writing import MessageWriter
+from layerscope.writing.nowhere import Nowhere
 from layerscope.writing.schedule import MAX_BYTES, Schedules
 
 if TYPE_CHECKING:
@@ -41,14 +44,23 @@ class Scope:
     Nothing stays on the model and nothing of it changes: training with and without a scope gives the same bits. A
     failure inside is warned about once, with its cause, and training goes on. Also a context manager, which closes it.
 
+    In a distributed training, make the scope and every call of it on all ranks, after ``init_process_group``; rank 0
+    writes. With ``DistributedDataParallel`` every rank has the same parameters and gradients, so nothing is exchanged
+    and a scope on rank 0 alone will do. With FSDP2 (``fully_shard``) what is recorded of gradients, parameters and
+    updates is of the whole tensors: once a step at which something is due, each rank gives its numbers, not its
+    shards, to rank 0, in the background. If a rank dies or fails to record, the others say so and train on without.
+
     Args:
-        model: the model; a compiled one is looked at through its original.
+        model: the model; a compiled one is looked at through its original. In ``DistributedDataParallel`` every name
+            begins with ``module``; give ``model.module`` for those of the model.
         writer: the SummaryWriter of the training, into whose event file everything goes, or a log directory, for
-            which a SummaryWriter is opened.
+            which a SummaryWriter is opened. On ranks other than 0 nothing is opened or written, and None will do.
         strict: raise what goes wrong instead of warning.
     """
 
-    def __init__(self, model: nn.Module, writer: SummaryWriter | str | PathLike[str], *, strict: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, writer: SummaryWriter | str | PathLike[str] | None, *, strict: bool = False
+    ) -> None:
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(f"model must be a torch.nn.Module, but it is {model!r}.")
         self._model = original(model)
@@ -59,15 +71,17 @@ class Scope:
         self._probed = False
         self._rows: ParameterRows | None = None
         self._reference: Reference | None = None
-        self._optimizers = Optimizers(self._model)
+        self._ranks = Ranks()
+        self._optimizers = Optimizers(self._model, self._ranks)
         self._watch: Watch | None = None
-        if isinstance(writer, (str, PathLike)):
+        writes = own_rank() == 0
+        if writes and isinstance(writer, (str, PathLike)):
             from torch.utils.tensorboard import SummaryWriter
 
             writer = self._own_writer = SummaryWriter(fspath(writer))
-        self._summary_writer = writer
-        self._writer = MessageWriter(writer)
-        self._recorder = Recorder(self._writer)
+        self._summary_writer: Any = writer if writes else Nowhere()
+        self._writer = MessageWriter(self._summary_writer)
+        self._recorder = Recorder(self._writer, self._ranks, writes=writes)
 
     def graph(self, *args: Any, **kwargs: Any) -> wire.ModelGraph | None:
         """Trace the structure, called exactly as ``model(*args, **kwargs)`` is, and write it.
@@ -94,15 +108,18 @@ class Scope:
             step: training step.
             histogram: write the histogram of every layer and parameter too.
         """
-        with self._guarded("gradients"):
+        with self._guarded("gradients"), self._recorder.alike():
             step = _checked(step)
             rows = self._current_rows()
+            if not self._recorder.takes(rows):
+                return
             if all(parameter.grad is None for parameter in rows.parameters):
                 raise InvalidArgumentError(
                     "no parameter has a gradient. Call gradients(step) after loss.backward() and before zero_grad()."
                 )
             pending = begin_gradients(rows, histogram=histogram)
             self._recorder.take("gradients", pending, step, Due(values=True, histograms=histogram))
+            self._recorder.exchange()
 
     def parameters(self, step: int, *, histogram: bool = True) -> None:
         """Write statistics of the parameters, which of them are trainable, and how far they are from the reference.
@@ -111,10 +128,14 @@ class Scope:
             step: training step.
             histogram: write the histogram of every layer and parameter too.
         """
-        with self._guarded("parameters"):
+        with self._guarded("parameters"), self._recorder.alike():
             step = _checked(step)
-            pending = begin_parameters(self._current_rows(), histogram=histogram, reference=self._reference)
+            rows = self._current_rows()
+            if not self._recorder.takes(rows):
+                return
+            pending = begin_parameters(rows, histogram=histogram, reference=self._reference)
             self._recorder.take("parameters", pending, step, Due(values=True, histograms=histogram))
+            self._recorder.exchange()
 
     def reference(self, state_dict: Mapping[str, torch.Tensor] | None = None) -> None:
         """Measure the parameters' ``distance`` and ``cosine`` from here on, which says what fine-tuning changes.
@@ -123,7 +144,7 @@ class Scope:
 
         Args:
             state_dict: a checkpoint to measure from, qualified parameter name -> tensor; None takes the parameters as
-                they are now.
+                they are now. With FSDP2 give it on every rank, whole or in shards.
         """
         with self._guarded("reference"):
             self._reference = Reference(self._model, state_dict)
@@ -163,7 +184,8 @@ class Scope:
 
         Hooks into the optimizers' ``step``: what it finds, after clipping, unscaling and reducing, is what is recorded.
         At steps at which outputs of layers are due, forward hooks are on the model, too. Nothing happens at a step at
-        which nothing is due. ``close()`` takes everything back.
+        which nothing is due. ``close()`` takes everything back. In a distributed training the outputs and the gradients
+        there are those of rank 0's own batch.
 
         Args:
             optimizers: all optimizers of the model; each records the rows of the parameters that it holds.
@@ -279,7 +301,10 @@ class Scope:
                 raise failures[0]
 
     def close(self) -> None:
-        """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards."""
+        """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards.
+
+        Where other ranks have not answered yet, waits for what they have of the last steps, at most half a minute.
+        """
         if self._watch is not None:
             self._watch.stop()
         with self._guarded("training"):
@@ -299,7 +324,7 @@ class Scope:
 
     def _current_rows(self) -> ParameterRows:
         if self._rows is None or not self._rows.current():
-            self._rows = ParameterRows(self._model)
+            self._rows = ParameterRows(self._model, ranks=self._ranks)
         return self._rows
 
     def _remember(self, inputs: Any, *, probe: bool = True) -> None:

@@ -16,6 +16,7 @@ from layerscope.probing.gradients import begin_gradients
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters
 from layerscope.probing.pending import Pending
+from layerscope.probing.ranks import Ranks
 from layerscope.probing.training_pass import TrainingPass
 from layerscope.probing.updates import Snapshot, held, learning_rates
 from layerscope.recorder import EVERYTHING, Due, Recorder
@@ -25,8 +26,9 @@ from layerscope.writing.schedule import Schedules
 class Optimizers:
     """The optimizers that are known to train a model, and the rows that each of them is responsible for."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, ranks: Ranks) -> None:
         self._model = model
+        self._ranks = ranks
         self._known: list[Optimizer] = []
         self._rows: dict[int, tuple[object, ParameterRows]] = {}
 
@@ -47,7 +49,7 @@ class Optimizers:
         holdings = tuple(tuple(len(group["params"]) for group in known.param_groups) for known in self._known)
         key, rows = self._rows.get(number, (None, None))
         if rows is None or key != holdings or not rows.current():
-            rows = ParameterRows(self._model, self._only(number))
+            rows = ParameterRows(self._model, self._only(number), ranks=self._ranks)
             self._rows[number] = holdings, rows
         return rows
 
@@ -88,22 +90,25 @@ class StepRecording:
         self._rows, self._optimizer, self._step = rows, optimizer, step
         self._recorder, self._guard = recorder, guard
         self._snapshot: Snapshot | None = None
-        if rows is None:
+        if rows is None or not recorder.takes(rows):
+            self._rows = None
             return
-        if any(parameter.grad is not None for parameter in rows.parameters):
-            recorder.take("gradients", begin_gradients(rows, histogram=True), step, EVERYTHING)
-        recorder.take("parameters", begin_parameters(rows, histogram=True, reference=reference), step, EVERYTHING)
+        with recorder.alike():
+            if any(parameter.grad is not None for parameter in rows.parameters):
+                recorder.take("gradients", begin_gradients(rows, histogram=True), step, EVERYTHING)
+            recorder.take("parameters", begin_parameters(rows, histogram=True, reference=reference), step, EVERYTHING)
 
     def __enter__(self) -> None:
-        with self._guard("step"):
+        with self._guard("step"), self._recorder.alike():
             if self._rows is not None:
                 self._snapshot = Snapshot(self._rows, learning_rates(self._optimizer))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._guard("step"):
+        with self._guard("step"), self._recorder.alike():
             if self._snapshot is not None and kind is None:
                 due = Due(values=True, histograms=False)
                 self._recorder.take("updates", self._snapshot.updates(), self._step, due)
+            self._recorder.exchange()
 
 
 class Watch:
@@ -146,8 +151,9 @@ class Watch:
             self._steps[known.number(optimizer)] = 0
             self._handles.append(optimizer.register_step_pre_hook(self._before))
             self._handles.append(optimizer.register_step_post_hook(self._after))
-        with guard("training", depth=2):
-            self._begin_pass(self._step(self._leader))
+        if recorder.writes:
+            with guard("training", depth=2):
+                self._begin_pass(self._step(self._leader))
 
     def stop(self) -> None:
         """Take back every hook."""
@@ -171,13 +177,18 @@ class Watch:
         self._recorder.take(name, pending, step, due, source=source, schedules=self._schedules)
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        with self._guard("training"):
+        with self._guard("training"):  # of its own: what fails there fails on rank 0 alone
             number = self._known.number(optimizer)
             step = self._step(number)
             if number == self._leader:
                 self._end_pass(step)
-            due = self._due("gradients", step, number)
+        with self._guard("training"), self._recorder.alike():
+            number = self._known.number(optimizer)
+            step = self._step(number)
             rows = self._known.rows(optimizer)
+            if not self._recorder.takes(rows):
+                return
+            due = self._due("gradients", step, number)
             if any(due) and any(parameter.grad is not None for parameter in rows.parameters):
                 pending = begin_gradients(rows, histogram=due.histograms, scale=_scale(optimizer))
                 self._write("gradients", pending, step, due, number)
@@ -189,7 +200,7 @@ class Watch:
                 self._snapshots[number] = Snapshot(rows, learning_rates(optimizer))
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        with self._guard("training"):
+        with self._guard("training"), self._recorder.alike():
             number = self._known.number(optimizer)
             snapshot = self._snapshots.pop(number, None)
             if snapshot is not None:
@@ -197,7 +208,8 @@ class Watch:
                     "updates", snapshot.updates(), self._step(number), Due(values=True, histograms=False), number
                 )
             self._steps[number] += 1
-            if number == self._leader:
+            self._recorder.exchange()
+            if number == self._leader and self._recorder.writes:
                 self._begin_pass(self._step(number))
 
     def _begin_pass(self, step: int) -> None:

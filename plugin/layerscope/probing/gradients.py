@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from torch import Tensor, nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.probing.measuring import Measuring
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.pending import Pending
+from layerscope.probing.ranks import Ranks
 
 
 def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
@@ -26,9 +28,11 @@ def gradients(model: nn.Module, *, histogram: bool = True) -> wire.Statistics:
     Returns:
         Rows as in ``ParameterRows``. Columns: ``wire.MOMENTS``, as exact as ``measuring.measure`` says. A row is NaN
         where no parameter has a gradient. Of a sparse gradient the implicit zeros count too. ``histogram``: see
-        ``probing/histogram.py``.
+        ``probing/histogram.py``. Of gradients in shards (FSDP2) the statistics are of the whole; every process must
+        call it, and gets them.
     """
-    return begin_gradients(ParameterRows(original(model)), histogram=histogram).result()
+    with closing(Ranks(everyone=True)) as ranks:
+        return begin_gradients(ParameterRows(original(model), ranks=ranks), histogram=histogram).result()
 
 
 def begin_gradients(rows: ParameterRows, *, histogram: bool, scale: Tensor | None = None) -> Pending:
@@ -40,9 +44,10 @@ def begin_gradients(rows: ParameterRows, *, histogram: bool, scale: Tensor | Non
         scale: what the gradients are to be divided by, one number; None leaves them as they are.
     """
     found = [parameter.grad for parameter in rows.parameters]
-    measuring = Measuring(with_histogram=histogram)
-    there = [gradient for gradient in found if gradient is not None]
+    measuring = rows.measuring(with_histogram=histogram)
+    there = rows.counted([gradient for gradient in found if gradient is not None])
     measuring.add(there if scale is None else [gradient / scale.to(gradient.device) for gradient in there])
     taken = iter(range(len(there)))
     places = [None if gradient is None else next(taken) for gradient in found]
-    return Pending(measuring, lambda: rows.table(measuring.result(), places))
+    outline = rows.outline("gradients", histogram=histogram)
+    return Pending(measuring, lambda: rows.table(measuring.result(), places), outline)

@@ -9,11 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from layerscope import wire
 from layerscope.naming import LayerNames
+from layerscope.probing.histogram import BINS, EDGES
+from layerscope.probing.measuring import Measuring
 from layerscope.probing.moments import Moments, table
+from layerscope.probing.ranks import Ranks
+from layerscope.probing.sharding import counted, is_sharded
 
 
 class ParameterRows:
@@ -26,9 +30,12 @@ class ParameterRows:
     Args:
         model: the model.
         only: parameters that have rows; a module has one only if all its parameters are among them. None: all.
+        ranks: what gathers from all processes where parameters are sharded. None: these are measured as if alone.
     """
 
-    def __init__(self, model: nn.Module, only: Collection[nn.Parameter] | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, only: Collection[nn.Parameter] | None = None, *, ranks: Ranks | None = None
+    ) -> None:
         self._entries: list[tuple[Mapping[str, object], str, object]] = []
         """(a module's dict of parameters or modules, name in it, what was there)."""
         self._sizes: list[tuple[Mapping[str, object], int]] = []
@@ -55,11 +62,52 @@ class ParameterRows:
         self.owners = tuple(owner for _, owner, _ in rows)
         self.members = tuple(tuple(members) for _, _, members in rows)
         """For each row, which of ``parameters`` it unites."""
+        self._ranks = ranks if any(is_sharded(parameter) for parameter in self.parameters) else None
+        if self._ranks is not None:
+            self._ranks.describe(model)
 
     def current(self) -> bool:
         """Return whether the model still has the same modules and parameters; far cheaper than to begin anew."""
         return all(len(store) == size for store, size in self._sizes) and all(
             store.get(key) is value for store, key, value in self._entries
+        )
+
+    @property
+    def sharded(self) -> bool:
+        """Whether parameters lie in shards on several processes, all of which must measure them."""
+        return self._ranks is not None
+
+    def measuring(self, *, with_histogram: bool) -> Measuring:
+        """Return what measures the parameters or what belongs to them, on all processes where they are sharded.
+
+        Raises:
+            RankError: processes have come apart before.
+        """
+        if self._ranks is None:
+            return Measuring(with_histogram=with_histogram)
+        return self._ranks.measuring(with_histogram=with_histogram)
+
+    def counted(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return what of each tensor counts on this process: all of it where nothing is sharded."""
+        return tensors if self._ranks is None else [counted(tensor) for tensor in tensors]
+
+    def outline(self, series: str, *, histogram: bool) -> wire.Statistics | None:
+        """Return statistics without numbers in them, if parameters are sharded: what every rank can foresee.
+
+        One in four counts is filled, as is usual.
+        """
+        if self._ranks is None:
+            return None
+        columns = wire.SERIES[series].statistics
+        counts = np.zeros((len(self.names), BINS), np.float32)
+        counts[:, ::4] = 1
+        return wire.Statistics(
+            self.names,
+            self.owners,
+            columns,
+            np.zeros((len(self.names), len(columns)), np.float32),
+            counts if histogram else None,
+            EDGES if histogram else (),
         )
 
     def table(self, moments: Moments, places: Sequence[int | None]) -> wire.Statistics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from layerscope import wire
 from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError
-from layerscope.probing.measuring import Measuring
 from layerscope.probing.pairs import DIFFERENCE, PRODUCT, REFERENCE, SQUARES, Pairs
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.pending import Pending
+from layerscope.probing.ranks import Ranks
+from layerscope.probing.sharding import placed_like
 
 
 class Reference:
@@ -23,7 +25,8 @@ class Reference:
     Args:
         model: the model; a compiled one is looked at through its original.
         state_dict: qualified parameter names -> tensors, as ``model.state_dict()`` gives them; what is no parameter of
-            the model, such as buffers, is passed over. None copies the parameters as they are now.
+            the model, such as buffers, is passed over. None copies the parameters as they are now. Where these are in
+            shards (FSDP2), the tensors may be, too, or every process gives them whole and keeps its part.
 
     Raises:
         InvalidArgumentError: a tensor has another shape than the parameter of its name.
@@ -46,8 +49,7 @@ class Reference:
                     f"{list(value.shape)}. Give the checkpoint of this model."
                 )
             if id(parameter) not in self._values:
-                kept = value.detach().to(parameter.device, copy=True)
-                self._values[id(parameter)] = parameter, kept
+                self._values[id(parameter)] = parameter, placed_like(value, parameter)
 
     def of(self, parameter: nn.Parameter) -> Tensor | None:
         """Return what ``parameter`` is compared with, or None."""
@@ -65,22 +67,25 @@ def parameters(model: nn.Module, *, histogram: bool = True, reference: Reference
     Returns:
         Rows as in ``ParameterRows``. Columns: ``wire.MOMENTS``; ``trainable``, the share of the elements that require
         a gradient; ``distance``, the norm of the difference from the reference over the norm of the reference; and
-        ``cosine`` of the angle between both. The last two are NaN where there is no reference, or it is zero.
+        ``cosine`` of the angle between both. The last two are NaN where there is no reference, or it is zero. Of
+        parameters in shards (FSDP2) the statistics are of the whole; every process must call it, and gets them.
     """
-    return begin_parameters(ParameterRows(original(model)), histogram=histogram, reference=reference).result()
+    with closing(Ranks(everyone=True)) as ranks:
+        rows = ParameterRows(original(model), ranks=ranks)
+        return begin_parameters(rows, histogram=histogram, reference=reference).result()
 
 
 def begin_parameters(rows: ParameterRows, *, histogram: bool, reference: Reference | None = None) -> Pending:
     """Begin what ``parameters`` does, for the parameters of ``rows``, without waiting for an accelerator."""
-    measuring = Measuring(with_histogram=histogram)
-    measuring.add(rows.parameters)
+    measuring = rows.measuring(with_histogram=histogram)
+    measuring.add(rows.counted(rows.parameters))
     pairs = Pairs(measuring, with_angle=True)
     compared: list[int] = []
     for i, parameter in enumerate(rows.parameters):
         value = None if reference is None else reference.of(parameter)
         if value is not None:
             compared.append(i)
-            pairs.add(parameter, value)
+            pairs.add(*rows.counted([parameter, value]))
     shares = [(parameter.numel(), parameter.numel() * parameter.requires_grad) for parameter in rows.parameters]
 
     def finish() -> wire.Statistics:
@@ -98,4 +103,4 @@ def begin_parameters(rows: ParameterRows, *, histogram: bool, reference: Referen
         values = np.concatenate([found.values, more], axis=1)
         return replace(found, statistics=wire.SERIES["parameters"].statistics, values=values)
 
-    return Pending(measuring, finish)
+    return Pending(measuring, finish, rows.outline("parameters", histogram=histogram))

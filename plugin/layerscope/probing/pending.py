@@ -27,10 +27,14 @@ class Pending:
     Args:
         sending: what brings the numbers; it begins now.
         finish: makes statistics of them when they have arrived.
+        outline: what they will look like, where several processes find them together; see ``ParameterRows.outline``.
     """
 
-    def __init__(self, sending: Sending, finish: Callable[[], wire.Statistics]) -> None:
+    def __init__(
+        self, sending: Sending, finish: Callable[[], wire.Statistics], outline: wire.Statistics | None = None
+    ) -> None:
         sending.send()
+        self.outline = outline
         self._sending = sending
         self._finish = finish
 

@@ -9,7 +9,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from layerscope import wire
-from layerscope.probing.measuring import Measuring
 from layerscope.probing.pairs import DIFFERENCE, REFERENCE, Pairs
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.pending import Pending
@@ -38,7 +37,7 @@ class Snapshot:
     def __init__(self, rows: ParameterRows, rates: Mapping[int, float]) -> None:
         self._rows = rows
         self._rates = [rates.get(id(parameter), np.nan) for parameter in rows.parameters]
-        self._before = [parameter.detach().clone() for parameter in rows.parameters]
+        self._before = [parameter.detach().clone() for parameter in rows.counted(rows.parameters)]
 
     def updates(self) -> Pending:
         """Begin to measure the updates.
@@ -49,9 +48,9 @@ class Snapshot:
             that an optimizer holds, NaN where it holds none.
         """
         rows = self._rows
-        measuring = Measuring(with_histogram=False)
+        measuring = rows.measuring(with_histogram=False)
         pairs = Pairs(measuring, with_angle=False)
-        for parameter, before in zip(rows.parameters, self._before, strict=True):
+        for parameter, before in zip(rows.counted(rows.parameters), self._before, strict=True):
             pairs.add(parameter, before)
         sizes = np.array([parameter.numel() for parameter in rows.parameters], np.float64)
         self._before.clear()
@@ -66,7 +65,7 @@ class Snapshot:
             values = np.stack([np.sqrt(sums[:, DIFFERENCE]), ratio, rate], axis=1).astype(np.float32)
             return wire.Statistics(rows.names, rows.owners, wire.SERIES["updates"].statistics, values)
 
-        return Pending(measuring, finish)
+        return Pending(measuring, finish, rows.outline("updates", histogram=False))
 
 
 def held(optimizer: Optimizer) -> list[nn.Parameter]:
