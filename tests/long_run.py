@@ -15,6 +15,9 @@ BLOCKS = 50
 LAYERS = ("norm", "qkv", "proj", "mlp")
 EDGES = tuple(np.linspace(-64.0, 64.0, 130).tolist())
 """Of as many bins as real histograms have."""
+MARK = 2.0**-24
+"""The second statistic of a series is the step times this: float32 holds it exactly, and no detector minds it."""
+_HEALTHY = {"nan_count": 0.0, "inf_count": 0.0, "dead_fraction": 0.1, "trainable": 1.0, "learning_rate": 1e-3}
 
 
 @dataclass
@@ -29,8 +32,9 @@ class LongRun:
 def write(logdir: Path, *, steps: int = STEPS, max_bytes: int = MAX_BYTES) -> LongRun:
     """Write the run into ``logdir`` as the defaults of ``Scope.watch`` would: structure, series and the user's loss.
 
-    Every series has in its second statistic (``mean``, ``update_ratio``) the step, in all rows; histograms have it in
-    their first bin. The norms fall with the depth and with time, but for a bump in block 30 in the second half.
+    Every series has in its second statistic (``mean``, ``update_ratio``) the step times ``MARK``, in all rows, and
+    histograms have the step in their first bin. The norms fall with the depth and with time, but for a bump in block 30
+    in the second half.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -79,16 +83,17 @@ class _Simulated:
         self.statistics = wire.SERIES[name].statistics
         self.blocks = np.array([_numbers(row)[0] for row in self.rows])
         rng = np.random.default_rng(0)
+        self.others = [_HEALTHY.get(statistic, 0.5) for statistic in self.statistics]
         self.noise = rng.lognormal(0.0, 0.3, (64, len(self.rows)))
         self.histogram = np.zeros((len(self.rows), len(EDGES) - 1), np.float32)
         self.histogram[:, 40:66] = rng.poisson(100.0, (len(self.rows), 26))  # real ones fill a fifth of their bins
 
     def at(self, step: int) -> wire.Statistics:
-        values = np.full((len(self.rows), len(self.statistics)), 0.5, np.float32)
+        values = np.tile(np.array(self.others, np.float32), (len(self.rows), 1))
         norm = 10.0 ** (-1 - self.blocks / 25 - 2 * step / self.steps) * self.noise[step % 64]
         norm[(self.blocks == 30) & (step > self.steps / 2)] *= 1000
         values[:, 0] = norm
-        values[:, 1] = step
+        values[:, 1] = step * MARK
         self.histogram[:, 0] = step
         return wire.Statistics(self.rows, self.owners, self.statistics, values, self.histogram, EDGES)
 
