@@ -33,6 +33,7 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with SummaryWriter(str(root / "full")) as user:
         writer = MessageWriter(user)
         writer.graph(serving.graph())
+        writer.findings((), step=0)
         for step in range(STEPS):
             if step % 2 == 0:  # 750 points: below the 1,000 that TensorBoard keeps of a scalar by default
                 user.add_scalar("loss", 1 / (step + 1), step)

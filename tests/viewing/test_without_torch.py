@@ -39,6 +39,8 @@ assert "full" in json.loads(get("runs"))["runs"]
 entries = json.loads(get("tags", run="full"))["tags"]
 served.add("tags")
 get("array", run="full", scalar="loss")
+assert json.loads(get("findings", run="full"))["examined"]
+served.add("findings")
 for entry in entries:
     if entry["kind"] in ("series", "histograms"):
         get("array", run="full", tag=entry["tag"])
