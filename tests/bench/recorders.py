@@ -90,10 +90,8 @@ PEERS: dict[str, tuple[Recorder, int]] = {
 """What else is done with gradients -> how, and how many calls are counted after one that is not."""
 
 
-def torchexplorer_seconds(
-    training: Training, options: dict[str, object], repeats: int
-) -> tuple[list[float], list[float]]:
-    """Return the CPU seconds of steps that TorchExplorer logs, and of those that it watches and does not log.
+def torchexplorer_seconds(training: Training, options: dict[str, object]) -> tuple[float, float]:
+    """Return the CPU seconds of a step that TorchExplorer logs, and of one that it watches and does not log.
 
     It computes and lays out but writes nothing (``backend="none"``). Its hooks stay on the model.
     """
@@ -102,8 +100,7 @@ def torchexplorer_seconds(
     torchexplorer.watch(training.model, log_freq=2, backend="none", verbose=False, **options)
     for _ in range(2):  # the first of each sort: it extracts the structure
         training.step()
-    seconds = [training.seconds() for _ in range(2 * repeats)]
-    return seconds[::2], seconds[1::2]
+    return training.seconds(), training.seconds()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,25 +23,37 @@ import layerscope
 from bench.measuring import median_seconds, write_section
 from bench.recorders import PEERS, quiet, torchexplorer_seconds
 from bench.training_models import TRAINED_MODELS, TrainedModel, Training
-from bench.watched import Watched, due_in
+from bench.watched import Record, Watched, due_in, interval
+from layerscope.writing.schedule import EVERY
 
 pytestmark = pytest.mark.bench
 
-BEGINNINGS = 3
+BEGINNINGS = 2
 """How often a recording begins anew: its first step records everything."""
 WINDOW = 10
-"""Steps after it that are compared pair by pair; by default the last of them records all but activations."""
+"""Steps after it that are compared with and without."""
+REPEATS = 5
 LONG = 10_000
 """Steps of the run for which it is also said what recording costs when it has been thinned."""
 HEADING = "Recording a training"
 
+PARTS: dict[str, tuple[Record, ...]] = {
+    "gradients": (("series", "gradients"),),
+    "histograms of gradients": (("histograms", "gradients"),),
+    "parameters and updates": (("series", "parameters"), ("series", "updates")),
+    "histograms of parameters": (("histograms", "parameters"),),
+    "activations, their gradients, histograms": (
+        ("series", "training_activations"),
+        ("series", "activation_gradients"),
+        ("histograms", "training_activations"),
+        ("histograms", "activation_gradients"),
+    ),
+}
+"""What is recorded together -> its records, of one interval."""
 DEFAULT = "**`scope.watch(optimizer)`, average of the first steps**"
-SCALARS = "a step with gradients (9 of 10)"
-TENTH = "with parameters, updates and histograms (every 10th)"
-HUNDREDTH = "with activations and their gradients too (every 100th)"
-UNDUE = "a step at which nothing is due"
+UNDUE = "of which: a step at which nothing is due"
 THINNED = f"average of {LONG:,} steps, as they are thinned"
-PAIRED = "the same, end to end: 10 steps with it, 10 without, in turns"
+PAIRED = f"end to end: steps 1 to {WINDOW}, beside as many without, in turns"
 EXPLICIT = "`scope.gradients(step)`"
 EXPLICIT_SCALARS = "`scope.gradients(step, histogram=False)`"
 HISTOGRAMS = "`SummaryWriter.add_histogram` of every gradient"
@@ -83,9 +96,9 @@ def test_recording(name: str, results: dict[str, Result], tmp_path: Path) -> Non
 
     _say_share_of_larger_batch(plain, trained, result)
     with quiet():
-        logged, idle = torchexplorer_seconds(plain, trained.torchexplorer(), repeats=2)
-    result.added["TorchExplorer, `log_freq=1`, nothing written"] = statistics.median(logged) - result.alone
-    result.added["TorchExplorer, a step that it watches and does not log"] = statistics.median(idle) - result.alone
+        logged, idle = torchexplorer_seconds(plain, trained.torchexplorer())
+    result.added["TorchExplorer, `log_freq=1`, nothing written"] = logged - result.alone
+    result.added["TorchExplorer, a step that it watches and does not log"] = idle - result.alone
 
 
 def _default_recording(plain: Training, other: Training, directory: Path) -> Result:
@@ -100,81 +113,85 @@ def _default_recording(plain: Training, other: Training, directory: Path) -> Res
             watched.close()
     pairs: list[tuple[float, float]] = []
     in_hooks: list[float] = []
-    size = [watched.written()]
     for _ in range(WINDOW):
         pairs.append((plain.seconds(), watched.seconds()))
         in_hooks.append(watched.in_hooks)
-        size.append(watched.written())
-    other.loss(other.model).backward()
-    in_hooks += watched.hooks_seconds(WINDOW)
-    explicit = {
-        label: median_seconds(lambda histogram=histogram: watched.scope.gradients(1000, histogram=histogram), 5)
-        for label, histogram in ((EXPLICIT_SCALARS, False), (EXPLICIT, True))
-    }
     watched.close()
     sizes = _recorded_sizes(directory / f"watched {BEGINNINGS - 1}")
-    rare = Watched(other, directory / "rare", every=1_000_000)
-    rare.seconds()
-    undue = statistics.median(rare.hooks_seconds(WINDOW))
-    rare.close()
 
-    alone = statistics.median(seconds for seconds, _ in first + pairs)
-    scalars, tenth = (
-        statistics.median(in_hooks[i] for i in range(len(in_hooks)) if (i % 10 == 9) == t) for t in (0, 1)
-    )
-    hundredth = statistics.median(recorded - without for without, recorded in first)
-    histograms = 2 * (explicit[EXPLICIT] - explicit[EXPLICIT_SCALARS])  # of gradients and of parameters
-    each = {
-        "gradients": scalars - undue,
-        "parameters": tenth - scalars - histograms,
-        "histograms": histograms,
-        "activations": hundredth - tenth,
-    }
+    result = Result(statistics.median(seconds for seconds, _ in first + pairs))
+    other.loss(other.model).backward()
+    parts = _parts(other, directory)
+    everything = statistics.median(recorded - without for without, recorded in first)
+    parts["activations, their gradients, histograms"] = everything - sum(parts.values())
+    undue = _in_hooks(other, directory / "undue", gradients=1_000_000)
+
+    every = {part: interval(PARTS[part][0]) for part in parts}
     due = due_in(LONG, sizes)
+    result.added[DEFAULT] = sum(seconds / every[part] for part, seconds in parts.items())
+    result.added |= {f"of which: {part}, every {every[part]}": seconds for part, seconds in parts.items()}
+    result.added[UNDUE] = undue
+    result.added[THINNED] = undue + sum(due[PARTS[part][0]] * seconds for part, seconds in parts.items()) / LONG
+    result.words[THINNED] = ", ".join(f"{due[PARTS[part][0]]:,}" for part in parts) + " records"
+    result.words[DEFAULT] = f"{sum(size / interval(record) for record, size in sizes.items()):,.0f} bytes a step"
     differences = [recorded - without for without, recorded in pairs]
-    return Result(
-        alone,
-        added={
-            DEFAULT: scalars + (tenth - scalars) / 10 + (hundredth - tenth) / 100,
-            SCALARS: scalars,
-            TENTH: tenth,
-            HUNDREDTH: hundredth,
-            UNDUE: undue,
-            THINNED: undue + sum(due[sort] * seconds for sort, seconds in each.items()) / LONG,
-            PAIRED: statistics.mean(differences),
-            **explicit,
-        },
-        words={
-            SCALARS: f"{size[1] - size[0]:,} bytes",
-            TENTH: f"{size[-1] - size[-2]:,} bytes",
-            THINNED: "at steps: " + ", ".join(f"{sort} {due[sort]:,}" for sort in each),
-            PAIRED: f"± {statistics.stdev(differences) / len(differences) ** 0.5 / alone:.1%}",
-        },
-    )
+    result.added[PAIRED] = statistics.mean(differences)
+    error = statistics.stdev(differences) / WINDOW**0.5
+    result.words[PAIRED] = f"± {error / result.alone:.1%}; in the hooks {statistics.mean(in_hooks) * 1e3:.1f} ms"
+    result.added |= _explicit(other, directory)
+    return result
 
 
-def _recorded_sizes(directory: Path) -> dict[tuple[str, str], int]:
-    """Return the bytes of one record of every (kind, series), after a look at whether what was due is there."""
+def _parts(training: Training, directory: Path) -> dict[str, float]:
+    """Return what each part but activations takes; a backward must have left gradients."""
+    gradients = _in_hooks(training, directory / "gradients", gradients=1)
+    both = _in_hooks(training, directory / "gradients, histograms", gradients=1, histograms=1)
+    parameters = _in_hooks(training, directory / "parameters", parameters=1, updates=1)
+    all_three = _in_hooks(training, directory / "parameters, histograms", parameters=1, updates=1, histograms=1)
+    seconds = gradients, both - gradients, parameters, all_three - parameters
+    return dict(zip(PARTS, seconds, strict=False))
+
+
+def _in_hooks(training: Training, directory: Path, **every: int) -> float:
+    """Return the median of what the hooks take when only that is recorded, after a step that is not counted."""
+    watched = Watched(training, directory, dict.fromkeys(EVERY, 0) | every)
+    seconds = watched.hooks_seconds(1 + REPEATS)[1:]
+    watched.close()
+    return statistics.median(seconds)
+
+
+def _explicit(training: Training, directory: Path) -> dict[str, float]:
+    with layerscope.Scope(training.model, directory / "explicit", strict=True) as scope:
+        return {
+            EXPLICIT_SCALARS: median_seconds(lambda: scope.gradients(0, histogram=False), REPEATS),
+            EXPLICIT: median_seconds(lambda: scope.gradients(0), REPEATS),
+        }
+
+
+def _recorded_sizes(directory: Path) -> dict[Record, int]:
+    """Return the bytes of each record, after a look at whether what is due by default was recorded."""
     run = layerscope.read(directory)["."]
     assert not run.problems
-    steps = {name: tuple(series.steps) for name, series in run.series.items()}
-    assert steps["gradients"][:-1] == tuple(range(2 * WINDOW + 1))
-    assert steps["parameters"] == steps["updates"] == (0, 10, 20)
-    assert steps["training_activations"] == steps["activation_gradients"] == (0,)
-    sizes = {("series", name): series.values[0].nbytes for name, series in run.series.items()}
-    for name, series in run.series.items():
-        if series.histogram is not None:
-            assert series.histogram[0].sum() > 0
-            sizes["histograms", name] = series.histogram[0].nbytes
+    sizes: dict[Record, int] = {}
+    for record in (record for records in PARTS.values() for record in records):
+        kind, name = record
+        series = run.series[name]
+        array, steps = (series.values, series.steps) if kind == "series" else (series.histogram, series.histogram_steps)
+        assert array is not None
+        assert steps is not None
+        assert np.any(np.isfinite(array[-1]) & (array[-1] > 0))
+        assert steps.tolist() == list(range(0, WINDOW + 1, interval(record)))
+        sizes[record] = array[0].nbytes
     return sizes
 
 
 def _say_share_of_larger_batch(training: Training, trained: TrainedModel, result: Result) -> None:
-    step = median_seconds(replace(training, loss=trained.larger_loss()).step, 1)
-    without_activations = result.added[SCALARS] + (result.added[TENTH] - result.added[SCALARS]) / 10
-    result.words[DEFAULT] = (
-        f"{without_activations / result.alone:.2%} without activations; that is {without_activations / step:.2%} at "
-        f"{trained.larger} ({step * 1e3:.0f} ms, measured once)"
+    step = replace(training, loss=trained.larger_loss()).seconds()
+    activations = next(label for label in result.added if "activations" in label)
+    without = result.added[DEFAULT] - result.added[activations] / EVERY["training_activations"]
+    result.words[DEFAULT] += (
+        f"; without activations {without / result.alone:.2%}, and {without / step:.2%} at {trained.larger} "
+        f"({step * 1e3:.0f} ms, measured once)"
     )
 
 
@@ -201,10 +218,11 @@ def _report(results: dict[str, Result]) -> list[str]:
             [f"{result.added[HISTOGRAMS] / result.added[DEFAULT]:.0f}" for result in results.values()],
         ),
         "",
-        "The first rows were taken in real steps, between the first and the last hook on the optimizer (activations:",
-        "the difference of whole steps). `wandb.watch` logs offline, by default every 1,000th step, and what its own",
-        "process does is not counted. TorchExplorer logs every 500th step by default. Its hooks bear nothing in place:",
-        "for it, the ReLUs of the ResNet work out of place, and the gradients of what BatchNorm returns are left out.",
+        "Below the first row stands what one record takes, between the first and the last hook on the optimizer in",
+        "steps of the optimizer (of activations: the rest of the difference of whole steps). `wandb.watch` logs",
+        "offline, by default every 1,000th step; what its own process does is not counted. TorchExplorer logs every",
+        "500th step by default. Its hooks bear nothing in place: for it the ReLUs of the ResNet work out of place, and",
+        "the gradients of what BatchNorm returns are left out.",
     ]
 
 

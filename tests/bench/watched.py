@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from bench.training_models import Training
 from layerscope.scope import Scope
 from layerscope.writing.schedule import EVERY, Schedules
 
+Record = tuple[str, str]
+"""Kind (``series`` or ``histograms``) and name of the series."""
+
 
 class Watched:
     """A training with ``scope.watch(optimizer)``, and a stopwatch before and behind its hooks on the optimizer.
@@ -22,12 +26,11 @@ class Watched:
     and the optimizer leave them.
     """
 
-    def __init__(self, training: Training, directory: Path, every: int | None = None) -> None:
+    def __init__(self, training: Training, directory: Path, every: Mapping[str, int] | None = None) -> None:
         self.training = training
         self.in_hooks = 0.0
         """CPU seconds in the last step."""
         self._began = 0.0
-        self._directory = directory
         self._writer = SummaryWriter(str(directory))
         self.scope = Scope(training.model, self._writer, strict=True)
         optimizer = training.optimizer
@@ -49,11 +52,6 @@ class Watched:
             found.append(self.in_hooks)
         return found
 
-    def written(self) -> int:
-        """Return the size of the event file in bytes."""
-        self._writer.flush()
-        return sum(path.stat().st_size for path in self._directory.glob("events*"))
-
     def close(self) -> None:
         """End the recording; the training can go on without it."""
         self.scope.close()
@@ -68,21 +66,18 @@ class Watched:
         self.in_hooks += time.process_time() - self._began
 
 
-def due_in(steps: int, sizes: Mapping[tuple[str, str], int]) -> Counter[str]:
-    """Return how many of so many first steps record something of each sort.
+def interval(record: Record) -> int:
+    """Return how many steps apart records are at first, by default."""
+    kind, name = record
+    own = EVERY[name]
+    return math.ceil(EVERY["histograms"] / own) * own if kind == "histograms" else own
 
-    The default schedules are asked, with records of the given sizes by (kind, series).
 
-    Returns:
-        Keys: ``gradients``, ``parameters`` (or updates), ``histograms`` (of either), ``activations`` (or their
-        gradients, or histograms of them).
-    """
-    schedules, found = Schedules(), Counter[str]()
+def due_in(steps: int, sizes: Mapping[Record, int]) -> Counter[Record]:
+    """Return how many records of each sort are written in so many first steps, by default; sizes are in bytes."""
+    schedules, found = Schedules(), Counter[Record]()
     for step in range(steps):
-        sorts = set[str]()
         for (kind, name), size in sizes.items():
             if schedules.due(kind, name, step) and schedules.admit(kind, name, step, size):
-                activations = EVERY[name] > EVERY["parameters"]
-                sorts.add("activations" if activations else kind if kind == "histograms" else name)
-        found.update({"parameters" if sort == "updates" else sort for sort in sorts})
+                found[kind, name] += 1
     return found
