@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from copy import copy
 from typing import Any, cast
 
@@ -16,6 +17,13 @@ from torch.nn.parameter import is_lazy
 
 from layerscope.errors import InvalidArgumentError
 from layerscope.module_state import ModuleState
+
+_observing: ContextVar[bool] = ContextVar("_observing", default=False)
+
+
+def observing() -> bool:
+    """Return whether the observer runs the model now, inside ``contained``."""
+    return _observing.get()
 
 
 def original(model: nn.Module) -> nn.Module:
@@ -46,6 +54,7 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()
+    token = _observing.set(True)
     try:
         with ExitStack() as stack:
             stack.enter_context(preserved(model, evaluating=evaluating, frozen=frozen))
@@ -59,6 +68,7 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             yield
     finally:
+        _observing.reset(token)
         np.random.set_state(numpy_state)
         random.setstate(python_state)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
@@ -93,7 +94,7 @@ class StepRecording:
         if rows is None or not recorder.takes(rows):
             self._rows = None
             return
-        with recorder.alike():
+        with guard("step", depth=2), recorder.alike():
             if any(parameter.grad is not None for parameter in rows.parameters):
                 recorder.take("gradients", begin_gradients(rows, histogram=True), step, EVERYTHING)
             recorder.take("parameters", begin_parameters(rows, histogram=True, reference=reference), step, EVERYTHING)
@@ -138,10 +139,12 @@ class Watch:
         guard: Guard,
     ) -> None:
         self._known, self._schedules, self._recorder, self._guard = known, schedules, recorder, guard
+        self._model = model
         self._reference = reference
         self._given_step = step
         self._pass = TrainingPass(model)
-        self._pass_step = 0
+        self._pass_due = [_NOTHING, _NOTHING]
+        """What of each of ``_OUTPUTS`` is due in the pass that is watched."""
         self._steps: dict[int, int] = {}
         self._snapshots: dict[int, Snapshot] = {}
         self._handles: list[RemovableHandle] = []
@@ -160,7 +163,7 @@ class Watch:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._pass.end()
+        self._pass.discard()
 
     def _step(self, number: int) -> int:
         if callable(self._given_step):
@@ -177,45 +180,57 @@ class Watch:
         self._recorder.take(name, pending, step, due, source=source, schedules=self._schedules)
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        with self._guard("training"):  # of its own: what fails there fails on rank 0 alone
-            number = self._known.number(optimizer)
-            step = self._step(number)
-            if number == self._leader:
-                self._end_pass(step)
+        if torch.compiler.is_compiling():
+            self._say_compiled()
+            return
         with self._guard("training"), self._recorder.alike():
             number = self._known.number(optimizer)
             step = self._step(number)
-            rows = self._known.rows(optimizer)
-            if not self._recorder.takes(rows):
-                return
-            due = self._due("gradients", step, number)
-            if any(due) and any(parameter.grad is not None for parameter in rows.parameters):
-                pending = begin_gradients(rows, histogram=due.histograms, scale=_scale(optimizer))
-                self._write("gradients", pending, step, due, number)
+            self._snapshots.pop(number, None)  # of a step that raised
+            if not _runs_closure(args, kwargs):
+                self._record_pass(optimizer, number, step)
             due = self._due("parameters", step, number)
-            if any(due):
+            if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
                 pending = begin_parameters(rows, histogram=due.histograms, reference=self._reference())
                 self._write("parameters", pending, step, due, number)
-            if any(self._due("updates", step, number)):
+            due = self._due("updates", step, number)
+            if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
                 self._snapshots[number] = Snapshot(rows, learning_rates(optimizer))
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         with self._guard("training"), self._recorder.alike():
             number = self._known.number(optimizer)
+            step = self._step(number)
+            self._steps[number] += 1
             snapshot = self._snapshots.pop(number, None)
             if snapshot is not None:
-                self._write(
-                    "updates", snapshot.updates(), self._step(number), Due(values=True, histograms=False), number
-                )
-            self._steps[number] += 1
+                self._write("updates", snapshot.updates(), step, Due(values=True, histograms=False), number)
+            if _runs_closure(args, kwargs):
+                self._record_pass(optimizer, number, step)
             self._recorder.exchange()
+        with self._guard("training"):
             if number == self._leader and self._recorder.writes:
                 self._begin_pass(self._step(number))
 
+    def _record_pass(self, optimizer: Optimizer, number: int, step: int) -> None:
+        """Record what the training pass, which is over, has left."""
+        due = self._due("gradients", step, number)
+        rows = self._known.rows(optimizer) if any(due) else None
+        if rows and self._recorder.takes(rows) and any(parameter.grad is not None for parameter in rows.parameters):
+            pending = begin_gradients(rows, histogram=due.histograms, scale=_scale(optimizer))
+            self._write("gradients", pending, step, due, number)
+        if number == self._leader:
+            with self._guard("training", depth=2):  # of its own: what fails there fails on rank 0 alone
+                self._end_pass(step)
+
     def _begin_pass(self, step: int) -> None:
-        """Watch the pass that leads to ``step`` if anything of it is due then."""
-        activations = self._due("training_activations", step, self._leader)
-        gradients = self._due("activation_gradients", step, self._leader)
+        """Watch the pass that leads to ``step`` if anything of it is due then, or could not be seen before."""
+        for i, name in enumerate(_OUTPUTS):
+            due = self._due(name, step, self._leader)
+            self._pass_due[i] = Due(*map(operator.or_, self._pass_due[i], due))
+        activations, gradients = self._pass_due
         if any(activations) or any(gradients):
             self._pass.begin(
                 histogram=activations.histograms, gradients=any(gradients), gradient_histogram=gradients.histograms
@@ -224,18 +239,62 @@ class Watch:
     def _end_pass(self, step: int) -> None:
         if not self._pass.running:
             return
+        if self._pass.interrupted:  # torch.compile was at work; the next pass runs what it made
+            self._pass.discard()
+            return
+        due, self._pass_due = self._pass_due, [_NOTHING, _NOTHING]
         found = self._pass.end()
         if found is None:
             raise CaptureError(
                 "the outputs of the layers were asked for at this step, but no layer was seen while the training pass "
                 "ran: torch.compile, scripting or another thread hides them. Gradients, parameters and updates are "
-                "recorded all the same. For outputs give a batch to scope.activations(x, step=step), which runs the "
-                'original model; every={"training_activations": 0, "activation_gradients": 0} turns this off.'
+                f"recorded all the same. {_INSTEAD}"
             )
-        for name, pending in zip(("training_activations", "activation_gradients"), found, strict=True):
-            due = self._due(name, step, self._leader)
-            if any(due):
-                self._write(name, pending, step, due, self._leader)
+        for name, pending, wanted in zip(_OUTPUTS, found, due, strict=True):
+            if any(wanted):
+                self._write(name, pending, step, wanted, self._leader)
+        hidden = self._hidden()
+        if hidden:
+            raise CaptureError(
+                f"no outputs were seen of {', '.join(map(repr, hidden[:3]))} ({len(hidden)} in all), though they have "
+                "gradients: torch.compile hides the layers that it runs. Those of the other layers are recorded. "
+                f"{_INSTEAD}"
+            )
+
+    def _hidden(self) -> list[str]:
+        """Return the names of modules that take part in training and were not seen where torch.compile was at work."""
+        if not self._pass.compiled:
+            return []
+        return [
+            name
+            for name, module in self._model.named_modules()
+            if module not in self._pass.seen and any(p.grad is not None for p in module.parameters(recurse=False))
+        ]
+
+    @torch.compiler.assume_constant_result  # so it runs while the compiler looks at the hook, which is then empty
+    def _say_compiled(self) -> None:
+        self._pass.discard()
+        with self._guard("training"):
+            raise CaptureError(
+                "torch.compile runs the step of the optimizer, where nothing can be recorded. Record around what was "
+                "compiled: with scope.step(optimizer, step): compiled_step(), or scope.gradients(step) and "
+                "scope.parameters(step)."
+            )
+
+
+_OUTPUTS = ("training_activations", "activation_gradients")
+
+_NOTHING = Due(values=False, histograms=False)
+
+_INSTEAD = (
+    "For all of them give a batch to scope.activations(x, step=step), which runs the original model; "
+    'every={"training_activations": 0, "activation_gradients": 0} turns this off.'
+)
+
+
+def _runs_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether the step itself runs the training pass; ``args`` begin with the optimizer."""
+    return callable(kwargs.get("closure", args[1] if len(args) > 1 else None))
 
 
 def _scale(optimizer: Optimizer) -> Tensor | None:
