@@ -48,7 +48,7 @@ def train(run: Path) -> None:
     assert isinstance(odd, Odd)
     model.get_submodule("blocks.2").requires_grad_(False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    every = dict.fromkeys(
+    every: dict[str, int] = dict.fromkeys(
         ("gradients", "parameters", "updates", "training_activations", "activation_gradients", "histograms"), 1
     )
     with layerscope.Scope(model, run, strict=True) as scope:

@@ -23,6 +23,23 @@ export function screenDensity(): number {
   return Math.max(1, window.devicePixelRatio || 1);
 }
 
+const known = new Map<boolean, Inks>();
+
+/** The colours of a theme. They are asked for once: the answer makes the browser work out all styles that changed. */
+function inksOf(isDark: boolean): Inks {
+  const inks = known.get(isDark);
+  if (inks !== undefined) return inks;
+  const style = getComputedStyle(document.documentElement);
+  const ink = (name: string) => style.getPropertyValue(name).trim();
+  const found = { surface: ink("--surface"), nan: ink("--bad"), none: ink("--hatch"), data: ink("--data") };
+  if (Object.values(found).includes("")) return NO_THEME;
+  known.set(isDark, found);
+  return found;
+}
+
+const GREY = "#888888";
+const NO_THEME: Inks = { surface: GREY, nan: GREY, none: GREY, data: GREY };
+
 /** A canvas at the resolution of the screen. */
 export function Canvas({ width, height, draw, label }: CanvasProps): JSX.Element {
   const ref = useRef<HTMLCanvasElement>(null);
@@ -37,9 +54,7 @@ export function Canvas({ width, height, draw, label }: CanvasProps): JSX.Element
     canvas.height = Math.round(height * density);
     context.setTransform(density, 0, 0, density, 0, 0);
     context.clearRect(0, 0, width, height);
-    const style = getComputedStyle(canvas);
-    const ink = (name: string) => style.getPropertyValue(name).trim() || "#888888"; // tokens are written #rrggbb
-    draw(context, { surface: ink("--surface"), nan: ink("--bad"), none: ink("--hatch"), data: ink("--data") });
+    draw(context, inksOf(isDark));
   }, [width, height, draw, isDark]);
   const accessible = label === undefined ? { "aria-hidden": true } : { role: "img" as const, "aria-label": label };
   return <canvas ref={ref} style={{ width: `${width}px`, height: `${height}px` }} {...accessible} />;
