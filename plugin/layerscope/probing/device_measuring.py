@@ -51,7 +51,7 @@ def send(tensors: Sequence[Tensor]) -> Transfer:
     shapes = [tensor.shape for tensor in tensors]
     if flat.device.type != "cuda":
         return Transfer(shapes, flat.cpu(), None)
-    host = torch.empty(flat.shape, dtype=flat.dtype, pin_memory=True)
+    host = torch.empty(flat.shape, dtype=flat.dtype, device="cpu", pin_memory=True)
     host.copy_(flat, non_blocking=True)
     event = torch.cuda.Event()
     event.record(torch.cuda.current_stream(flat.device))
@@ -80,8 +80,8 @@ def pack(flats: Sequence[Tensor], *, with_histogram: bool) -> Tensor:
         with_histogram: append the histogram.
     """
     rows, owner, padding = _rows(flats)
-    last = torch.tensor(_last_rows(flats), device=rows.device)
-    count = torch.tensor([len(flat) for flat in flats], dtype=torch.float64, device=rows.device)
+    last = _sent(np.cumsum([-(-len(flat) // _WIDTH) for flat in flats]) - 1, rows.device)
+    count = _sent(np.array([len(flat) for flat in flats], np.float64), rows.device)
 
     def by_tensor(values: Tensor) -> Tensor:
         return values.new_zeros(len(flats)).index_add_(0, owner, values)
@@ -134,12 +134,12 @@ def _rows(flats: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     rows = torch.cat(parts).view(-1, _WIDTH)
     if dtype.itemsize < 4:
         rows = rows.float()  # exact; half precision knows few operations
-    owner = torch.from_numpy(np.repeat(np.arange(len(flats)), needed)).to(device, non_blocking=True)
-    return rows, owner, torch.from_numpy(padding).to(device, non_blocking=True)
+    return rows, _sent(np.repeat(np.arange(len(flats)), needed), device), _sent(padding, device)
 
 
-def _last_rows(flats: Sequence[Tensor]) -> list[int]:
-    return (np.cumsum([-(-len(flat) // _WIDTH) for flat in flats]) - 1).tolist()
+def _sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return a copy on the device. Not ``torch.tensor(..., device=device)``, which waits for the device."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def _histogram(flat: Tensor) -> Tensor:

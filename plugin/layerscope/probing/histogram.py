@@ -54,10 +54,10 @@ class Tally:
 
     def __init__(self, size: int) -> None:
         codes = code_count(torch.float32)
-        lanes = torch.arange(size, dtype=torch.int32) % self._LANES
+        lanes = torch.arange(size, dtype=torch.int32, device="cpu") % self._LANES
         self._offsets = lanes * codes + codes // 2  # a shifted negative number is -codes // 2 or more
-        self._room = torch.empty(size, dtype=torch.int32)
-        self._counts = torch.zeros(self._LANES * codes, dtype=torch.int64)
+        self._room = torch.empty(size, dtype=torch.int32, device="cpu")
+        self._counts = torch.zeros(self._LANES * codes, dtype=torch.int64, device="cpu")
 
     def add(self, chunk: Tensor) -> None:
         """Count the elements of a chunk, one-dimensional and contiguous."""
@@ -99,4 +99,4 @@ def _bin_of_code(count: int, device: torch.device) -> Tensor:
     middle = _PER_SIGN
     bins = np.concatenate([middle + outwards, middle - outwards])
     bins[[size - 1, 2 * size - 1]] = BINS
-    return torch.from_numpy(bins).to(device)
+    return torch.from_numpy(bins).to(device, non_blocking=True)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from layerscope import wire
+from layerscope.probing.measuring import Measuring
 from layerscope.probing.pairs import DIFFERENCE, REFERENCE, Pairs
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.pending import Pending
 
 
-def learning_rates(optimizer: Optimizer) -> dict[int, float]:
+def learning_rates(optimizer: Optimizer) -> dict[int, float | Tensor]:
     """Return the learning rate of each parameter that an optimizer holds, by the parameter's ``id``."""
     return {
-        id(parameter): float(group["lr"])
+        id(parameter): rate if isinstance(rate, Tensor) and rate.device.type != "cpu" else float(rate)
         for group in optimizer.param_groups
-        if "lr" in group
+        if (rate := group.get("lr")) is not None
         for parameter in group["params"]
     }
 
@@ -31,12 +32,16 @@ class Snapshot:
 
     Args:
         rows: which parameters, and how they are united.
-        rates: learning rates by the parameters' ``id``.
+        rates: learning rates by the parameters' ``id``; one that lies on an accelerator is fetched without waiting.
     """
 
-    def __init__(self, rows: ParameterRows, rates: Mapping[int, float]) -> None:
+    def __init__(self, rows: ParameterRows, rates: Mapping[int, float | Tensor]) -> None:
         self._rows = rows
-        self._rates = [rates.get(id(parameter), np.nan) for parameter in rows.parameters]
+        self._rates = Measuring(with_histogram=False)
+        found = [rates.get(id(parameter), np.nan) for parameter in rows.parameters]
+        places = {id(rate): self._rates.add_number(rate) for rate in {id(rate): rate for rate in found}.values()}
+        self._places = [places[id(rate)] for rate in found]
+        self._rates.send()
         self._before = [parameter.detach().clone() for parameter in rows.counted(rows.parameters)]
 
     def updates(self) -> Pending:
@@ -57,8 +62,9 @@ class Snapshot:
 
         def finish() -> wire.Statistics:
             sums = rows.sums(pairs.sums())
-            held = np.where(np.isnan(self._rates), 0.0, sizes)
-            weighted = rows.sums(np.stack([held, held * np.nan_to_num(self._rates)], axis=1))
+            rates = np.array(self._rates.numbers())[self._places]
+            held = np.where(np.isnan(rates), 0.0, sizes)
+            weighted = rows.sums(np.stack([held, held * np.nan_to_num(rates)], axis=1))
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(sums[:, REFERENCE] > 0, np.sqrt(sums[:, DIFFERENCE] / sums[:, REFERENCE]), np.nan)
                 rate = weighted[:, 1] / weighted[:, 0]
