@@ -88,7 +88,7 @@ class TrainingPass:
         self._layouts = Layouts()
         self._order: dict[str, None] = {}
         self._thread = threading.get_ident()
-        self._failure, self.interrupted, self.seen, self.running = None, False, set(), True
+        self.interrupted, self.seen, self.running = False, set(), True
         _compiler_callbacks().register_start_callback(self._interrupt)
         self._install()
 
@@ -98,7 +98,7 @@ class TrainingPass:
         if self.running:
             with suppress(ValueError):  # somebody cleared all callbacks
                 _compiler_callbacks().remove_start_callback(self._interrupt)
-        self._rows, self.running = None, False
+        self._rows, self._failure, self.running = None, None, False
 
     def end(self) -> tuple[Pending, Pending] | None:
         """Watch no more; take back every hook.
@@ -110,10 +110,10 @@ class TrainingPass:
         Raises:
             Exception: what failed while it measured.
         """
-        rows = self._rows
+        rows, failure = self._rows, self._failure
         self.discard()
-        if self._failure is not None:
-            raise self._failure
+        if failure is not None:
+            raise failure
         if rows is None or not len(rows[0]):
             return None
         order = tuple(self._order)
