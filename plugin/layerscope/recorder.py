@@ -94,6 +94,7 @@ class Recorder:
             return kind in foreseen
 
         if pending.outline is not None:
+            self._ranks.note(f"{name} at step {step}")
             _write(self._rehearsal, name, pending.outline, step, due, foresee)
         if self.writes:
             self._queue.append((pending, lambda statistics: self.write(name, statistics, step, due, admit)))

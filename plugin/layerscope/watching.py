@@ -18,6 +18,7 @@ from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters
 from layerscope.probing.pending import Pending
 from layerscope.probing.ranks import Ranks
+from layerscope.probing.sharding import is_sharded
 from layerscope.probing.training_pass import TrainingPass
 from layerscope.probing.updates import Snapshot, held, learning_rates
 from layerscope.recorder import EVERYTHING, Due, Recorder
@@ -45,11 +46,20 @@ class Optimizers:
         """Return the rows of an optimizer: of all parameters, but for those that only other known optimizers hold.
 
         Parameters that nobody holds are the first one's.
+
+        Raises:
+            InvalidArgumentError: the optimizer steps shards in whose place the model has gathered parameters now.
         """
         number = self.number(optimizer)
         holdings = tuple(tuple(len(group["params"]) for group in known.param_groups) for known in self._known)
         key, rows = self._rows.get(number, (None, None))
         if rows is None or key != holdings or not rows.current():
+            present = {id(parameter) for parameter in self._model.parameters()}
+            if any(is_sharded(parameter) and id(parameter) not in present for parameter in held(optimizer)):
+                raise InvalidArgumentError(
+                    "the optimizer steps shards, but FSDP has left gathered parameters in their place on the model. "
+                    "Call model.set_reshard_after_backward(True) before the last backward(), or model.reshard()."
+                )
             rows = ParameterRows(self._model, self._only(number), ranks=self._ranks)
             self._rows[number] = holdings, rows
         return rows

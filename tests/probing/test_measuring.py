@@ -183,6 +183,15 @@ def test_the_table_holds_rows_in_order_and_nan_where_nothing_was_measured() -> N
     assert without.edges == ()
 
 
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_measured_tensor_can_still_be_resized(size: int) -> None:
+    tensors = [random(size), torch.zeros(size)]
+    measure(tensors)
+    for tensor in tensors:
+        tensor.untyped_storage().resize_(0)  # as FSDP does with what it has gathered
+        assert tensor.untyped_storage().nbytes() == 0
+
+
 def test_a_double_beyond_float32_becomes_infinite_without_a_warning() -> None:
     message = table(["fc"], ["fc"], measure([torch.tensor([1e300], dtype=torch.float64)]))
     assert message.values[0, wire_column("max")] == np.inf

@@ -12,7 +12,6 @@ same find that out, and say so.
 from __future__ import annotations
 
 import ctypes
-import itertools
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -37,7 +36,8 @@ _MOST_UNDER_WAY = 64
 _HEADER = 4
 """Numbers at the beginning of a frame: whether there is anything, the how-manieth it is, what it is, its length."""
 
-_connections = itertools.count()
+_made = 0
+"""How many connections were made so far, which is the same on all ranks."""
 
 
 class Gathering:
@@ -67,7 +67,7 @@ class Gathering:
             try:
                 self._work.wait()
             except RuntimeError as error:
-                raise RankError(f"another process is gone or does not answer ({_first_line(error)})") from None
+                raise RankError("another process is gone, does not answer, or has stopped recording") from error
         arrays: list[NDArray[np.float64]] = []
         expected = self._own.numpy()[:_HEADER]
         for rank, frame in enumerate(self._frames):
@@ -98,6 +98,7 @@ class Connections:
     """
 
     def __init__(self, sizes: Sequence[int], description: str, *, everyone: bool) -> None:
+        global _made  # noqa: PLW0603 - a property of the process, as its rank is
         self.largest = sizes[-1]
         """The most numbers that can be gathered at once."""
         self._everyone = everyone
@@ -109,7 +110,7 @@ class Connections:
             return
         # Private in torch, but the only way to the store without a group, which training would have to make, too.
         everywhere = dist.distributed_c10d._get_default_store()  # pyright: ignore[reportPrivateUsage]
-        store = dist.PrefixStore(f"layerscope/{next(_connections)}", everywhere)
+        store = dist.PrefixStore(f"layerscope/{_made}", everywhere)
         self._meet(store, f"{sizes} {description}")
         for size in sizes:
             group = dist.ProcessGroupGloo(
@@ -118,6 +119,7 @@ class Connections:
             self._groups[size] = group
             # Kept for ever unless ``close`` finds nothing under way: its destructor waits for the other ranks.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(group))
+        _made += 1
 
     def _meet(self, store: Any, description: str) -> None:
         digest = str(zlib.crc32(description.encode()))
@@ -127,6 +129,7 @@ class Connections:
             store.wait(names, timedelta(seconds=CONNECT_SECONDS))
         except RuntimeError:
             missing = [name for name in names if not store.check([name])]
+            store.delete_key(str(self._rank))  # else others would think later that this rank is there
             raise RankError(
                 f"rank {', '.join(missing)} did not record within {CONNECT_SECONDS} s. Where parameters are sharded, "
                 "every rank must make a scope and the same calls of it"
@@ -186,7 +189,3 @@ class Connections:
             _, group = self._groups.popitem()
             ctypes.pythonapi.Py_DecRef(ctypes.py_object(group))
         return True
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

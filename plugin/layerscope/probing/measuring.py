@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -185,10 +186,12 @@ def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
     numbers = np.empty((len(chunks), len(FIELDS)))
     bins = None if tally is None else np.zeros((len(chunks), BINS), np.int64)
     is_zero = np.empty(min(_CHUNK, flat.numel()), np.bool_)
+    whole = _array_of(flat) if flat.dtype.itemsize >= 4 else None
     for i, chunk in enumerate(chunks):
-        if chunk.dtype.itemsize < 4:
+        if whole is None:
             chunk = chunk.float()  # exact; half precision knows few operations
-        numbers[i] = _measure_chunk(chunk, is_zero)
+        array = chunk.numpy() if whole is None else whole[i * _CHUNK : (i + 1) * _CHUNK]
+        numbers[i] = _measure_chunk(chunk, array, is_zero)
         if tally is None or bins is None:
             continue
         if chunk.dtype == torch.float32:
@@ -200,16 +203,20 @@ def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
     return Moments(numbers, bins)
 
 
-def _measure_chunk(chunk: Tensor, is_zero: NDArray[np.bool_]) -> Sequence[float]:
-    """Return the moments of a chunk in the order of ``FIELDS``; ``is_zero`` is room to work in."""
+def _array_of(tensor: Tensor) -> NDArray[Any]:
+    """Return a view of a tensor. ``Tensor.numpy`` would leave a trace: its storage could not be resized any more."""
+    return np.from_dlpack(tensor)  # pyright: ignore[reportArgumentType]
+
+
+def _measure_chunk(chunk: Tensor, array: NDArray[Any], is_zero: NDArray[np.bool_]) -> Sequence[float]:
+    """Return the moments of a chunk in the order of ``FIELDS``; ``array`` is a view, ``is_zero`` room to work in."""
     count = chunk.numel()
     total, squares = float(chunk.sum()), float(torch.dot(chunk, chunk))
     mean = total / count
     deviation = squares - total * mean
     trusted = math.isfinite(total) and math.isfinite(squares) and deviation >= squares * _LEAST_VARIANCE
     if not trusted or squares < count * _LEAST_SQUARE:
-        return _measure_exactly(chunk)
-    array = chunk.numpy()
+        return _measure_exactly(array)
     is_zero = is_zero[:count]
     np.equal(array, 0, out=is_zero)
     zeros = int(np.count_nonzero(is_zero)) if np.logical_or.reduce(is_zero) else 0
@@ -218,9 +225,8 @@ def _measure_chunk(chunk: Tensor, is_zero: NDArray[np.bool_]) -> Sequence[float]
     return count, mean, deviation, squares, low, high, zeros, 0, 0
 
 
-def _measure_exactly(chunk: Tensor) -> Sequence[float]:
+def _measure_exactly(array: NDArray[Any]) -> Sequence[float]:
     """Return the moments of a chunk in the order of ``FIELDS``, from sums in float64."""
-    array = chunk.numpy()
     if not array.any():  # as most rows of an embedding's gradient
         return array.size, 0.0, 0.0, 0.0, 0.0, 0.0, array.size, 0, 0
     wide = array.astype(np.float64)

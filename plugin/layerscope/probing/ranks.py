@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -103,8 +103,12 @@ class Batch:
     def __init__(self) -> None:
         self.size = 0
         """How many numbers it is."""
+        self.connections: Connections | None = None
+        """Over which it goes."""
         self.failure: RankError | None = None
         """Why there will be none."""
+        self.contents: list[str] = []
+        """What it is of, which must be the same on all ranks."""
         self._measurings: dict[ShardMeasuring, slice] = {}
         self._gathering: Gathering | None = None
         self._arrays: list[NDArray[np.float64]] | None = None
@@ -114,12 +118,13 @@ class Batch:
         self._measurings[measuring] = slice(self.size, self.size + measuring.size)
         self.size += measuring.size
 
-    def begin(self, connected: Callable[[int], Connections]) -> bool:
+    def begin(self) -> bool:
         """Begin to gather if everything has arrived on this rank; return whether it is begun."""
+        assert self.connections is not None
         if self._gathering is None and all(measuring.arrived_here for measuring in self._measurings):
             numbers = np.concatenate([measuring.own() for measuring in self._measurings])
-            what = str([(part.start, part.stop) for part in self._measurings.values()])
-            self._gathering = connected(self.size).gather(numbers, what)
+            what = str([*self.contents, *((part.start, part.stop) for part in self._measurings.values())])
+            self._gathering = self.connections.gather(numbers, what)
         return self._gathering is not None
 
     def finished(self) -> bool:
@@ -203,6 +208,10 @@ class Ranks:
         self._batch.add(measuring)
         return self._batch
 
+    def note(self, content: str) -> None:
+        """Say what was measured last, so that nothing else is taken for it."""
+        self._batch.contents.append(content)
+
     def send(self) -> None:
         """Begin to gather what was measured since the last time; every rank must come here alike. Nothing waits.
 
@@ -212,21 +221,22 @@ class Ranks:
             RankError: another rank is gone, does not record, or records something else. From then on nothing is
                 gathered any more.
         """
-        if self._batch.size:
-            self._begun.append(self._batch)
-            self._batch = Batch()
-        if not self._begun:
+        if not self._begun and not self._batch.size:
             self._give_up_unused()
             return
         try:
+            if self._batch.size:
+                # Here, where all ranks come at one time, and not when the numbers have arrived from an accelerator.
+                self._batch.connections = self._connected(self._batch.size)
+                self._begun.append(self._batch)
+                self._batch = Batch()
             while self._begun and self._begun[0].finished():
                 self._begun.popleft()
             for batch in self._begun:
-                if not batch.begin(self._connected):
+                if not batch.begin():
                     break
         except RankError as error:
-            self._fail(error)
-            raise
+            raise self._fail(error) from error
 
     def settle(self) -> None:
         """Wait until everything that was measured is there, but not for longer than ``WAIT_SECONDS``.
@@ -238,9 +248,7 @@ class Ranks:
         self.send()
         while self._begun:
             if time.monotonic() > deadline:
-                self._fail(RankError(f"another rank has not answered for {WAIT_SECONDS} s"))
-                assert self._failure is not None
-                raise self._failure
+                raise self._fail(RankError(f"another rank has not answered for {WAIT_SECONDS} s"))
             time.sleep(0.0005)
             self.send()
 
@@ -255,9 +263,10 @@ class Ranks:
             self._connections.append(Connections(sizes, self._description, everyone=self._everyone))
         return self._connections[-1]
 
-    def _fail(self, error: RankError) -> None:
+    def _fail(self, error: RankError) -> RankError:
+        """Stop to gather; return what says so."""
         if self._failure is not None:
-            return
+            return self._failure
         self._failure = RankError(f"{str(error).rstrip('.')}. From here on sharded parameters are not recorded")
         for batch in (*self._begun, self._batch):
             batch.failure = self._failure
@@ -266,6 +275,7 @@ class Ranks:
         if self._connections:
             self._connections[-1].leave()
         self._give_up_unused()
+        return self._failure
 
     def _give_up_unused(self) -> None:
         unused = self._connections if self._failure is not None else self._connections[:-1]
