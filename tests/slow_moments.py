@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from layerscope import wire
 
@@ -51,6 +51,16 @@ def assert_counts(counts: NDArray[np.float32], *tensors: Tensor, where: str = ""
     for exponent in range(-20, 15):
         between = (2.0**exponent <= finite) & (finite < 2.0 ** (exponent + 1))
         assert counts[middle + 49 + exponent] == between.sum(), f"{where}: 2^{exponent}"
+
+
+def united(model: nn.Module, row: str) -> list[str]:
+    """Return the names of the parameters that a row of a series unites, each parameter once."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    if row in named:
+        return [row]
+    first = {id(parameter): name for name, parameter in reversed(named.items())}
+    inside = [p for name, p in named.items() if row.startswith("<") or name.startswith(f"{row}.")]
+    return list(dict.fromkeys(first[id(parameter)] for parameter in inside))
 
 
 def column(statistics: wire.Statistics | wire.Series, name: str) -> NDArray[np.float32]:

@@ -1,9 +1,14 @@
 """Records around the steps of optimizers: what ``Scope.watch`` and ``Scope.step`` stand on."""
 
+# pyright: reportPrivateUsage=false
+# Frames tell one step from another: nothing else does when a step calls that of its base class, or raises.
+
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
@@ -157,6 +162,8 @@ class Watch:
         """What of each of ``_OUTPUTS`` is due in the pass that is watched."""
         self._steps: dict[int, int] = {}
         self._snapshots: dict[int, Snapshot] = {}
+        self._frames: dict[int, FrameType] = {}
+        """What runs the step of each optimizer, from which the hooks are called."""
         self._handles: list[RemovableHandle] = []
         self._leader = known.number(optimizers[0])
         """Number of the optimizer whose steps bound the training passes."""
@@ -193,8 +200,11 @@ class Watch:
         if torch.compiler.is_compiling():
             self._say_compiled()
             return
+        number = self._known.number(optimizer)
+        if _is_running(self._frames.get(number)):  # a step that calls the step of its base class
+            return
+        self._frames[number] = sys._getframe(1)
         with self._guard("training"), self._recorder.alike():
-            number = self._known.number(optimizer)
             step = self._step(number)
             self._snapshots.pop(number, None)  # of a step that raised
             if not _runs_closure(args, kwargs):
@@ -210,8 +220,11 @@ class Watch:
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if torch.compiler.is_compiling():
             return
+        number = self._known.number(optimizer)
+        if self._frames.get(number) is not sys._getframe(1):
+            return
+        del self._frames[number]
         with self._guard("training"), self._recorder.alike():
-            number = self._known.number(optimizer)
             step = self._step(number)
             self._steps[number] += 1
             snapshot = self._snapshots.pop(number, None)
@@ -300,6 +313,14 @@ _INSTEAD = (
     "For all of them give a batch to scope.activations(x, step=step), which runs the original model; "
     'every={"training_activations": 0, "activation_gradients": 0} turns this off.'
 )
+
+
+def _is_running(frame: FrameType | None) -> bool:
+    """Tell whether a frame is on the stack, and not left behind by a step that raised."""
+    caller = None if frame is None else sys._getframe(1)
+    while caller is not None and caller is not frame:
+        caller = caller.f_back
+    return caller is not None
 
 
 def _runs_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

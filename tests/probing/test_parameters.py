@@ -12,16 +12,11 @@ from layerscope import wire
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError
 from layerscope.probing.parameters import Reference, parameters
 from probed_models import DigitsNet
-from slow_moments import assert_counts, assert_moments, column, doubles
+from slow_moments import assert_counts, assert_moments, column, doubles, united
 
 
-def members(model: nn.Module, row: str) -> list[nn.Parameter]:
-    """Return the parameters that a row of a series unites, each once."""
-    named = dict(model.named_parameters(remove_duplicate=False))
-    if row.startswith("<"):
-        return list(model.parameters())
-    found = [named[row]] if row in named else [p for name, p in named.items() if name.startswith(f"{row}.")]
-    return list(dict.fromkeys(found))
+def members(model: nn.Module, row: str) -> list[Tensor]:
+    return [model.get_parameter(name) for name in united(model, row)]
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from layerscope import wire
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.updates import Snapshot, learning_rates
 from probed_models import DigitsNet
-from slow_moments import column, doubles
+from slow_moments import column, doubles, united
 
 
 def updates(model: nn.Module, optimizer: Optimizer, step: Callable[[], object]) -> wire.Statistics:
@@ -23,8 +23,8 @@ def updates(model: nn.Module, optimizer: Optimizer, step: Callable[[], object]) 
     return snapshot.updates().result()
 
 
-def members(model: nn.Module, row: str) -> list[nn.Parameter]:
-    return [p for name, p in model.named_parameters() if name == row or name.startswith(f"{row}.")]
+def members(model: nn.Module, row: str) -> list[Tensor]:
+    return [model.get_parameter(name) for name in united(model, row)]
 
 
 OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {

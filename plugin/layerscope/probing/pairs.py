@@ -35,12 +35,13 @@ class Pairs:
         self._places: list[list[int]] = []
 
     def add(self, tensor: Tensor, reference: Tensor) -> None:
-        """Sum over a pair of tensors of one shape and device; neither is modified."""
+        """Sum over a pair of tensors of one shape and device, of any types; neither is modified."""
         tensor, reference = tensor.detach().reshape(-1), reference.detach().reshape(-1)
         size = _CPU_CHUNK if tensor.device.type == "cpu" else _DEVICE_CHUNK
         totals: list[Tensor | float] = [0.0] * 4
         for a, b in zip(tensor.split(size), reference.split(size), strict=True) if tensor.numel() else ():
-            a, b = (x if x.dtype.itemsize >= 4 else x.float() for x in (a, b))
+            wide = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+            a, b = a.to(wide), b.to(wide)
             difference = a - b
             sums: list[Tensor | float] = [_dot(difference, difference), _dot(b, b)]
             sums += [_dot(a, b), _dot(a, a)] if self._with_angle else [0.0, 0.0]
