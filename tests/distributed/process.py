@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.tensorboard import SummaryWriter
@@ -31,6 +32,7 @@ import split_training as training
 from layerscope import Scope
 from layerscope.probing import gathering, ranks
 from layerscope.probing.ranks import ShardMeasuring
+from layerscope.probing.sharding import counted
 
 Notes = dict[str, Any]
 RANKS = 2
@@ -58,7 +60,7 @@ class CountingMode(TorchDispatchMode):
 
 
 @contextmanager
-def counted() -> Iterator[tuple[CountingMode, Counter[str]]]:
+def counting() -> Iterator[tuple[CountingMode, Counter[str]]]:
     group, dist.ProcessGroupGloo = dist.ProcessGroupGloo, CountingGroup
     CountingGroup.called.clear()
     try:
@@ -87,13 +89,27 @@ def train(model: nn.Module, rank: int, *, steps: int = training.STEPS, scope: Sc
     return [parameter.detach() for parameter in model.parameters()]
 
 
+def counts(rank: int) -> dict[str, float]:
+    """Return the sum of what counts on this rank of a tensor of 7 x 3, placed in every way."""
+    mesh = init_device_mesh("cpu", (RANKS,))
+    whole = torch.arange(21.0).reshape(7, 3)
+    placed = {
+        "whole": whole,
+        "rows": distribute_tensor(whole, mesh, [Shard(0)]),
+        "columns": distribute_tensor(whole, mesh, [Shard(1)]),
+        "replicas": distribute_tensor(whole, mesh, [Replicate()]),
+        "partial sums": DTensor.from_local(whole * (rank + 1) / 3, mesh, [Partial()]),
+    }
+    return {name: float(counted(tensor).sum()) for name, tensor in placed.items()}
+
+
 def equal(directory: Path, rank: int) -> Notes:
     """Record each kind of training."""
-    notes: Notes = {}
-    with counted() as (unobserved, _):
+    notes: Notes = {"counts": counts(rank)}
+    with counting() as (unobserved, _):
         before = train(sharded(), rank)
     model = sharded()
-    with counted() as (observed, ours), Scope(model, directory / "fsdp", strict=True) as scope:
+    with counting() as (observed, ours), Scope(model, directory / "fsdp", strict=True) as scope:
         scope.reference()
         after = train(model, rank, scope=scope)
     notes["ours"] = dict(ours)
@@ -157,7 +173,7 @@ def equal(directory: Path, rank: int) -> Notes:
             optimizer.zero_grad()
 
     model = sharded()
-    with counted() as (_, ours), Scope(model, directory / "thinned", strict=True) as scope:
+    with counting() as (_, ours), Scope(model, directory / "thinned", strict=True) as scope:
         train(model, rank, steps=120, scope=scope, every=1, max_bytes=400_000)
     notes["thinned"] = dict(ours)
     return notes

@@ -102,6 +102,11 @@ def assert_same(found: Series, expected: Series) -> None:
         assert np.abs(found.histogram - expected.histogram).sum(2).max() <= 4
 
 
+@pytest.mark.parametrize("placed", ["whole", "rows", "columns", "replicas", "partial sums"])
+def test_every_element_counts_once(recorded: Path, placed: str) -> None:
+    assert sum(notes(recorded, rank)["counts"][placed] for rank in range(2)) == pytest.approx(210)
+
+
 @pytest.mark.parametrize("name", training.RECORDED)
 @pytest.mark.parametrize("training_of", ["fsdp", "late", "ddp"])
 def test_statistics_of_shards_and_replicas_are_those_of_one_process(
