@@ -21,7 +21,7 @@ import torch
 
 import layerscope
 from bench.measuring import median_seconds, write_section
-from bench.recorders import PEERS, quiet, torchexplorer_seconds
+from bench.recorders import PEERS, quiet, torchexplorer_adds
 from bench.training_models import TRAINED_MODELS, TrainedModel, Training
 from bench.watched import Record, Watched, due_in, interval
 from layerscope.writing.schedule import EVERY
@@ -85,8 +85,8 @@ def results() -> Iterator[dict[str, Result]]:
 def test_recording(name: str, results: dict[str, Result], tmp_path: Path) -> None:
     trained = TRAINED_MODELS[name]
     gc.collect()
-    plain = trained.build()
-    result = results[name] = _default_recording(plain, trained.build(), tmp_path)
+    plain, other = trained.build(), trained.build()
+    result = results[name] = _default_recording(plain, other, tmp_path)
 
     plain.loss(plain.model).backward()
     for peer, (recorder, repeats) in PEERS.items():
@@ -96,9 +96,9 @@ def test_recording(name: str, results: dict[str, Result], tmp_path: Path) -> Non
 
     _say_share_of_larger_batch(plain, trained, result)
     with quiet():
-        logged, idle = torchexplorer_seconds(plain, trained.torchexplorer())
-    result.added["TorchExplorer, `log_freq=1`, nothing written"] = logged - result.alone
-    result.added["TorchExplorer, a step that it watches and does not log"] = idle - result.alone
+        logged, watched = torchexplorer_adds(plain, other, trained.torchexplorer())
+    result.added["TorchExplorer, `log_freq=1`, nothing written"] = logged
+    result.added["TorchExplorer, a step that it watches and does not log"] = watched
 
 
 def _default_recording(plain: Training, other: Training, directory: Path) -> Result:
