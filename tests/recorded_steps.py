@@ -53,7 +53,6 @@ def assert_recorded(
     steps: Mapping[int, Step],
     *,
     only: tuple[str, ...] = (),
-    histograms: bool = True,
 ) -> None:
     """Check every row of gradients, parameters and updates at the given steps.
 
@@ -62,7 +61,6 @@ def assert_recorded(
         model: tells which parameters a row unites.
         steps: number of the step -> what happened in it; others may have been recorded, too.
         only: beginnings of the names of the rows to check; none: all rows.
-        histograms: check those, too.
     """
     for name in ("gradients", "parameters", "updates"):
         found = series[name]
@@ -80,9 +78,10 @@ def assert_recorded(
                     _assert_update(found, at, i, step, united(model, row), where)
                 else:
                     assert_moments(found.values[at, i], *there, where=where)
-                    if histograms:
-                        assert found.histogram is not None
-                        assert_counts(found.histogram[at, i], *there, where=where)
+                    assert found.histogram is not None
+                    assert found.histogram_steps is not None
+                    for counts in found.histogram[found.histogram_steps == number]:
+                        assert_counts(counts[i], *there, where=where)
 
 
 def _assert_update(found: wire.Series, at: int, row: int, step: Step, members: list[str], where: str) -> None:

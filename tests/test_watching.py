@@ -50,6 +50,7 @@ def test_every_step_is_recorded_with_its_values(model: DigitsNet, tmp_path: Path
     for name in ("gradients", "parameters", "updates", *OUTPUTS):
         assert series[name].steps.tolist() == [0, 1, 2, 3]
     assert_recorded(series, model, steps)
+    assert all(series[name].histogram_steps.tolist() == [0, 1, 2, 3] for name in ("gradients", "parameters", *OUTPUTS))
     np.testing.assert_array_equal(column(series["updates"], "learning_rate"), np.float32(0.01))
     assert series["training_activations"].layers[:2] == ("stem", "stem.0")
 

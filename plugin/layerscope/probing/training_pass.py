@@ -81,6 +81,8 @@ class TrainingPass:
         self._with_gradients = gradients
         self._names = LayerNames(self._model)
         self._modules = {m: m.training for m in self._model.modules() if not isinstance(m, torch.jit.ScriptModule)}
+        # A forward that was compiled alone is called in no compiled region: it begins one.
+        self.compiled |= any(hasattr(module.forward, "_torchdynamo_orig_callable") for module in self._modules)
         self._counter = CallCounter(self._names)
         self._called: set[nn.Module] = set()
         self._calls: list[tuple[nn.Module, str]] = []
