@@ -1,4 +1,4 @@
-"""Builds the front end's bundle before the package is built; everything else stands in pyproject.toml.
+"""Builds the front end's bundle and the C extension; everything else stands in pyproject.toml.
 
 Node and npm come from PyPI (a build requirement), so a machine without Node builds the bundle too.
 """
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from setuptools import Command, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.build import build
 from setuptools.command.sdist import sdist
 
@@ -76,4 +76,17 @@ class SourceDistribution(sdist):
 # First, because build_py lists the bundle's files. Editable installs run the sub-commands of build as well.
 build.sub_commands = [("build_frontend", None), *build.sub_commands]
 
-setup(cmdclass={"build_frontend": BuildFrontend, "sdist": SourceDistribution})
+ONEPASS = Extension(
+    "layerscope.probing._onepass",
+    ["plugin/layerscope/probing/_onepass.c"],
+    depends=["setup.py"],
+    extra_compile_args=[] if os.name == "nt" else ["-O3"],
+    py_limited_api=True,
+    optional=True,  # without a C compiler, measuring.py does without it
+)
+
+setup(
+    cmdclass={"build_frontend": BuildFrontend, "sdist": SourceDistribution},
+    ext_modules=[ONEPASS],
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+)

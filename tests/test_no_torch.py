@@ -14,7 +14,17 @@ import layerscope
 
 PACKAGE = Path(layerscope.__file__).parent
 # Everything else belongs to the viewer's side, so a new module is checked from its first day.
-TORCH_SIDE = ("containment", "demo", "integrations", "module_state", "probing", "recorder", "scope", "tracing", "watching")
+TORCH_SIDE = (
+    "containment",
+    "demo",
+    "integrations",
+    "module_state",
+    "probing",
+    "recorder",
+    "scope",
+    "tracing",
+    "watching",
+)
 
 IMPORT = """
 import importlib, json, sys

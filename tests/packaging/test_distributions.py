@@ -58,7 +58,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
         f"layerscope-{layerscope.__version__}.dist-info",
     }
     assert {"layerscope/__init__.py", "layerscope/py.typed", "layerscope/viewing/http_api.md"} < set(names)
-    assert not [name for name in names if name.endswith((".pyc", ".ts", ".tsx", ".map"))]
+    assert not [name for name in names if name.endswith((".pyc", ".ts", ".tsx", ".map", ".c"))]
+
+
+def test_the_wheel_is_for_every_python_and_works_without_the_extension(dist: Path, wheel: zipfile.ZipFile) -> None:
+    (path,) = dist.glob("*.whl")
+    assert path.name.split("-")[2:4] == ["cp310", "abi3"]
+    built = [name for name in wheel.namelist() if name.startswith("layerscope/probing/_onepass.")]
+    assert built[-1] == "layerscope/probing/_onepass.pyi"  # what is before it is there if there was a compiler
 
 
 def test_the_wheel_holds_the_bundle_with_its_licences(wheel: zipfile.ZipFile) -> None:

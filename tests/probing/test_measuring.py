@@ -10,12 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope import wire
+from layerscope.probing import measuring
 from layerscope.probing.device_measuring import pack_all
 from layerscope.probing.histogram import BINS, histogram
 from layerscope.probing.measuring import measure
 from layerscope.probing.moments import COUNT, FIELDS, Moments, joined, table
 
 GENERATOR = torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(params=["one pass", "chunks"] if measuring._onepass else ["chunks"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in the extension, where it is built, and then without it."""
+    if request.param == "chunks":
+        monkeypatch.setattr(measuring, "_onepass", None)
 
 
 def random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -78,6 +86,9 @@ CASES: dict[str, Callable[[], Tensor]] = {
     "bfloat16, large": lambda: random(200_003, dtype=torch.bfloat16),
     "float16, large": lambda: random(200_003, dtype=torch.float16) * 1000,
     "float64, large": lambda: random(200_003, dtype=torch.float64) * 1e100,
+    "each number of elements that is left over": lambda: random((1 << 13) + 13),
+    "zeros of both signs, large": lambda: torch.where(torch.arange(10_000) % 3 == 0, -0.0, 0.0) * random(10_000).exp(),
+    "half zeros": lambda: random(300_001).relu(),
     "transposed, large": lambda: random(300, 400).T,
     "nan in a large one": lambda: torch.cat([random(70_000), torch.tensor([torch.nan, torch.inf])]),
     "transposed": lambda: random(30, 40).T,

@@ -1,9 +1,10 @@
 """Measures tensors: their moments and, if asked for, their histograms, in about one pass over memory.
 
-Memory is what limits this: a gradient is read from it once, in chunks that the cache of a CPU core holds, and every
-statistic looks at the chunk while it is there. Sums of a chunk are taken in float32, as fast as they can be, and added
+Memory is what limits this: a gradient is read from it once. Where ``_onepass.c`` was built, float32 goes through it.
+Else it goes in chunks that the cache of a CPU core holds, and each operation of torch and NumPy looks at the chunk
+while it is there, which takes two to three times as long. Sums are taken in float32, as fast as they can be, and added
 up in float64. Where float32 would not do (a sum that overflows or underflows, a mean that drowns the deviation, NaN or
-infinity), which the sums themselves tell, the chunk is measured again in float64.
+infinity), which the sums themselves tell, it is measured again in float64.
 
 Tensors smaller than a chunk by far are measured together, so that hundreds of biases cost a few operations.
 """
@@ -22,6 +23,11 @@ from torch import Tensor
 from layerscope.probing.device_measuring import Transfer, pack_all, send
 from layerscope.probing.histogram import BINS, Tally, code_count, codes, fold, histogram
 from layerscope.probing.moments import COUNT, FIELDS, ZEROS, Moments, joined
+
+try:
+    from layerscope.probing import _onepass
+except ImportError:  # there was no C compiler when the package was built
+    _onepass = None
 
 _CHUNK = 1 << 17
 """Elements that are looked at together: 512 KiB of float32, which the second cache of a core holds."""
@@ -182,6 +188,9 @@ def _flat(tensor: Tensor) -> Tensor:
 
 def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
     """Return the moments of each chunk of a tensor; if there is a tally, the counts of all are with the first."""
+    found = _measure_in_one_pass(flat, with_histogram=tally is not None)
+    if found is not None:
+        return found
     chunks = flat.split(_CHUNK)
     numbers = np.empty((len(chunks), len(FIELDS)))
     bins = None if tally is None else np.zeros((len(chunks), BINS), np.int64)
@@ -203,6 +212,32 @@ def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
     return Moments(numbers, bins)
 
 
+def _measure_in_one_pass(flat: Tensor, *, with_histogram: bool) -> Moments | None:
+    """Return the moments of a tensor; None if it must go in chunks."""
+    if _onepass is None or flat.dtype != torch.float32 or not flat.is_contiguous():
+        return None
+    counts = torch.zeros(1, code_count(torch.float32), dtype=torch.int64) if with_histogram else None
+    count = flat.numel()
+    address = 0 if counts is None else counts.data_ptr()
+    total, squares, low, high, zeros = _onepass.moments(flat.data_ptr(), count, address)
+    mean = total / count
+    deviation = squares - total * mean
+    if not _trusted(count, total, squares, deviation):
+        return None
+    numbers = np.array([[count, mean, deviation, squares, low, high, zeros, 0, 0]], np.float64)
+    return Moments(numbers, None if counts is None else fold(counts).numpy())
+
+
+def _trusted(count: int, total: float, squares: float, deviation: float) -> bool:
+    """Return whether sums that were taken in float32 will do."""
+    return (
+        math.isfinite(total)
+        and math.isfinite(squares)
+        and deviation >= squares * _LEAST_VARIANCE
+        and squares >= count * _LEAST_SQUARE
+    )
+
+
 def _array_of(tensor: Tensor) -> NDArray[Any]:
     """Return a view of a tensor. ``Tensor.numpy`` would leave a trace: its storage could not be resized any more."""
     return np.from_dlpack(tensor)  # pyright: ignore[reportArgumentType]
@@ -214,8 +249,7 @@ def _measure_chunk(chunk: Tensor, array: NDArray[Any], is_zero: NDArray[np.bool_
     total, squares = float(chunk.sum()), float(torch.dot(chunk, chunk))
     mean = total / count
     deviation = squares - total * mean
-    trusted = math.isfinite(total) and math.isfinite(squares) and deviation >= squares * _LEAST_VARIANCE
-    if not trusted or squares < count * _LEAST_SQUARE:
+    if not _trusted(count, total, squares, deviation):
         return _measure_exactly(array)
     is_zero = is_zero[:count]
     np.equal(array, 0, out=is_zero)
