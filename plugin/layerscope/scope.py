@@ -187,6 +187,10 @@ class Scope:
         which nothing is due. ``close()`` takes everything back. In a distributed training the outputs and the gradients
         there are those of rank 0's own batch.
 
+        What ``torch.compile`` runs is hidden, which is said once: outputs of the layers inside (``activations`` shows
+        them on a probe batch), and compiled steps of an optimizer (use ``with scope.step(...)`` around them). With a
+        GradScaler, gradients are recorded unscaled; gradients at outputs of layers are those of the scaled loss.
+
         Args:
             optimizers: all optimizers of the model; each records the rows of the parameters that it holds.
             every: how many steps apart the records are at first: a number for all, or a mapping that changes some of
