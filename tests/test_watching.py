@@ -104,15 +104,35 @@ def test_a_function_may_give_the_numbers_of_steps(model: DigitsNet, tmp_path: Pa
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     seen = 1000
     with Scope(model, tmp_path, strict=True) as scope:
-        scope.watch(optimizer, every={"training_activations": 128}, step=lambda: seen)
+        scope.watch(optimizer, every={"parameters": 128, "training_activations": 128}, step=lambda: seen)
         for i in range(6):
             backward(model, i)
             optimizer.step()
             seen += 64
     found = series_of(tmp_path)
     assert found["gradients"].steps.tolist() == [1000, 1064, 1128, 1192, 1256, 1320]
-    # For outputs it is asked right after a step, which it has not counted yet: they are of the pass that follows.
-    assert found["training_activations"].steps.tolist() == [1000, 1128, 1256]
+    assert found["parameters"].steps.tolist() == [1000, 1064, 1192, 1320]
+    # Whether outputs are due must be known before the pass. How far apart steps are shows with the second one.
+    assert found["training_activations"].steps.tolist() == [1000, 1128, 1192, 1320]
+
+
+@pytest.mark.parametrize("counted", ["before the pass", "after the step"])
+@pytest.mark.parametrize("stride", [1, 5])
+def test_outputs_are_recorded_with_everything_else_wherever_steps_are_counted(
+    counted: str, stride: int, tmp_path: Path
+) -> None:
+    model, number = nn.Linear(2, 1), -stride if counted == "before the pass" else 0
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.watch(optimizer, every=10, step=lambda: number)
+        for _ in range(41):
+            number += stride if counted == "before the pass" else 0
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+            number += stride if counted == "after the step" else 0
+    found = series_of(tmp_path)
+    for name in ("gradients", "parameters", "updates", *OUTPUTS):
+        assert found[name].steps.tolist() == list(range(0, 41 * stride, 10))
 
 
 def test_the_learning_rate_of_each_step(tmp_path: Path) -> None:

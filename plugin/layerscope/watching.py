@@ -161,6 +161,9 @@ class Watch:
         self._pass_due = [_NOTHING, _NOTHING]
         """What of each of ``_OUTPUTS`` is due in the pass that is watched."""
         self._steps: dict[int, int] = {}
+        self._last_step: int | None = None
+        self._stride = 1
+        """How far apart the leader's last two steps were."""
         self._snapshots: dict[int, Snapshot] = {}
         self._frames: dict[int, FrameType] = {}
         """What runs the step of each optimizer, from which the hooks are called."""
@@ -187,6 +190,16 @@ class Watch:
             return operator.index(self._given_step())
         return self._given_step + self._steps[number]
 
+    def _next_step(self, step: int) -> int:
+        """Return the number of the leader's step after ``step``, foreseen where it is not counted up yet."""
+        coming = self._step(self._leader)
+        return step + self._stride if coming == step else coming
+
+    def _note_stride(self, step: int) -> None:
+        if self._last_step is not None:
+            self._stride = max(1, step - self._last_step)
+        self._last_step = step
+
     def _due(self, name: str, step: int, source: int) -> Due:
         return Due(
             values=self._schedules.due("series", name, step, source),
@@ -206,6 +219,8 @@ class Watch:
         self._frames[number] = sys._getframe(1)
         with self._guard("training"), self._recorder.alike():
             step = self._step(number)
+            if number == self._leader:
+                self._note_stride(step)
             self._snapshots.pop(number, None)  # of a step that raised
             if not _runs_closure(args, kwargs):
                 self._record_pass(optimizer, number, step)
@@ -224,6 +239,7 @@ class Watch:
         if self._frames.get(number) is not sys._getframe(1):
             return
         del self._frames[number]
+        step = None
         with self._guard("training"), self._recorder.alike():
             step = self._step(number)
             self._steps[number] += 1
@@ -234,8 +250,8 @@ class Watch:
                 self._record_pass(optimizer, number, step)
             self._recorder.exchange()
         with self._guard("training"):
-            if number == self._leader and self._recorder.writes:
-                self._begin_pass(self._step(number))
+            if number == self._leader and self._recorder.writes and step is not None:
+                self._begin_pass(self._next_step(step))
 
     def _record_pass(self, optimizer: Optimizer, number: int, step: int) -> None:
         """Record what the training pass, which is over, has left."""
@@ -275,6 +291,7 @@ class Watch:
             )
         for name, pending, wanted in zip(_OUTPUTS, found, due, strict=True):
             if any(wanted):
+                self._due(name, step, self._leader)  # so that the schedule knows of this step, if another was foreseen
                 self._write(name, pending, step, wanted, self._leader)
         hidden = self._hidden()
         if hidden:
