@@ -239,7 +239,6 @@ class Watch:
         if self._frames.get(number) is not sys._getframe(1):
             return
         del self._frames[number]
-        step = None
         with self._guard("training"), self._recorder.alike():
             step = self._step(number)
             self._steps[number] += 1
@@ -250,8 +249,8 @@ class Watch:
                 self._record_pass(optimizer, number, step)
             self._recorder.exchange()
         with self._guard("training"):
-            if number == self._leader and self._recorder.writes and step is not None:
-                self._begin_pass(self._next_step(step))
+            if number == self._leader and self._recorder.writes and self._last_step is not None:
+                self._begin_pass(self._next_step(self._last_step))
 
     def _record_pass(self, optimizer: Optimizer, number: int, step: int) -> None:
         """Record what the training pass, which is over, has left."""
