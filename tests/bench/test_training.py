@@ -57,6 +57,7 @@ PAIRED = f"end to end: steps 1 to {WINDOW}, beside as many without, in turns"
 EXPLICIT = "`scope.gradients(step)`"
 EXPLICIT_SCALARS = "`scope.gradients(step, histogram=False)`"
 HISTOGRAMS = "`SummaryWriter.add_histogram` of every gradient"
+LIMIT = "`sum()` of every gradient (the limit)"
 
 
 @dataclass
@@ -213,9 +214,12 @@ def _report(results: dict[str, Result]) -> list[str]:
         f"|---|{'---|' * len(results)}",
         _row("a training step alone", [f"{result.alone * 1e3:.0f} ms" for result in results.values()]),
         *(_row(label, [_cell(result, label) for result in results.values()]) for label in labels),
-        _row(
-            "`add_histogram` : `scope.watch`",
-            [f"{result.added[HISTOGRAMS] / result.added[DEFAULT]:.0f}" for result in results.values()],
+        *(
+            _row(
+                f"`add_histogram` : {what}",
+                [f"{result.added[HISTOGRAMS] / result.added[label]:.0f}" for result in results.values()],
+            )
+            for what, label in (("`scope.watch`", DEFAULT), (f"`scope.watch`, {THINNED}", THINNED), ("`sum()`", LIMIT))
         ),
         "",
         "Below the first row stands what one record takes, between the first and the last hook on the optimizer in",
