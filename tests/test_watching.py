@@ -263,3 +263,16 @@ def test_what_cannot_be_watched_is_told(
         call(optimizer, scope)
     assert caught[0].filename == __file__
     assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_each_wrong_argument_is_told_but_not_without_end(model: DigitsNet, tmp_path: Path) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with Scope(model, tmp_path) as scope:
+        with pytest.warns(LayerscopeWarning, match="every names 'gradient'"):
+            scope.watch(optimizer, every={"gradient": 1})
+        with pytest.warns(LayerscopeWarning, match=r"needs a torch.optim.Optimizer"):
+            scope.watch(model.parameters())  # type: ignore[arg-type]
+        with pytest.warns(LayerscopeWarning) as told:
+            for number in range(100):
+                scope.parameters(str(number))  # type: ignore[arg-type]
+    assert 10 < len(told) <= 20

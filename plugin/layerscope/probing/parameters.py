@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.errors import InvalidArgumentError, LayerNotFoundError
+from layerscope.errors import InvalidArgumentError
 from layerscope.probing.pairs import DIFFERENCE, PRODUCT, REFERENCE, SQUARES, Pairs
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.pending import Pending
@@ -29,8 +29,8 @@ class Reference:
             shards (FSDP2), the tensors may be, too, or every process gives them whole and keeps its part.
 
     Raises:
-        InvalidArgumentError: a tensor has another shape than the parameter of its name.
-        LayerNotFoundError: no parameter of the model is in ``state_dict``.
+        InvalidArgumentError: a tensor has another shape than the parameter of its name, or no parameter of the
+            model is in ``state_dict``.
     """
 
     def __init__(self, model: nn.Module, state_dict: Mapping[str, Tensor] | None = None) -> None:
@@ -39,7 +39,10 @@ class Reference:
             parameters if state_dict is None else {name: state_dict[name] for name in parameters if name in state_dict}
         )
         if state_dict and not given:
-            raise LayerNotFoundError(next(iter(state_dict)), parameters)
+            raise InvalidArgumentError(
+                f"the reference must hold parameters of the model under their names ({_first(parameters)}), but it "
+                f"holds {_first(state_dict)}. Give the state_dict of this model."
+            )
         self._values: dict[int, tuple[nn.Parameter, Tensor]] = {}
         for name, value in given.items():
             parameter = parameters[name]
@@ -104,3 +107,8 @@ def begin_parameters(rows: ParameterRows, *, histogram: bool, reference: Referen
         return replace(found, statistics=wire.SERIES["parameters"].statistics, values=values)
 
     return Pending(measuring, finish, rows.outline("parameters", histogram=histogram))
+
+
+def _first(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
