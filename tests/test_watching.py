@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,7 +273,8 @@ def test_each_wrong_argument_is_told_but_not_without_end(model: DigitsNet, tmp_p
             scope.watch(optimizer, every={"gradient": 1})
         with pytest.warns(LayerscopeWarning, match=r"needs a torch.optim.Optimizer"):
             scope.watch(model.parameters())  # type: ignore[arg-type]
-        with pytest.warns(LayerscopeWarning) as told:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             for number in range(100):
                 scope.parameters(str(number))  # type: ignore[arg-type]
     assert 10 < len(told) <= 20
