@@ -80,6 +80,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 def test_the_command_ends_with_the_tab_being_served(tmp_path: Path) -> None:
     script = (
+        # Ctrl+C works in a terminal; a shell starts what it runs in the background with it switched off.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from layerscope import cli, demo; demo.train.__kwdefaults__['steps'] = 2; "
         f"cli.main(['demo', '--logdir', {str(tmp_path)!r}, '--port', '0'])"
     )
