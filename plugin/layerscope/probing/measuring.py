@@ -171,8 +171,10 @@ def _explicit(tensor: Tensor) -> tuple[Tensor, int]:
         else:
             tensor = tensor.to_dense()
         absent = total - tensor.numel()
+    if tensor.is_neg() or tensor._is_zerotensor():  # memory holds something else, or there is none
+        tensor = tensor.resolve_neg().clone()
     if tensor.is_complex():
-        tensor, absent = torch.view_as_real(tensor.resolve_conj()), 2 * absent
+        tensor, absent = torch.view_as_real(tensor.resolve_conj().resolve_neg()), 2 * absent
     if tensor.device.type == "mps":
         tensor = tensor.cpu()  # that device knows no float64
     return _flat(tensor), absent
@@ -214,7 +216,7 @@ def _measure_large(flat: Tensor, tally: Tally | None) -> Moments:
 
 def _measure_in_one_pass(flat: Tensor, *, with_histogram: bool) -> Moments | None:
     """Return the moments of a tensor; None if it must go in chunks."""
-    if _onepass is None or flat.dtype != torch.float32 or not flat.is_contiguous():
+    if _onepass is None or not _is_plain_float32(flat):
         return None
     counts = torch.zeros(1, code_count(torch.float32), dtype=torch.int64) if with_histogram else None
     count = flat.numel()
@@ -226,6 +228,11 @@ def _measure_in_one_pass(flat: Tensor, *, with_histogram: bool) -> Moments | Non
         return None
     numbers = np.array([[count, mean, deviation, squares, low, high, zeros, 0, 0]], np.float64)
     return Moments(numbers, None if counts is None else fold(counts).numpy())
+
+
+def _is_plain_float32(flat: Tensor) -> bool:
+    """Return whether the memory of a tensor, and not a subclass that has none, holds its elements one by one."""
+    return type(flat) is Tensor and flat.dtype == torch.float32 and flat.is_contiguous() and flat.data_ptr() != 0
 
 
 def _trusted(count: int, total: float, squares: float, deviation: float) -> bool:
