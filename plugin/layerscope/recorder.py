@@ -123,8 +123,10 @@ class Recorder:
     def write(
         self, name: str, statistics: wire.Statistics, step: int, due: Due = EVERYTHING, admit: Admit | None = None
     ) -> None:
-        """Write statistics now."""
+        """Write statistics now; those of no row at all, as of gradients where none came back, are left out."""
         self._last_step = step
+        if not statistics.layers:
+            return
         _write(self._writer, name, statistics, step, due, admit)
         if due.values:
             self._write_findings(self.examination.observe(name, statistics, step))

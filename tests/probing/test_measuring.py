@@ -49,7 +49,7 @@ def slow(values: NDArray[np.float64]) -> dict[str, float]:
 
 def as_double(tensor: Tensor) -> NDArray[np.float64]:
     dense = tensor.to_dense() if tensor.layout != torch.strided else tensor
-    real = torch.view_as_real(dense) if dense.is_complex() else dense
+    real = torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
     return real.double().clone().resolve_neg().numpy().ravel()
 
 
@@ -61,6 +61,10 @@ CASES: dict[str, Callable[[], Tensor]] = {
     "float8": lambda: random(500).to(torch.float8_e4m3fn),
     "float64": lambda: random(500, dtype=torch.float64) * 1e100,
     "complex": lambda: torch.complex(random(50), random(50)),
+    "conjugated": lambda: torch.complex(random(9000), random(9000)).conj(),
+    "integers": lambda: torch.arange(-4000, 6000, dtype=torch.int32),
+    "few integers": lambda: torch.tensor([-128, 0, 127], dtype=torch.int8),
+    "booleans": lambda: torch.tensor([True, False, True]),
     "scalar": lambda: torch.tensor(-3.5),
     "one element": lambda: torch.tensor([2.0]),
     "one zero": lambda: torch.zeros(1),
@@ -135,7 +139,8 @@ def test_statistics_equal_those_of_their_definitions(name: str) -> None:
     assert tensor._version == 0
 
 
-PLAIN = [name for name in CASES if not any(word in name for word in ("sparse", "complex", "negated"))]
+_OTHERS = ("sparse", "complex", "conjugated", "integers", "booleans", "negated")
+PLAIN = [name for name in CASES if not any(word in name for word in _OTHERS)]
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -207,6 +212,13 @@ def test_a_measured_tensor_can_still_be_resized(size: int) -> None:
     for tensor in tensors:
         tensor.untyped_storage().resize_(0)  # as FSDP does with what it has gathered
         assert tensor.untyped_storage().nbytes() == 0
+
+
+def test_a_tensor_whose_memory_was_released_is_refused_and_not_read() -> None:
+    view = torch.ones(100_000)[5:]
+    view.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="storage"):
+        measure([view])
 
 
 def test_a_double_beyond_float32_becomes_infinite_without_a_warning() -> None:

@@ -95,6 +95,22 @@ def test_opposite_orthogonal_and_equal_weights() -> None:
     assert rows["same"] == (0, 1)
 
 
+def test_complex_and_whole_numbers_are_compared_part_by_part() -> None:
+    model = nn.ParameterDict({"wave": nn.Parameter(torch.tensor([3 + 4j, 0]))})
+    model["count"] = nn.Parameter(torch.tensor([3, 4]), requires_grad=False)
+    reference = Reference(model)
+    with torch.no_grad():
+        model["wave"].copy_(torch.tensor([3 - 4j, 0]).conj())  # as before
+        model["wave"][1] = 12j
+        model["count"].mul_(2)
+    found = parameters(model, reference=reference)
+    rows = dict(zip(found.layers, zip(column(found, "distance"), column(found, "cosine"), strict=True), strict=True))
+    assert rows["wave"] == (pytest.approx(12 / 5), pytest.approx(5 / 13))
+    assert rows["count"] == (1, pytest.approx(1))
+    norms = dict(zip(found.layers, column(found, "norm"), strict=True))
+    assert (norms["wave"], norms["count"]) == (13, 10)
+
+
 def test_a_checkpoint_may_be_the_reference() -> None:
     torch.manual_seed(0)
     model, other = DigitsNet(), DigitsNet()

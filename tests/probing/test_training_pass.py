@@ -188,8 +188,23 @@ def failing(model: nn.Module) -> None:
     handle.remove()
 
 
+def differentiated_as_a_function(model: nn.Module) -> None:
+    def objective(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(model, parameters | buffers, (image(7),)).sum()
+
+    torch.func.grad(objective)(dict(model.named_parameters()), {k: v.clone() for k, v in model.named_buffers()})
+
+
 @pytest.mark.parametrize(
-    "other", [validated, validated_with_gradients, validated_in_inference_mode, observed, on_another_thread]
+    "other",
+    [
+        validated,
+        validated_with_gradients,
+        validated_in_inference_mode,
+        observed,
+        on_another_thread,
+        differentiated_as_a_function,
+    ],
 )
 def test_what_is_no_training_pass_is_passed_over(other: Callable[[nn.Module], None]) -> None:
     torch.manual_seed(0)
@@ -199,6 +214,24 @@ def test_what_is_no_training_pass_is_passed_over(other: Callable[[nn.Module], No
     model(image(0)).square().sum().backward()
     other(model)
     assert_same(ended(watching), alone(model))
+
+
+@pytest.mark.parametrize("other", [validated, observed, differentiated_as_a_function])
+def test_what_runs_between_forward_and_backward_takes_no_gradient_away(other: Callable[[nn.Module], None]) -> None:
+    torch.manual_seed(0)
+    model = DigitsNet()
+    watching = begun(model)
+    loss = model(image(0)).square().sum()
+    other(model)
+    loss.backward()
+    assert_same(ended(watching), alone(model))
+
+
+def test_a_shallow_copy_shares_modules_and_so_they_are_seen() -> None:
+    model = DigitsNet()
+    watching = begun(model)
+    copy.copy(model)(image(7)).square().sum().backward()
+    assert ended(watching)[0].layers == alone(model)[0].layers
 
 
 def alone(model: nn.Module) -> Found:

@@ -140,8 +140,8 @@ def measure(tensors: Sequence[Tensor], *, with_histogram: bool = True) -> Moment
     Norm and deviation are within 5e-6 of float64, the mean within 1e-6 of the root mean square, all else exact.
 
     Args:
-        tensors: of any shape, device, layout and floating-point type. Of a sparse one the implicit zeros count too; of
-            a complex one real and imaginary parts are counted as elements.
+        tensors: of any shape, device, layout and type. Of a sparse one the implicit zeros count too; of a complex one
+            real and imaginary parts are counted as elements.
         with_histogram: count the elements of each bin too.
     """
     measuring = Measuring(with_histogram=with_histogram)
@@ -175,6 +175,8 @@ def _explicit(tensor: Tensor) -> tuple[Tensor, int]:
         tensor = tensor.resolve_neg().clone()
     if tensor.is_complex():
         tensor, absent = torch.view_as_real(tensor.resolve_conj().resolve_neg()), 2 * absent
+    elif not tensor.is_floating_point():
+        tensor = tensor.double()
     if tensor.device.type == "mps":
         tensor = tensor.cpu()  # that device knows no float64
     return _flat(tensor), absent
@@ -231,8 +233,10 @@ def _measure_in_one_pass(flat: Tensor, *, with_histogram: bool) -> Moments | Non
 
 
 def _is_plain_float32(flat: Tensor) -> bool:
-    """Return whether the memory of a tensor, and not a subclass that has none, holds its elements one by one."""
-    return type(flat) is Tensor and flat.dtype == torch.float32 and flat.is_contiguous() and flat.data_ptr() != 0
+    """Return whether memory holds the elements one by one: not so of subclasses, and where it was released."""
+    if type(flat) is not Tensor or flat.dtype != torch.float32 or not flat.is_contiguous():
+        return False
+    return 4 * (flat.storage_offset() + flat.numel()) <= flat.untyped_storage().nbytes()
 
 
 def _trusted(count: int, total: float, squares: float, deviation: float) -> bool:

@@ -36,7 +36,11 @@ class Pairs:
 
     def add(self, tensor: Tensor, reference: Tensor) -> None:
         """Sum over a pair of tensors of one shape and device, of any types; neither is modified."""
-        tensor, reference = tensor.detach().reshape(-1), reference.detach().reshape(-1)
+        tensor, reference = tensor.detach(), reference.detach()
+        if tensor.is_complex() or reference.is_complex():  # real and imaginary parts are elements
+            wide = torch.promote_types(tensor.dtype, reference.dtype)
+            tensor, reference = (torch.view_as_real(x.to(wide).resolve_conj()) for x in (tensor, reference))
+        tensor, reference = tensor.reshape(-1), reference.reshape(-1)
         size = _CPU_CHUNK if tensor.device.type == "cpu" else _DEVICE_CHUNK
         totals: list[Tensor | float] = [0.0] * 4
         for a, b in zip(tensor.split(size), reference.split(size), strict=True) if tensor.numel() else ():

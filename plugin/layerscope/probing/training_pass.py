@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _functorch as functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch._C._dynamo import eval_frame
 from torch.utils.hooks import RemovableHandle
 
@@ -128,10 +129,15 @@ class TrainingPass:
                 self._hooks[module] = [before, module.register_forward_hook(self._after_call, always_call=True)]
 
     def _uninstall(self) -> None:
-        for hook in (*chain.from_iterable(self._hooks.values()), *self._gradient_hooks):
+        self._uninstall_from_modules()
+        for hook in self._gradient_hooks:
+            hook.remove()
+        self._gradient_hooks.clear()
+
+    def _uninstall_from_modules(self) -> None:
+        for hook in chain.from_iterable(self._hooks.values()):
             hook.remove()
         self._hooks.clear()
-        self._gradient_hooks.clear()
 
     def _interrupt(self, *_: object) -> None:
         """Stop, since something is about to be compiled."""
@@ -153,8 +159,11 @@ class TrainingPass:
             with torch.no_grad():
                 measure()
         except Exception as error:
-            self._failure, self._rows = error, None
-            self._uninstall()
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure, self._rows = error, None
+        self._uninstall()
 
     def _elsewhere(self) -> bool:
         return (
@@ -162,14 +171,21 @@ class TrainingPass:
             or torch._C._current_graph_task_id() != -1  # pyright: ignore[reportPrivateUsage]  # again, for a checkpoint
             or observing()
             or torch.jit.is_tracing()
+            or functorch.peek_interpreter_stack() is not None  # torch.func hands wrappers around
         )
 
     def _before(self, module: nn.Module, _: Any) -> None:
         if eval_frame.get_eval_frame_callback() is not None:
             self._hide(module)
             return
-        if self._rows is None or self._elsewhere():
+        if self._rows is None or module not in self._modules or self._elsewhere():  # a shallow copy shares the hooks
             return
+        try:
+            self._begin_call(module)
+        except Exception as error:  # must not reach the pass
+            self._fail(error)
+
+    def _begin_call(self, module: nn.Module) -> None:
         if not self._calls:
             if not torch.is_grad_enabled() or (self._modules[module] and not module.training):
                 self._step_aside(module)
@@ -187,8 +203,8 @@ class TrainingPass:
         self._calls.append((module, key))
 
     def _step_aside(self, module: nn.Module) -> None:
-        """Take the hooks off until this call of ``module`` returns."""
-        self._uninstall()
+        """Take the hooks off the modules until this call of ``module`` returns; a backward pass may yet come."""
+        self._uninstall_from_modules()
         self._validating = module
         self._hooks[module] = [module.register_forward_hook(self._after_call, always_call=True)]
 
@@ -197,7 +213,7 @@ class TrainingPass:
             return
         if module is self._validating:
             self._validating = None
-            self._uninstall()
+            self._uninstall_from_modules()
             if self._rows is not None:
                 self._install()
             return

@@ -44,7 +44,8 @@ class Schedule:
     further, however long, its last half has about as many. When the bytes are used up, nothing is due any more.
 
     Steps may count up by more than one (a number of samples or tokens): once the first octave is full, what counts is
-    how often it was asked. They may repeat, and where they go back, the next one is due. The bound holds all the same.
+    how often it was asked. They may repeat; where they go back to before the last record's multiple, the next one is
+    due. The bound holds all the same.
 
     Args:
         every: the spacing at first, in steps, at least 1.
