@@ -22,6 +22,11 @@ MESSAGES = (
     *wire.METADATA.values(),
     wire.Unit,
     wire.MaximizationStep,
+    wire.ProbeInput,
+    wire.SamplesBlob,
+    wire.TrustScore,
+    wire.TreeNode,
+    wire.Surrogate,
     wire.RunListing,
     wire.TagEntry,
     wire.TagListing,
@@ -57,12 +62,14 @@ def interface(message: type) -> str:
 
 def generate() -> str:
     union = " | ".join(metadata.__name__ for metadata in wire.METADATA.values())
+    trust = [f"  [{json.dumps(name)}, {json.dumps(dataclasses.asdict(score))}]," for name, score in wire.TRUST.items()]
     series = [f"  [{json.dumps(name)}, {json.dumps(measured.help)}]," for name, measured in wire.SERIES.items()]
     parts = [
         "// Generated from plugin/layerscope/wire/ by frontend/generate_wire.py (make wire). Do not edit.",
         f"export const VERSION = {wire.VERSION};",
         "\n".join(["export const SERIES: ReadonlyMap<string, string> = new Map([", *series, "]);"]),
         *map(interface, MESSAGES),
+        "\n".join(["export const TRUST: ReadonlyMap<string, TrustScore> = new Map([", *trust, "]);"]),
         f"export type Metadata = {union};",
     ]
     return "\n\n".join(parts) + "\n"

@@ -134,4 +134,26 @@ def maps(step: int) -> wire.AttributionMaps:
         layers={"a": np.full((2, 3, 3), step, np.float16), "b": np.full((2, 4), -step, np.float16)},
         targets=np.array([1, 0]),
         probabilities=np.array([0.25, 0.75], np.float32),
+        inputs={0: np.full((2, 4), step + 1, np.float16)},
+        trust={"deletion": np.array([0.5, step], np.float32)},
+    )
+
+
+DESCRIPTION = wire.SamplesBlob((wire.ProbeInput("x", "table", ("age", "size", "weight", "mass")),), ("no", "yes"))
+
+
+def surrogate(step: int) -> wire.Surrogate:
+    """Return a tree of three nodes whose score tells the step."""
+    return wire.Surrogate(
+        surrogate="decision_tree",
+        of="inputs",
+        feature_names=("age", "size"),
+        output_names=("yes",),
+        score=step / 100,
+        training_score=0.9,
+        score_name="r2",
+        training_samples=10,
+        held_out_samples=4,
+        importances=((0.0, 1.0),),
+        tree=(wire.TreeNode(10, (0.5,), 1, 2.5, 1, 2), wire.TreeNode(6, (0.0,)), wire.TreeNode(4, (1.0,))),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ METADATA: tuple[wire.Metadata, ...] = (
     wire.SamplesMetadata("samples", "probe"),
     wire.AttributionMetadata("attribution", "grad_cam", "grad_cam", "probe", signed=True, layers=("a", "a#1")),
     wire.MaximizationMetadata("maximization", "units", (wire.Unit("a", 3),)),
+    wire.SurrogateMetadata("surrogate", "inputs/decision_tree"),
     wire.FindingsMetadata("findings", "training"),
 )
 
@@ -54,6 +57,29 @@ def test_every_row_needs_an_owner() -> None:
     metadata = wire.SeriesMetadata("series", "x", ("a", "b"), ("a",), ())
     with pytest.raises(MalformedError, match="has 2 layers but 1 owners"):
         codec.decode_metadata(codec.encode_metadata(metadata))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"importances": ((1.0,),)}, "has 2 features, but other numbers of importances"),
+        ({"tree": (wire.TreeNode(1, (0.0,), 0, 0.0, 0, 0),)}, "node 0 refers to what is not there"),
+        ({"tree": (wire.TreeNode(1, (0.0,), 0, 0.0, 1, 2), wire.TreeNode(1, (0.0,)))}, "node 0 refers"),
+        ({"tree": (wire.TreeNode(1, (0.0,), 2, 0.0, 1, 1), wire.TreeNode(1, (0.0,)))}, "node 0 refers"),
+        ({"tree": (wire.TreeNode(1, (0.0,), -2),)}, "node 0 refers"),
+    ],
+)
+def test_a_tree_that_is_none_is_refused(changes: dict[str, Any], message: str) -> None:
+    surrogate = serving.surrogate(0)
+    assert codec.decode_surrogate(codec.to_json(surrogate)) == surrogate
+    with pytest.raises(MalformedError, match=message):
+        codec.decode_surrogate(codec.to_json(dataclasses.replace(surrogate, **changes)))
+
+
+def test_samples_are_of_a_known_modality() -> None:
+    assert codec.decode_samples(codec.to_json(serving.DESCRIPTION)) == serving.DESCRIPTION
+    with pytest.raises(MalformedError, match="is of modality 'smell', but there are image, text, table"):
+        codec.decode_samples(codec.to_json(wire.SamplesBlob((wire.ProbeInput("x", "smell"),))))
 
 
 def test_graph_round_trip_and_equal_bytes() -> None:

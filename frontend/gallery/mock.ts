@@ -116,6 +116,7 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
         samples: "probe",
         signed,
         layers: [...shape.layers],
+        inputs: [],
         version: 1,
       },
       sparse,

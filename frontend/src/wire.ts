@@ -9,6 +9,7 @@ export const SERIES: ReadonlyMap<string, string> = new Map([
   ["activations", "Outputs of the layers on a probe batch, in evaluation mode."],
   ["training_activations", "Outputs of the layers in the training pass itself."],
   ["activation_gradients", "Gradients of the loss with respect to the outputs of the layers, in the training pass itself."],
+  ["linear_probes", "How well a linear classifier tells the classes from the output of each layer."],
 ]);
 
 export interface Node {
@@ -110,6 +111,7 @@ export interface AttributionMetadata {
   samples: string;
   signed: boolean;
   layers: string[];
+  inputs: number[];
   version: number;
 }
 
@@ -117,6 +119,12 @@ export interface MaximizationMetadata {
   kind: "maximization";
   name: string;
   units: Unit[];
+  version: number;
+}
+
+export interface SurrogateMetadata {
+  kind: "surrogate";
+  name: string;
   version: number;
 }
 
@@ -135,6 +143,48 @@ export interface MaximizationStep {
   objectives: number[];
 }
 
+export interface ProbeInput {
+  name: string;
+  modality: string;
+  feature_names: string[];
+  tokens: string[][];
+}
+
+export interface SamplesBlob {
+  inputs: ProbeInput[];
+  class_names: string[];
+}
+
+export interface TrustScore {
+  name: string;
+  label: string;
+  better: string;
+  help: string;
+}
+
+export interface TreeNode {
+  samples: number;
+  value: number[];
+  feature: number;
+  threshold: number;
+  left: number;
+  right: number;
+}
+
+export interface Surrogate {
+  surrogate: string;
+  of: string;
+  feature_names: string[];
+  output_names: string[];
+  score: number;
+  training_score: number;
+  score_name: string;
+  training_samples: number;
+  held_out_samples: number;
+  importances: number[][];
+  tree: TreeNode[];
+}
+
 export interface RunListing {
   runs: string[];
   version: number;
@@ -143,7 +193,7 @@ export interface RunListing {
 export interface TagEntry {
   tag: string;
   kind: string;
-  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | FindingsMetadata | null;
+  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata | null;
   steps: number[];
   problem: string;
   max_step: number | null;
@@ -178,4 +228,16 @@ export interface FindingsListing {
   version: number;
 }
 
-export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | FindingsMetadata;
+export const TRUST: ReadonlyMap<string, TrustScore> = new Map([
+  ["completeness", {"name": "completeness", "label": "completeness gap", "better": "lower", "help": "What the attributions fail to add up to, over the change of the target that they should explain."}],
+  ["deletion", {"name": "deletion", "label": "deletion", "better": "lower", "help": "Mean of the target, from 1 (nothing removed) to 0 (all removed), while the features said to matter most are removed first."}],
+  ["insertion", {"name": "insertion", "label": "insertion", "better": "higher", "help": "Mean of the target, from 0 (nothing there) to 1 (all there), while the features said to matter most come back first."}],
+  ["deletion_random", {"name": "deletion_random", "label": "deletion, random order", "better": "lower", "help": "The same for a random order."}],
+  ["insertion_random", {"name": "insertion_random", "label": "insertion, random order", "better": "higher", "help": "The same for a random order."}],
+  ["deletion_input", {"name": "deletion_input", "label": "deletion, by input", "better": "lower", "help": "The same in order of the input's magnitude."}],
+  ["insertion_input", {"name": "insertion_input", "label": "insertion, by input", "better": "higher", "help": "The same in order of the input's magnitude."}],
+  ["randomization", {"name": "randomization", "label": "weight randomization", "better": "lower", "help": "Rank correlation (0 to 1) with the attribution of the same network with random weights."}],
+  ["noise", {"name": "noise", "label": "noise floor", "better": "lower", "help": "Standard error of a sampled attribution, over its largest magnitude: smaller differences mean nothing."}],
+]);
+
+export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata;

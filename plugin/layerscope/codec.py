@@ -27,6 +27,8 @@ MAX_JSON_BYTES = 256 << 20
 MAX_ARRAYS_BYTES = 256 << 20
 MAX_IMAGE_BYTES = 32 << 20
 MAX_FINDINGS_BYTES = 16 << 20
+MAX_SAMPLES_BYTES = 16 << 20
+MAX_SURROGATE_BYTES = 32 << 20
 
 T = TypeVar("T")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -141,6 +143,42 @@ def decode_findings(data: bytes, *, what: str = "the findings") -> wire.Findings
         MalformedError: not a ``FindingsBlob``, or larger than ``MAX_FINDINGS_BYTES``.
     """
     return from_json(wire.FindingsBlob, data, what=what, limit=MAX_FINDINGS_BYTES)
+
+
+def decode_samples(data: bytes, *, what: str = "the description of the samples") -> wire.SamplesBlob:
+    """Decode how the inputs of a probe set are to be shown.
+
+    Raises:
+        MalformedError: not a ``SamplesBlob``, larger than ``MAX_SAMPLES_BYTES``, or of an unknown modality.
+    """
+    blob = from_json(wire.SamplesBlob, data, what=what, limit=MAX_SAMPLES_BYTES)
+    for described in blob.inputs:
+        if described.modality not in wire.MODALITIES:
+            raise MalformedError(
+                f"{what} says that input {described.name!r} is of modality {described.modality!r}, but there are "
+                f"{', '.join(wire.MODALITIES)}."
+            )
+    return blob
+
+
+def decode_surrogate(data: bytes, *, what: str = "the surrogate") -> wire.Surrogate:
+    """Decode a surrogate.
+
+    Raises:
+        MalformedError: not a ``Surrogate``, larger than ``MAX_SURROGATE_BYTES``, not a number of importance for each
+            feature, or a tree of which a node has a child that does not stand behind it or an unknown feature.
+    """
+    surrogate = from_json(wire.Surrogate, data, what=what, limit=MAX_SURROGATE_BYTES)
+    features = len(surrogate.feature_names)
+    if any(len(row) != features for row in surrogate.importances):
+        raise MalformedError(f"{what} has {features} features, but other numbers of importances.")
+    size = len(surrogate.tree)
+    for place, node in enumerate(surrogate.tree):
+        leaf = node.feature == -1
+        ends = () if leaf else (node.left, node.right)
+        if not -1 <= node.feature < features or not all(place < end < size for end in ends):
+            raise MalformedError(f"{what} holds a tree whose node {place} refers to what is not there.")
+    return surrogate
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

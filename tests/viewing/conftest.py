@@ -39,7 +39,9 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 user.add_scalar("loss", 1 / (step + 1), step)
             writer.series("gradients", serving.statistics(step), step=step)
         for step in range(0, 30, 10):
-            writer.samples("probe", [np.arange(8, dtype=np.float32).reshape(2, 4)], step=step)
+            samples = [np.arange(8, dtype=np.float32).reshape(2, 4)]
+            writer.samples("probe", samples, step=step, description=serving.DESCRIPTION)
+            writer.surrogate(serving.surrogate(step), step=step)
             writer.attribution(serving.maps(step), samples="probe", step=step)
             image = np.full((4, 4, 3), step / 100, np.float32)
             writer.maximization({wire.Unit("a", 0): (image, step / 2), wire.Unit("b", 7): (image, 1.0)}, step=step)
@@ -65,6 +67,7 @@ def _write_broken(run: Path) -> None:
             ("wrong-shape", json.dumps(series).encode(), np.zeros((2, 2), np.float32)),
             ("bad-graph", codec.encode_metadata(wire.GraphMetadata("graph", "bad")), blob),
             ("bad-samples", codec.encode_metadata(wire.SamplesMetadata("samples", "bad")), blob),
+            ("bad-tree", codec.encode_metadata(wire.SurrogateMetadata("surrogate", "bad")), blob),
             (
                 "bad-images",
                 codec.encode_metadata(wire.MaximizationMetadata("maximization", "bad", (wire.Unit("a", 0),))),

@@ -36,6 +36,7 @@ def test_bad_metadata_is_listed_with_the_reason(tensorboard: TensorBoard, tag: s
         ("blob", "bad-graph", 0, "is not valid gzip"),
         ("blob", "bad-graph", 1, "has no index '1'"),
         ("blob", "bad-samples", 0, "are not valid safetensors"),
+        ("blob", "bad-tree", 0, "is not a valid Surrogate"),
         ("blob", "bad-images", 0, "is not a valid MaximizationStep"),
         ("blob", "bad-images", 1, "is not a PNG file"),
     ],

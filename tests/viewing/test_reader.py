@@ -33,6 +33,11 @@ def test_everything_of_a_run(runs: dict[str, layerscope.Run]) -> None:
     np.testing.assert_array_equal(series.histogram[3], [[3, 4, 5], [4, 5, 6], [5, 6, 7]])
     assert series.edges == (-2.0, -1.0, 1.0, 2.0)
     np.testing.assert_array_equal(run.samples["probe"][0], np.arange(8).reshape(2, 4))
+    assert run.descriptions == {"probe": serving.DESCRIPTION}
+    maps = run.attributions["grad_cam"][20]
+    np.testing.assert_array_equal(maps.inputs[0], np.full((2, 4), 21))
+    np.testing.assert_array_equal(maps.trust["deletion"], [0.5, 20])
+    assert run.surrogates == {"inputs/decision_tree": {step: serving.surrogate(step) for step in (0, 10, 20)}}
     assert list(run.attributions) == ["grad_cam"]
     assert list(run.attributions["grad_cam"]) == [0, 10, 20]
     np.testing.assert_array_equal(run.attributions["grad_cam"][10].layers["a"], np.full((2, 3, 3), 10))

@@ -99,9 +99,11 @@ def read_run(store: Store, name: str, wanted: Callable[[wire.TagEntry], bool] = 
             series: _series(parts, found["histograms"].get(series), owners[series])
             for series, parts in found["series"].items()
         },
-        samples=found["samples"],
+        samples={name: arrays for name, (arrays, _) in found["samples"].items()},
+        descriptions={name: described for name, (_, described) in found["samples"].items() if described is not None},
         attributions=found["attribution"],
         maximizations=found["maximization"],
+        surrogates=found["surrogate"],
         scalars=scalars,
         findings=in_order(found["findings"].get("training", ())),
         examined="training" in found["findings"],
@@ -159,7 +161,12 @@ def _series(parts: list[Part], histograms: list[Part] | None, owner_of: dict[str
 def _read_samples(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
     assert entry.metadata is not None
     arrays = codec.decode_arrays(store.blob(run, entry.tag, entry.steps[-1]))
-    found[entry.metadata.name] = tuple(arrays[str(i)] for i in range(len(arrays)) if str(i) in arrays)
+    inputs = tuple(arrays[str(i)] for i in range(len(arrays)) if str(i) in arrays)
+    try:
+        described = codec.decode_samples(store.blob(run, entry.tag, entry.steps[-1], 1))
+    except NotFoundError:  # written without
+        described = None
+    found[entry.metadata.name] = inputs, described
 
 
 def _read_attribution(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
@@ -168,6 +175,7 @@ def _read_attribution(store: Store, run: str, entry: wire.TagEntry, found: dict[
     for step in entry.steps:
         arrays = codec.decode_arrays(store.blob(run, entry.tag, step))
         needed = {"targets", "probabilities", *(f"layer:{layer}" for layer in metadata.layers)}
+        needed |= {f"input:{i}" for i in metadata.inputs}
         if not needed <= arrays.keys():
             raise MalformedError(f"tag {entry.tag!r} at step {step} lacks {min(needed - arrays.keys())!r}.")
         found.setdefault(metadata.name, {})[step] = wire.AttributionMaps(
@@ -177,6 +185,8 @@ def _read_attribution(store: Store, run: str, entry: wire.TagEntry, found: dict[
             targets=arrays["targets"],
             probabilities=arrays["probabilities"],
             delta=arrays.get("delta"),
+            inputs={i: arrays[f"input:{i}"] for i in metadata.inputs},
+            trust={score: arrays[f"trust:{score}"] for score in wire.TRUST if f"trust:{score}" in arrays},
         )
 
 
@@ -187,6 +197,12 @@ def _read_maximization(store: Store, run: str, entry: wire.TagEntry, found: dict
         header = codec.from_json(wire.MaximizationStep, store.blob(run, entry.tag, step), what="the step")
         images = [codec.check_png(store.blob(run, entry.tag, step, i + 1)) for i in range(len(metadata.units))]
         found[step] = wire.MaximizationImages(metadata.units, tuple(images), header.objectives)
+
+
+def _read_surrogate(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
+    assert entry.metadata is not None
+    for step in entry.steps:
+        found.setdefault(entry.metadata.name, {})[step] = codec.decode_surrogate(store.blob(run, entry.tag, step))
 
 
 def _read_findings(store: Store, run: str, entry: wire.TagEntry, found: dict[str, list[wire.Finding]]) -> None:
@@ -203,5 +219,6 @@ _READERS = {
     "samples": _read_samples,
     "attribution": _read_attribution,
     "maximization": _read_maximization,
+    "surrogate": _read_surrogate,
     "findings": _read_findings,
 }

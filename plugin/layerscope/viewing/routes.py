@@ -38,6 +38,12 @@ def _graph_blob(blob: bytes, index: int) -> Answer:
     return blob, "text/plain"
 
 
+def _samples_blob(blob: bytes, index: int) -> Answer:
+    if index == 0:
+        return _arrays_blob(blob, index)
+    return codec.to_json(codec.decode_samples(blob)), "application/json"
+
+
 def _arrays_blob(blob: bytes, index: int) -> Answer:
     codec.decode_arrays(blob)
     return blob, "application/octet-stream"
@@ -49,6 +55,10 @@ def _maximization_blob(blob: bytes, index: int) -> Answer:
     return codec.check_png(blob), "image/png"
 
 
+def _surrogate_blob(blob: bytes, index: int) -> Answer:
+    return codec.to_json(codec.decode_surrogate(blob)), "application/json"
+
+
 def _findings_blob(blob: bytes, index: int) -> Answer:
     return codec.to_json(codec.decode_findings(blob)), "application/json"
 
@@ -56,9 +66,10 @@ def _findings_blob(blob: bytes, index: int) -> Answer:
 # Kind -> what checks one of its blobs and says how it is served. The type never comes from the request or the log.
 _BLOBS: dict[str, Callable[[bytes, int], Answer]] = {
     "graph": _graph_blob,
-    "samples": _arrays_blob,
+    "samples": _samples_blob,
     "attribution": _arrays_blob,
     "maximization": _maximization_blob,
+    "surrogate": _surrogate_blob,
     "findings": _findings_blob,
 }
 

@@ -13,6 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from layerscope.wire.explanation import MODALITIES as MODALITIES
+from layerscope.wire.explanation import TRUST as TRUST
+from layerscope.wire.explanation import AttributionMaps as AttributionMaps
+from layerscope.wire.explanation import ProbeInput as ProbeInput
+from layerscope.wire.explanation import SamplesBlob as SamplesBlob
+from layerscope.wire.explanation import Surrogate as Surrogate
+from layerscope.wire.explanation import TreeNode as TreeNode
+from layerscope.wire.explanation import TrustScore as TrustScore
 from layerscope.wire.finding import Finding as Finding
 from layerscope.wire.finding import FindingsBlob as FindingsBlob
 from layerscope.wire.graph import Comparison as Comparison
@@ -60,6 +68,7 @@ KINDS: dict[str, Kind] = {
     "samples": Kind("samples", PLUGIN, tensor=False),
     "attribution": Kind("attribution", PLUGIN_BLOBS, tensor=False),
     "maximization": Kind("maximization", PLUGIN_BLOBS, tensor=False),
+    "surrogate": Kind("surrogate", PLUGIN_BLOBS, tensor=False),
     "findings": Kind("findings", PLUGIN, tensor=False),
 }
 
@@ -105,9 +114,10 @@ class HistogramsMetadata:
 
 @dataclass(frozen=True)
 class SamplesMetadata:
-    """Metadata of kind ``samples``: the probe inputs. Values: [safetensors], tensors ``0``, ``1``, ... batch first.
+    """Metadata of kind ``samples``: the probe inputs. Values: [safetensors, JSON of a SamplesBlob].
 
-    Written once for each probe set and again only when its content changes.
+    The tensors are ``0``, ``1``, ... batch first. The second blob may be missing. Written once for each probe set and
+    again only when its content changes.
     """
 
     kind: str
@@ -122,7 +132,8 @@ class AttributionMetadata:
     Values: [safetensors]. Tensor ``layer:<key>`` is float16, or float32 where float16 would lose digits, [samples, ...]
     at the layer's own resolution with the channels summed away; tensors ``targets`` int64 [samples], ``probabilities``
     float32 [samples] (softmax of the target) and, where the method defines it, ``delta`` float32 [samples]
-    (completeness gap).
+    (completeness gap). Tensor ``input:<i>`` is the attribution of the i-th input tensor, in the same form, and
+    ``trust:<name>`` float32 [samples] a score of ``TRUST``; only where there are any.
     """
 
     kind: str
@@ -133,6 +144,8 @@ class AttributionMetadata:
     signed: bool
     """True: red supports, blue opposes, neutral at 0. False: magnitudes."""
     layers: tuple[str, ...]
+    inputs: tuple[int, ...] = ()
+    """Which input tensors have attributions."""
     version: int = VERSION
 
 
@@ -162,6 +175,15 @@ class MaximizationStep:
 
 
 @dataclass(frozen=True)
+class SurrogateMetadata:
+    """Metadata of kind ``surrogate``; its name is ``<what it sees>/<surrogate>``. Values: [JSON of a Surrogate]."""
+
+    kind: str
+    name: str
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
 class FindingsMetadata:
     """Metadata of kind ``findings``. Values: [JSON of a FindingsBlob].
 
@@ -181,6 +203,7 @@ Metadata = (
     | SamplesMetadata
     | AttributionMetadata
     | MaximizationMetadata
+    | SurrogateMetadata
     | FindingsMetadata
 )
 
@@ -191,6 +214,7 @@ METADATA: dict[str, Any] = {
     "samples": SamplesMetadata,
     "attribution": AttributionMetadata,
     "maximization": MaximizationMetadata,
+    "surrogate": SurrogateMetadata,
     "findings": FindingsMetadata,
 }
 
@@ -268,20 +292,6 @@ class Series:
 
 
 @dataclass(frozen=True)
-class AttributionMaps:
-    """Attribution maps of one method at one step."""
-
-    method: str
-    signed: bool
-    layers: dict[str, NDArray[np.float16 | np.float32]]
-    """Layer key -> [samples, ...] at the layer's own resolution, channels summed away; float16, or float32 where
-    float16 would lose digits."""
-    targets: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-    delta: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
 class MaximizationImages:
     """Activation-maximization images at one step."""
 
@@ -300,10 +310,14 @@ class Run:
     series: dict[str, Series] = field(default_factory=dict)
     samples: dict[str, tuple[NDArray[Any], ...]] = field(default_factory=dict)
     """Probe set -> its inputs, batch first."""
+    descriptions: dict[str, SamplesBlob] = field(default_factory=dict)
+    """Probe set -> how to read its inputs."""
     attributions: dict[str, dict[int, AttributionMaps]] = field(default_factory=dict)
     """Method (after ``<samples>/`` for a probe set that is not called ``probe``) -> step -> maps."""
     maximizations: dict[int, MaximizationImages] = field(default_factory=dict)
     """Step -> images."""
+    surrogates: dict[str, dict[int, Surrogate]] = field(default_factory=dict)
+    """``<what it sees>/<surrogate>`` -> step -> surrogate."""
     scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
     """Tag -> (steps, values)."""
     findings: tuple[Finding, ...] = ()

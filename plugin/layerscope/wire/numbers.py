@@ -40,6 +40,8 @@ STATISTICS: dict[str, Statistic] = {
         Statistic("distance", "log", "Norm of the difference from the reference, over the norm of the reference."),
         Statistic("cosine", "signed", "Cosine of the angle to the reference: 1 is the same direction."),
         Statistic("update_ratio", "log", "Norm of the update over the norm of what was updated."),
+        Statistic("accuracy", "fraction", "Share of the held-out samples whose class a linear probe tells."),
+        Statistic("majority", "fraction", "Share of the held-out samples that are of the commonest class."),
         Statistic("learning_rate", "log", "Learning rate of the optimizer; none if no optimizer holds it."),
     )
 }
@@ -74,6 +76,9 @@ SERIES: dict[str, Measured] = {
     ),
     "activation_gradients": Measured(
         MOMENTS, "Gradients of the loss with respect to the outputs of the layers, in the training pass itself."
+    ),
+    "linear_probes": Measured(
+        ("accuracy", "majority"), "How well a linear classifier tells the classes from the output of each layer."
     ),
 }
 """The series that Layerscope records, by name. A log directory may hold others."""

@@ -98,25 +98,49 @@ class MessageWriter:
         metadata = wire.HistogramsMetadata("histograms", name, statistics.layers, statistics.owners, statistics.edges)
         self._write(metadata, statistics.histogram, step, admit)
 
-    def samples(self, name: str, inputs: Sequence[NDArray[Any]], *, step: int) -> None:
-        """Write the inputs of a probe set, batch first, unless they are what was written last under that name."""
-        blob = codec.encode_arrays({str(i): _compact(array) for i, array in enumerate(inputs)})
-        digest = hashlib.sha256(blob).hexdigest()
+    def samples(
+        self, name: str, inputs: Sequence[NDArray[Any]], *, step: int, description: wire.SamplesBlob | None = None
+    ) -> None:
+        """Write the inputs of a probe set, batch first, unless they are what was written last under that name.
+
+        Args:
+            name: of the probe set.
+            inputs: its arrays.
+            step: training step.
+            description: how to show them.
+        """
+        blobs = [codec.encode_arrays({str(i): _compact(array) for i, array in enumerate(inputs)})]
+        if description is not None:
+            blobs.append(codec.to_json(description))
+        digest = hashlib.sha256(b"".join(blobs)).hexdigest()
         if self._samples.get(name) != digest:
-            self._write(wire.SamplesMetadata("samples", name), [blob], step)
+            self._write(wire.SamplesMetadata("samples", name), blobs, step)
             self._samples[name] = digest
 
     def attribution(self, maps: wire.AttributionMaps, *, samples: str, step: int) -> None:
         """Write the maps of one method at one step; ``samples`` names the probe set."""
         name = maps.method if samples == "probe" else f"{samples}/{maps.method}"
         metadata = wire.AttributionMetadata(
-            "attribution", name, maps.method, samples, signed=maps.signed, layers=tuple(maps.layers)
+            "attribution",
+            name,
+            maps.method,
+            samples,
+            signed=maps.signed,
+            layers=tuple(maps.layers),
+            inputs=tuple(maps.inputs),
         )
         arrays: dict[str, NDArray[Any]] = {f"layer:{layer}": array for layer, array in maps.layers.items()}
+        arrays |= {f"input:{i}": array for i, array in maps.inputs.items()}
+        arrays |= {f"trust:{score}": array for score, array in maps.trust.items()}
         arrays |= {"targets": maps.targets, "probabilities": maps.probabilities}
         if maps.delta is not None:
             arrays["delta"] = maps.delta
         self._write(metadata, [codec.encode_arrays(arrays)], step)
+
+    def surrogate(self, surrogate: wire.Surrogate, *, step: int) -> None:
+        """Write a surrogate at one step."""
+        metadata = wire.SurrogateMetadata("surrogate", f"{surrogate.of}/{surrogate.surrogate}")
+        self._write(metadata, [codec.to_json(surrogate)], step)
 
     def maximization(self, images: Mapping[wire.Unit, tuple[NDArray[np.float32], float]], *, step: int) -> None:
         """Write one image [height, width, colours] in 0 to 1, with the objective it reached, for each unit."""
