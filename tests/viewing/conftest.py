@@ -85,7 +85,7 @@ def _write_broken(run: Path) -> None:
 def _write_raw(
     user: SummaryWriter, tag: str, content: bytes, value: NDArray[np.float32] | list[bytes] | tensor_pb2.TensorProto
 ) -> None:
-    images = tag == "bad-images"
+    images = tag in ("bad-images", "bad-tree")
     data = summary_pb2.SummaryMetadata.PluginData(
         plugin_name=wire.PLUGIN_BLOBS if images else wire.PLUGIN, content=content
     )

@@ -61,7 +61,7 @@ def test_a_series_whose_layers_changed_is_joined(runs: dict[str, layerscope.Run]
 def test_what_cannot_be_read_is_named(runs: dict[str, layerscope.Run]) -> None:
     run = runs["broken"]
     assert list(run.series) == ["good"]
-    assert len(run.problems) == 10
+    assert len(run.problems) == 11
     assert any("was written in version 99" in problem for problem in run.problems)
 
 
