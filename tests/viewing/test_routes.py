@@ -25,13 +25,13 @@ def test_tags_list_everything_with_metadata(tensorboard: TensorBoard) -> None:
     entries = {(entry["kind"], entry["metadata"]["name"]): entry for entry in listing["tags"]}
     assert sorted(entries) == [
         ("attribution", "grad_cam"),
-        ("surrogate", "inputs/decision_tree"),
         ("findings", "training"),
         ("graph", "model"),
         ("histograms", "gradients"),
         ("maximization", "units"),
         ("samples", "probe"),
         ("series", "gradients"),
+        ("surrogate", "inputs/decision_tree"),
     ]
     series = entries["series", "gradients"]["metadata"]
     assert series["layers"] == ["a", "a.weight", "b"]
