@@ -69,18 +69,15 @@ def test_a_watch_alone_leaves_no_hooks(fails: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tensor", "tuple", "dict", "nested"])
-def test_arguments_are_copies_that_depend_on_one_leaf_each(kind: str) -> None:
+def test_arguments_are_copies(kind: str) -> None:
     x, ids = torch.ones(2, requires_grad=True) * 2, torch.arange(3)
     inputs: Any = {"tensor": x, "tuple": (x, ids), "dict": {"x": x, "ids": ids}, "nested": (5, {"a": [x, ids]})}[kind]
-    leaves: list[Tensor | None] = []
-    arguments = copied_arguments(inputs, leaves)
+    arguments = copied_arguments(inputs)
     copies = [*input_tensors(arguments.args), *input_tensors(arguments.kwargs)]
     originals = input_tensors(inputs)
-    assert len(originals) == len(copies) == len(leaves) == (1 if kind == "tensor" else 2)
+    assert len(originals) == len(copies) == (1 if kind == "tensor" else 2)
     assert (list(arguments.kwargs) == ["x", "ids"]) == (kind == "dict")
     for copy, original in zip(copies, originals, strict=True):
         assert torch.equal(copy, original)
         assert copy.data_ptr() != original.data_ptr()
-    assert leaves[0] is not None
-    assert torch.autograd.grad(copies[0].sum(), leaves[0])[0].tolist() == [1, 1]
-    assert leaves[1:] == [None] * (len(leaves) - 1)
+        assert not copy.requires_grad

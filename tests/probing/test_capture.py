@@ -54,9 +54,9 @@ def test_every_call_equals_plain_autograd(make: Callable[[], nn.Module], frozen:
     assert found.skipped == {}
     x = IMAGES.clone().requires_grad_()
     (expected,) = torch.autograd.grad(squares(model(x)).sum(), x)
-    assert found.inputs[0] is not None
-    assert torch.equal(found.inputs[0][0], IMAGES)
-    torch.testing.assert_close(found.inputs[0][1], expected)
+    ((value, gradient),) = found.inputs[0]
+    assert torch.equal(value, IMAGES)
+    torch.testing.assert_close(gradient, expected)
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -67,7 +67,9 @@ def test_integers_keywords_and_dict_outputs(frozen: bool) -> None:
     activations, gradients = twin(model.eval().requires_grad_(), squares, ids=IDS)
     assert_same(found.outputs, activations)
     assert_same({key: gradient for key, (_, gradient) in found.gradients.items()}, gradients)
-    assert found.inputs == [None]
+    ((value, gradient),) = found.inputs[0]  # what the embedding looked up stands for the numbers
+    assert torch.equal(value, activations["words"])
+    torch.testing.assert_close(gradient, gradients["words"])
 
 
 def test_every_call_of_a_reused_module_has_its_key_in_order_of_execution() -> None:
@@ -369,5 +371,5 @@ def test_a_target_that_depends_on_no_layer_is_an_error() -> None:
 
 
 def test_layers_must_be_all_or_a_list() -> None:
-    with pytest.raises(InvalidArgumentError, match=r'"all" or a list of layer keys, not \'fc\'; give \[\'fc\'\]'):
+    with pytest.raises(InvalidArgumentError, match=r'"all", "auto" or a list of layer keys and patterns, not \'fc\'; give \[\'fc\'\]'):
         both(DigitsNet(), IMAGES, layers="fc")

@@ -81,22 +81,17 @@ class Arguments(NamedTuple):
     kwargs: dict[str, Any]
 
 
-def copied_arguments(inputs: Any, leaves: list[Tensor | None] | None = None) -> Arguments:
+def _copy(tensor: Tensor) -> Tensor:
+    return (tensor if tensor.is_inference() else tensor.detach()).clone()
+
+
+def copied_arguments(inputs: Any, copy: Callable[[Tensor], Tensor] = _copy) -> Arguments:
     """Return the arguments for the model with every tensor copied, so that an in-place model spoils none of them.
 
     Args:
         inputs: a tensor, a tuple (positional arguments) or a mapping (keyword arguments).
-        leaves: if given, it is filled with one entry for each tensor of ``inputs``: a leaf of the autograd graph that
-            the copy depends on, or None where the tensor is not of floating point.
+        copy: makes the copy of one tensor; called in the order of ``input_tensors``.
     """
-
-    def copy(tensor: Tensor) -> Tensor:
-        value = tensor.clone() if tensor.is_inference() else tensor.detach()
-        if leaves is None:
-            return value.clone()
-        leaves.append(value.requires_grad_() if value.is_floating_point() else None)
-        return value.clone()
-
     if isinstance(inputs, Mapping):
         arguments = Arguments((), dict(inputs))
     elif isinstance(inputs, tuple):

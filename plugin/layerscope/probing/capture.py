@@ -9,7 +9,7 @@ to the inputs leaves every ``.grad`` alone and computes no gradients of paramete
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from layerscope.containment import contained, original
-from layerscope.errors import CaptureError, InvalidArgumentError
-from layerscope.probing.calls import copied_arguments, first_float_tensor, layer_unavailable, watched
+from layerscope.errors import CaptureError
+from layerscope.probing.calls import first_float_tensor, layer_unavailable, watched
+from layerscope.probing.layer_choice import Chosen
 from layerscope.probing.layout import Layouts
+from layerscope.probing.representation import Representation, batch_size
 
 O = TypeVar("O")  # noqa: E741
 G = TypeVar("G")
@@ -45,9 +47,10 @@ class Captured(Generic[O, G]):
     """Layer key -> what ``at_output`` made of the output."""
     gradients: dict[str, G]
     """Layer key -> what ``at_gradient`` made of output and gradient."""
-    inputs: list[tuple[Tensor, Tensor] | None]
-    """For each input tensor (value, gradient), zeros where the objective does not depend on it; None for integers.
-    Empty without a backward pass."""
+    inputs: list[list[tuple[Tensor, Tensor]]]
+    """For each input tensor (value, gradient) of what stands for it (see ``representation.py``): itself, or, for one of
+    integers, what embeddings looked up, none if nothing was. The gradient is zeros where the objective does not depend
+    on it. Empty without a backward pass."""
     output: Any
     """What the model returned."""
     objective: Tensor | None
@@ -64,6 +67,10 @@ def capture(
     at_output: Callable[[Layer, Tensor], O] | None = None,
     at_gradient: Callable[[Layer, Tensor, Tensor], G] | None = None,
     objective: Callable[[Any], Tensor] | None = None,
+    represent: Callable[[], Representation] | None = None,
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    batch_dim: int = 0,
+    modified: set[str] | None = None,
 ) -> Captured[O, G]:
     """Run one forward pass and, if ``at_gradient`` is given, one backward pass, and reduce every layer in them.
 
@@ -79,48 +86,62 @@ def capture(
         model: the model; a compiled one is run through its original. In ``DistributedDataParallel`` or
             ``DataParallel`` every layer key begins with ``module``; give ``model.module`` for those of the model.
         inputs: a tensor, a tuple (positional arguments) or a mapping (keyword arguments). Never modified.
-        layers: ``"all"`` for every module call but the model's own, or layer keys.
+        layers: which layers, as ``Chosen`` says.
         at_output: called with a layer and its output, detached. It must not keep the tensor itself.
         at_gradient: called with a layer, its output and the gradient of the summed objective with respect to it. It
             may keep the output, but not the gradient.
         objective: turns what the model returned into one number for each sample [batch].
+        represent: makes the arguments; None takes ``inputs`` as they are.
+        around: makes what is entered around the forward and the backward pass, e.g. to change operations.
+        batch_dim: dimension of the samples in the inputs and in the outputs of layers. If it is not 0: of an output of
+            more than two dimensions this one, of others 0, if that has the size of the batch, else the first that has.
+            The callbacks get tensors whose samples are in dimension 0.
+        modified: keys of layers whose output is known to be modified in place later; what is found is added. Give the
+            same set to several calls, so that only the first runs again.
 
     Raises:
-        InvalidArgumentError: ``layers`` is neither ``"all"`` nor a list of layer keys.
+        InvalidArgumentError: ``layers`` is neither a list nor a word that ``Chosen`` knows.
         LayerNotFoundError: the model has no layer of that key.
         CaptureError: a layer that was asked for by its key was not executed, has no floating-point output, or is not
             connected to the objective; or no layer at all is.
     """
-    if isinstance(layers, str) and layers != "all":
-        raise InvalidArgumentError(f'layers must be "all" or a list of layer keys, not {layers!r}; give [{layers!r}].')
     model = original(model)
-    copied: set[str] = set()
+    chosen = Chosen.of(layers, model, inputs)
+    copied = set[str]() if modified is None else modified
+    samples = batch_size(inputs, batch_dim) if batch_dim else 0
+    backward = at_gradient is not None
+
+    def as_given() -> Representation:
+        return Representation(inputs, differentiable=backward)
+
     while True:
-        recording = _Recording(layers, at_output, at_gradient, copied)
-        captured = _run(recording, model, inputs, objective)
+        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, samples)
+        captured = _run(recording, model, represent or as_given, objective, around)
         if captured is not None:
             return captured
         copied |= recording.modified()
 
 
 def _run(
-    recording: _Recording[O, G], model: nn.Module, inputs: Any, objective: Callable[[Any], Tensor] | None
+    recording: _Recording[O, G],
+    model: nn.Module,
+    represent: Callable[[], Representation],
+    objective: Callable[[Any], Tensor] | None,
+    around: Callable[[], AbstractContextManager[Any]],
 ) -> Captured[O, G] | None:
     """Run one pass; None if an output that the backward pass would need was modified in place."""
     backward = recording.at_gradient is not None
-    with contained(model, frozen=True), recording.cleaned():
-        leaves: list[Tensor | None] | None = [] if backward else None
-        arguments = copied_arguments(inputs, leaves)
-        with nullcontext() if backward else torch.no_grad():
-            with watched(model, recording.on_output) as executed:
-                output = model(*arguments.args, **arguments.kwargs)
-            values = None if objective is None else objective(output)
+    with contained(model, frozen=True), recording.cleaned(), around():
+        tracked = nullcontext() if backward else torch.no_grad()
+        with tracked, represent() as inputs, watched(model, recording.on_output) as executed:
+            output = model(*inputs.arguments.args, **inputs.arguments.kwargs)
+        values = None if objective is None else objective(output)
         recording.require(model, executed)
         if recording.modified():
             return None
-        gradients: list[tuple[Tensor, Tensor] | None] = []
+        gradients: list[list[tuple[Tensor, Tensor]]] = []
         if backward and values is not None:
-            gradients = recording.backward(values, leaves or [])
+            gradients = recording.backward(values, inputs.leaves)
             recording.require_gradients()
     return Captured(
         layers={key: recording.layers[key] for key in executed if key in recording.layers},
@@ -137,11 +158,13 @@ def _run(
 class _Recording(Generic[O, G]):
     """What one forward pass has found so far."""
 
-    asked: str | Sequence[str]
+    chosen: Chosen
     at_output: Callable[[Layer, Tensor], O] | None
     at_gradient: Callable[[Layer, Tensor, Tensor], G] | None
     copied: set[str]
     """Keys of the layers whose output must be copied, because it is modified in place later."""
+    batch_dim: int
+    samples: int
     layers: dict[str, Layer] = field(default_factory=dict)
     outputs: dict[str, O] = field(default_factory=dict)
     gradients: dict[str, G] = field(default_factory=dict)
@@ -153,24 +176,42 @@ class _Recording(Generic[O, G]):
     """Tensors of the model that require a gradient for the time of the pass."""
     _hooks: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
     _layouts: Layouts = field(default_factory=Layouts)
+    _batches: dict[str, int] = field(default_factory=dict)
+    """Layer key -> the dimension of the samples in its output."""
 
     def on_output(self, key: str, module: nn.Module, output: Any) -> Any:
         tensor = first_float_tensor(output)
         channels = None if tensor is None else self._layouts.channel_dim(module, tensor.shape)
-        if self.asked != "all" and key not in self.asked:
+        if key not in self.chosen:
             return None
         if tensor is None:
             self.skipped[key] = "its output holds no floating-point tensor"
             return None
-        layer = self.layers[key] = Layer(key, channels, module)
+        batch = self._batch_dim(tensor)
+        if batch is None:
+            self.skipped[key] = f"no dimension of its output {list(tensor.shape)} has the size of the batch"
+            return None
+        if batch and channels is not None:  # where they are once the samples have moved to the front
+            channels = 0 if channels == batch else channels + (channels < batch)
+        layer = self.layers[key] = Layer(key, channels or None, module)
+        self._batches[key] = batch
         if self.at_output is not None:
             with torch.no_grad():
-                self.outputs[key] = self.at_output(layer, tensor.detach())
+                self.outputs[key] = self.at_output(layer, tensor.detach().movedim(batch, 0))
         if self.at_gradient is None or tensor.is_inference():  # no gradient reaches what inference mode made
             return None
         replacement = self._source(tensor, output) if tensor.is_leaf else None
         self._hook(layer, tensor if replacement is None else replacement)
         return replacement
+
+    def _batch_dim(self, tensor: Tensor) -> int | None:
+        if self.batch_dim == 0:
+            return 0
+        likely = self.batch_dim if tensor.ndim > 2 else 0
+        sizes = list(tensor.shape)
+        if sizes[likely : likely + 1] == [self.samples]:
+            return likely
+        return sizes.index(self.samples) if self.samples in sizes else None
 
     def _source(self, tensor: Tensor, output: Any) -> Tensor | None:
         """Make ``tensor`` require a gradient; return what to go on with instead of ``output``, if anything."""
@@ -191,9 +232,10 @@ class _Recording(Generic[O, G]):
         self._versions[layer.key] = activation, activation._version
         at_gradient = self.at_gradient
         assert at_gradient is not None
+        batch = self._batches[layer.key]
 
         def on_gradient(gradient: Tensor) -> None:
-            self.gradients[layer.key] = at_gradient(layer, activation, gradient)
+            self.gradients[layer.key] = at_gradient(layer, activation.movedim(batch, 0), gradient.movedim(batch, 0))
 
         self._hooks.append(tensor.register_hook(on_gradient))
 
@@ -201,15 +243,15 @@ class _Recording(Generic[O, G]):
         """Return the keys of the layers whose output was modified in place after they returned it."""
         return {key for key, (tensor, version) in self._versions.items() if tensor._version != version}
 
-    def backward(self, values: Tensor, leaves: Iterable[Tensor | None]) -> list[tuple[Tensor, Tensor] | None]:
-        """Differentiate the summed objective; return (value, gradient) of the inputs, None for integers."""
+    def backward(self, values: Tensor, leaves: Iterable[Sequence[Tensor]]) -> list[list[tuple[Tensor, Tensor]]]:
+        """Differentiate the summed objective; return (value, gradient) of the leaves of each input."""
         leaves = list(leaves)
-        sources = [leaf for leaf in leaves if leaf is not None] + self._sources
+        sources = [leaf for held in leaves for leaf in held] + self._sources
         found: Sequence[Tensor | None] = [None] * len(sources)
         if values.requires_grad and sources:
             found = torch.autograd.grad(values.sum(), sources, allow_unused=True)
         gradients = iter(found)
-        return [None if leaf is None else _with_gradient(leaf, next(gradients)) for leaf in leaves]
+        return [[_with_gradient(leaf, next(gradients)) for leaf in held] for held in leaves]
 
     @contextmanager
     def cleaned(self) -> Iterator[None]:
@@ -225,12 +267,13 @@ class _Recording(Generic[O, G]):
 
     def require(self, model: nn.Module, executed: list[str]) -> None:
         """Raise if a layer that was asked for by its key was not executed, or nothing was found at all."""
-        for key in () if self.asked == "all" else self.asked:
+        for key in self.chosen.keys:
             if key in self.skipped:
                 raise CaptureError(f"layer {key!r} was asked for, but {self.skipped[key]}. Choose another layer.")
             if key not in self.layers:
                 raise layer_unavailable(model, key, executed)
-        if not self.layers and self.asked == "all":
+        self.chosen.require(executed)
+        if not self.layers and not self.chosen.keys and not self.chosen.nothing:
             raise CaptureError(
                 "every layer was asked for, but the forward pass called no module whose output holds a floating-point "
                 "tensor. A scripted or exported model hides its modules: give the original one."
@@ -241,8 +284,9 @@ class _Recording(Generic[O, G]):
         missing = [key for key in self.layers if key not in self.gradients]
         for key in missing:
             self.skipped[key] = "the target does not depend on its output"
-        if missing and (self.asked != "all" or not self.gradients):
-            what = f"layer {missing[0]!r}" if self.asked != "all" else "every layer"
+        named = [key for key in missing if key in self.chosen.keys]
+        if named or (missing and not self.gradients):
+            what = f"layer {named[0]!r}" if named else "every layer"
             raise CaptureError(
                 f"a gradient of the target with respect to {what} was asked for, but the target does not depend on its "
                 "output: the forward pass detaches it, runs it under no_grad or does not use it. Choose another layer "

@@ -1,0 +1,113 @@
+"""Which layers are looked at: all, a few that tell the most, some by pattern, or some by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+
+from layerscope.containment import contained
+from layerscope.errors import InvalidArgumentError, LayerNotFoundError
+from layerscope.probing.calls import copied_arguments, first_float_tensor, watched
+
+AUTO = 12
+"""About how many layers ``"auto"`` takes."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The layers that were asked for; ``key in chosen`` tells of one.
+
+    ``"all"`` is every module call but the model's own. ``"auto"`` is about a dozen: the modules of that level of
+    nesting whose number comes closest to it, and of more than ``AUTO`` some evenly spread, the last one among them.
+    A list names layer keys; one with ``*``, ``?`` or ``[`` in it is a pattern as in a shell, e.g. ``"blocks.*.attn"``,
+    but a layer of just that name comes first. Of what ``"all"``, ``"auto"`` and patterns give, layers without an
+    attribution are left out and noted; a named one must have one. An empty list is no layer at all.
+    """
+
+    keys: tuple[str, ...] = ()
+    """Keys that must be there."""
+    patterns: tuple[str, ...] = ()
+    """Patterns of which each must match a key; they count for ``"auto"``, too, which has no patterns."""
+    some: frozenset[str] | None = frozenset()
+    """Keys that may be there; None for all."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no layer at all was asked for."""
+        return self.some is not None and not (self.keys or self.patterns or self.some)
+
+    def __contains__(self, key: str) -> bool:
+        if self.some is None or key in self.some or key in self.keys:
+            return True
+        return any(fnmatchcase(key, pattern) for pattern in self.patterns)
+
+    def require(self, executed: Sequence[str]) -> None:
+        """Raise if a pattern matches none of the keys that a forward pass executed.
+
+        Raises:
+            LayerNotFoundError: it does not.
+        """
+        for pattern in self.patterns:
+            if not any(fnmatchcase(key, pattern) for key in executed):
+                raise LayerNotFoundError(pattern, executed)
+
+    @staticmethod
+    def of(layers: str | Sequence[str], model: nn.Module, inputs: Any) -> Chosen:
+        """Return what ``layers`` means for ``model``; ``"auto"`` runs one forward pass on ``inputs`` to see.
+
+        Raises:
+            InvalidArgumentError: another word, or something that is not a list of strings.
+        """
+        if layers == "all":
+            return Chosen(some=None)
+        if layers == "auto":
+            return Chosen(some=frozenset(telling_layers(model, inputs)))
+        if isinstance(layers, str):
+            raise InvalidArgumentError(
+                f'layers must be "all", "auto" or a list of layer keys and patterns, not {layers!r}; give [{layers!r}].'
+            )
+        names = dict(model.named_modules())
+        patterns = [key for key in layers if any(sign in key for sign in "*?[") and key not in names]
+        return Chosen(keys=tuple(key for key in layers if key not in patterns), patterns=tuple(patterns))
+
+
+def telling_layers(model: nn.Module, inputs: Any) -> list[str]:
+    """Return the layer keys that ``"auto"`` stands for, in order of execution."""
+    found: list[str] = []
+
+    def note(key: str, module: nn.Module, output: Any) -> None:
+        if first_float_tensor(output) is not None:
+            found.append(key)
+
+    with contained(model), torch.no_grad():
+        arguments = copied_arguments(inputs)
+        with watched(model, note) as executed:
+            model(*arguments.args, **arguments.kwargs)
+    order = {key: i for i, key in enumerate(executed)}
+    keys = sorted(found, key=order.__getitem__)
+    levels = [_at_level(keys, level) for level in range(1, 1 + max((_depth(key) for key in keys), default=0))]
+    if not levels:
+        return []
+    best = min(levels, key=lambda level: abs(len(level) - AUTO))
+    if len(best) <= AUTO:
+        return best
+    return [best[round((i + 1) * len(best) / AUTO) - 1] for i in range(AUTO)]
+
+
+def _depth(key: str) -> int:
+    return key.count(".") + 1
+
+
+def _at_level(keys: Sequence[str], level: int) -> list[str]:
+    """Return the keys at a level of nesting, and those above it that have nothing inside."""
+    parents = {_name(key).rpartition(".")[0] for key in keys}
+    return [key for key in keys if _depth(key) == level or (_depth(key) < level and _name(key) not in parents)]
+
+
+def _name(key: str) -> str:
+    return key.partition("#")[0]
