@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.representation import Embed, Representation, batch_size
@@ -21,11 +21,11 @@ def looked_up_by_a_module(ids: Tensor) -> Tensor:
 
 
 def looked_up_by_a_function(ids: Tensor) -> Tensor:
-    return F.embedding(ids, WEIGHT)
+    return functional.embedding(ids, WEIGHT)
 
 
 def looked_up_flat(ids: Tensor) -> Tensor:
-    return F.embedding(ids.long().contiguous().view(-1), WEIGHT).view(*ids.shape, -1)
+    return functional.embedding(ids.long().contiguous().view(-1), WEIGHT).view(*ids.shape, -1)
 
 
 LOOK_UPS = [looked_up_by_a_module, looked_up_by_a_function, looked_up_flat]
@@ -56,9 +56,9 @@ def test_each_look_up_of_an_input_is_held_and_those_of_others_are_not() -> None:
     positions = torch.arange(3)
     with Representation(IDS) as held:
         (ids,) = held.arguments.args
-        F.embedding(positions, WEIGHT)
-        F.embedding(ids, WEIGHT)
-        F.embedding(ids + 1, WEIGHT)  # another number, but still of this input
+        functional.embedding(positions, WEIGHT)
+        functional.embedding(ids, WEIGHT)
+        functional.embedding(ids + 1, WEIGHT)  # another number, but still of this input
     assert [leaf.tolist() for leaf in held.leaves[0]] == [WEIGHT[IDS].tolist(), WEIGHT[IDS + 1].tolist()]
 
 
@@ -88,7 +88,7 @@ def test_the_batch_is_repeated_sample_by_sample() -> None:
 def test_nothing_stays_active() -> None:
     with pytest.raises(ZeroDivisionError), Representation(IDS) as held:
         raise ZeroDivisionError
-    F.embedding(held.arguments.args[0], WEIGHT)
+    functional.embedding(held.arguments.args[0], WEIGHT)
     assert held.leaves == [[]]
 
 

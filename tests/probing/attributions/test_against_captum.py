@@ -8,7 +8,7 @@ from captum.attr import InputXGradient, LayerActivation, LayerGradCam, LayerGrad
 from torch import Tensor, nn
 
 from layerscope import demo
-from layerscope.probing.attributions import METHODS, attribute, attribute_all
+from layerscope.probing.attributions import attribute, attribute_all
 from probed_models import DigitsNet, Reusing, twin
 
 LABELS = torch.tensor([3, 0, 9])
@@ -39,7 +39,7 @@ def captum(method: str, model: nn.Module, layer: nn.Module, images: Tensor) -> T
     return oracle.attribute(images.clone(), **target).detach()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ORACLES)
 def test_equals_captum_layer_by_layer(method: str, model: nn.Module, images: Tensor) -> None:
     found = attribute(model, images, LABELS, method=method).layers
     modules = dict(model.named_modules())
@@ -51,7 +51,7 @@ def test_equals_captum_layer_by_layer(method: str, model: nn.Module, images: Ten
 
 
 def test_every_call_equals_plain_autograd(model: nn.Module, images: Tensor) -> None:
-    found = attribute_all(model, images, LABELS, methods=tuple(METHODS))
+    found = attribute_all(model, images, LABELS, methods=tuple(ORACLES))
     activations, gradients = twin(model, lambda logits: logits.gather(1, LABELS[:, None]), images)
     assert len(activations) == {DigitsNet: 22, Reusing: 8, demo.DigitsNet: 39}[type(model)]
     for key, activation in activations.items():

@@ -1,73 +1,49 @@
-"""Attributions: what each element of every layer contributes to what the model says about a batch.
+"""Attributions: what each element of the inputs and of every layer contributes to what the model says about a batch.
 
-One method, one file: a dataclass whose fields are its options, and one row in ``METHODS``. All methods asked for
-together share one forward and one backward pass.
+One method, one file: a dataclass whose fields are its options, and one row in ``METHODS``. Methods of one family that
+are asked for together share their passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, cast
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
+from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.attributions.activation import Activation
+from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.foreign import Foreign
 from layerscope.probing.attributions.grad_cam import GradCam
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
-from layerscope.probing.attributions.method import Method
-from layerscope.probing.attributions.target import Target, describe, select
-from layerscope.probing.calls import input_tensors
-from layerscope.probing.capture import Captured, Layer, capture
+from layerscope.probing.attributions.gradient_x_probability import GradientXProbability
+from layerscope.probing.attributions.guided_backprop import GuidedBackprop
+from layerscope.probing.attributions.input_x_gradient import InputXGradient
+from layerscope.probing.attributions.method import Method, Question
+from layerscope.probing.attributions.output_sum_gradient import OutputSumGradient
+from layerscope.probing.attributions.saliency import Saliency
+from layerscope.probing.attributions.target import Loss, Target
 
-__all__ = ["METHODS", "Attribution", "Method", "Target", "attribute", "attribute_all"]
+__all__ = ["METHODS", "Attribution", "Loss", "Method", "Target", "attribute", "attribute_all"]
 
 METHODS: dict[str, type[Method]] = {
     "activation": Activation,
     "gradient_x_activation": GradientXActivation,
     "grad_cam": GradCam,
+    "saliency": Saliency,
+    "input_x_gradient": InputXGradient,
+    "guided_backprop": GuidedBackprop,
+    "output_sum_gradient": OutputSumGradient,
+    "gradient_x_probability": GradientXProbability,
 }
-"""Method name -> its class."""
+"""Method name -> its class, a dataclass whose fields are the method's options."""
 
-
-@dataclass(frozen=True)
-class Attribution:
-    """What one method says about every layer, for one batch."""
-
-    method: str
-    """Name in ``METHODS``."""
-    signed: bool
-    """True: positive values support the target and negative ones oppose it. False: magnitudes."""
-    layers: dict[str, Tensor]
-    """Layer key -> attribution at the layer's own resolution, batch first, in order of execution."""
-    inputs: list[Tensor]
-    """Attributions of the input tensors, of their shapes; NaN for inputs of integers, which have no gradient. Empty
-    if the method defines none."""
-    targets: Tensor
-    """The classes that are explained, int64 [batch]; -1 where the target is a function."""
-    probabilities: Tensor
-    """Softmax of the target over the classes, float32 [batch], 0 to 1; NaN where there are no classes."""
-    delta: Tensor | None = None
-    """Completeness gap of each sample [batch]; None if the method promises no completeness."""
-    skipped: dict[str, str] = field(default_factory=dict[str, str])
-    """Layer key -> why this layer has no attribution, in words."""
-    channels: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
-    """Layer key -> the dimension of its attribution that is the channels, None if there is none."""
-
-    def maps(self) -> dict[str, NDArray[np.float16 | np.float32]]:
-        """Return layer key -> float16 or float32 [samples, ...] with the channels summed away.
-
-        [batch, channels, height, width] becomes [batch, height, width], [batch, tokens, features] becomes [batch,
-        tokens], [batch, channels, length] of a 1-D convolution [batch, length]; [batch, features] stays. A map is
-        float16 unless its largest finite magnitude is beyond 65504 or below 2^-4 = 0.0625 (early layers of a large
-        network are far below), where float16 overflows or loses digits; so the error of an element is at most 2^-11
-        of its own magnitude or 2^-21 of the largest. NaN and infinities stay.
-        """
-        return {key: _as_map(tensor, self.channels.get(key)) for key, tensor in self.layers.items()}
+Asked = str | Method | Callable[..., Any]
+"""A name in ``METHODS``, a method with its options, or a function ``(model, inputs, target) -> tensor or {layer:
+tensor}``."""
 
 
 def attribute(
@@ -75,23 +51,28 @@ def attribute(
     inputs: Any,
     target: Target = None,
     *,
-    method: str,
+    method: Asked,
     layers: str | Sequence[str] = "all",
+    batch_dim: int = 0,
     **options: Any,
 ) -> Attribution:
-    """Return what ``method`` says about every layer, from one forward and one backward pass in evaluation mode.
+    """Return what ``method`` says about every layer and about the inputs, in evaluation mode.
 
     Args:
         model: the model; it is left as it was found, and a compiled one is run through its original.
         inputs: a tensor, a tuple (positional arguments) or a mapping (keyword arguments) for the model.
         target: which score is explained: a class, a class for each sample (list or tensor [batch]), None for the
-            predicted class of each sample, or a function that takes what the model returned and returns one number
-            for each sample [batch]. Scores are ``logits`` of what the model returned if it has them, else its first
-            floating-point tensor, [batch, classes]; of [batch] or [batch, 1] the one score is explained.
-        method: name in ``METHODS``: ``activation``, ``gradient_x_activation`` or ``grad_cam``.
-        layers: ``"all"`` for every module call but the model's own, or layer keys. Of all layers those without a
-            floating-point output, or on which the target does not depend, are left out and noted in ``skipped``.
-        options: of the method, see its class: ``relu`` for ``grad_cam``.
+            predicted class of each sample, a function that takes what the model returned and returns one number for
+            each sample [batch], or the ``Loss``. Scores are ``logits`` of what the model returned if it has them, else
+            its first floating-point tensor, [batch, classes]; of [batch] or [batch, 1] the one score is explained, and
+            of more dimensions the one whose place a tuple gives.
+        method: name in ``METHODS``, or a function ``(model, inputs, target) -> tensor or {layer key: tensor}``, e.g.
+            around an object of Captum.
+        layers: ``"all"`` for every module call but the model's own; ``"auto"`` for about a dozen that tell the most;
+            or a list of layer keys and patterns (``"blocks.*.attn"``). Of all layers those without a floating-point
+            output, or on which the target does not depend, are left out and noted in ``skipped``.
+        batch_dim: dimension of the samples in the inputs. Attributions are batch first all the same.
+        options: of the method, see its class.
 
     Raises:
         InvalidArgumentError: no such method or option, or the target does not fit what the model returned.
@@ -99,7 +80,13 @@ def attribute(
         CaptureError: a layer that was asked for by its key was not executed, has no floating-point output, or the
             target does not depend on it; or on no layer at all.
     """
-    return _attribute({method: _make(method, options)}, model, inputs, target, layers)[method]
+    named = _named([method])
+    ((name, _),) = named.items()
+    if options:
+        if not isinstance(method, str):
+            raise InvalidArgumentError(f"options go with the name of a method, but {name!r} was given as an object.")
+        named = {name: made(name, options)}
+    return _attribute(named, model, inputs, target, layers, batch_dim)[name]
 
 
 def attribute_all(
@@ -107,17 +94,20 @@ def attribute_all(
     inputs: Any,
     target: Target = None,
     *,
-    methods: Sequence[str],
+    methods: Iterable[Asked] | Mapping[str, Asked | Mapping[str, Any]],
     layers: str | Sequence[str] = "all",
+    batch_dim: int = 0,
 ) -> dict[str, Attribution]:
-    """Return method -> what it says about every layer; all methods share one forward and one backward pass.
+    """Return name -> what that method says; methods of one family share their passes.
 
     Args:
         model: as in ``attribute``.
         inputs: as in ``attribute``.
         target: as in ``attribute``.
-        methods: names in ``METHODS``, each with its default options.
+        methods: each a name in ``METHODS``, a method with its options, or a function. Or a mapping from names to them,
+            or from a name in ``METHODS`` to its options: ``{"integrated_gradients": {"n_steps": 64}, "mine": f}``.
         layers: as in ``attribute``.
+        batch_dim: as in ``attribute``.
 
     Raises:
         InvalidArgumentError: as in ``attribute``, or ``methods`` is a single name or empty.
@@ -126,13 +116,18 @@ def attribute_all(
     """
     if isinstance(methods, str) or not methods:
         raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.")
-    return _attribute({name: _make(name, {}) for name in methods}, model, inputs, target, layers)
+    return _attribute(_named(methods), model, inputs, target, layers, batch_dim)
 
 
-def _make(name: str, options: dict[str, Any]) -> Method:
+def made(name: str, options: Mapping[str, Any]) -> Method:
+    """Return the method of a name in ``METHODS``.
+
+    Raises:
+        InvalidArgumentError: no such method or option.
+    """
     if name not in METHODS:
         raise InvalidArgumentError(f"method {name!r} was asked for, but the methods are {_known()}.")
-    known = [f.name for f in fields(METHODS[name])]  # pyright: ignore[reportArgumentType]  # every one is a dataclass
+    known = [f.name for f in fields(cast(Any, METHODS[name]))]
     unknown = [option for option in options if option not in known]
     if unknown:
         raise InvalidArgumentError(
@@ -141,68 +136,58 @@ def _make(name: str, options: dict[str, Any]) -> Method:
     return METHODS[name](**options)
 
 
+def _named(methods: Iterable[Asked] | Mapping[str, Asked | Mapping[str, Any]]) -> dict[str, Method]:
+    """Return name -> method.
+
+    Raises:
+        InvalidArgumentError: as ``made``, or something is no method at all.
+    """
+    given_by_name: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", methods)
+        if isinstance(methods, Mapping)
+        else {name_of(method): method for method in methods}
+    )
+    named: dict[str, Method] = {}
+    for name, given in given_by_name.items():
+        if isinstance(given, str):
+            named[name] = made(given, {})
+        elif isinstance(given, Mapping):
+            named[name] = made(name, cast("Mapping[str, Any]", given))
+        elif isinstance(given, Method):
+            named[name] = given
+        elif callable(given):
+            named[name] = Foreign(cast(Any, given))
+        else:
+            raise InvalidArgumentError(f"a method is a name, one of {_known()}, or a function, but this is {given!r}.")
+    return named
+
+
+def name_of(method: object) -> str:
+    """Return the name under which a method is recorded that was given without one."""
+    if isinstance(method, str):
+        return method
+    if isinstance(method, Method):
+        return next((name for name, known in METHODS.items() if type(method) is known), type(method).__name__)
+    return str(getattr(method, "__name__", type(method).__name__))
+
+
 def _known() -> str:
     return ", ".join(map(repr, METHODS))
 
 
 def _attribute(
-    methods: dict[str, Method], model: nn.Module, inputs: Any, target: Target, layers: str | Sequence[str]
+    methods: Mapping[str, Method],
+    model: nn.Module,
+    inputs: Any,
+    target: Target,
+    layers: str | Sequence[str],
+    batch_dim: int,
 ) -> dict[str, Attribution]:
-    by_output = {name: method for name, method in methods.items() if not method.needs_gradient}
-    by_gradient = {name: method for name, method in methods.items() if method.needs_gradient}
-
-    def at_output(layer: Layer, output: Tensor) -> dict[str, Tensor]:
-        return {name: method.attribute(layer, output, None) for name, method in by_output.items()}
-
-    def at_gradient(layer: Layer, output: Tensor, gradient: Tensor) -> dict[str, Tensor]:
-        return {name: method.attribute(layer, output, gradient) for name, method in by_gradient.items()}
-
-    captured = capture(
-        model,
-        inputs,
-        layers=layers,
-        at_output=at_output if by_output else None,
-        at_gradient=at_gradient if by_gradient else None,
-        objective=lambda output: select(output, target),
-    )
-    assert captured.objective is not None
-    targets, probabilities = describe(captured.output, target, len(captured.objective))
-    attributions: dict[str, Attribution] = {}
+    question = Question(original(model), inputs, target, layers, batch_dim)
+    families: dict[Any, dict[str, Method]] = {}
     for name, method in methods.items():
-        found = captured.gradients if method.needs_gradient else captured.outputs
-        attributions[name] = Attribution(
-            method=name,
-            signed=method.signed,
-            layers={key: by_method[name] for key, by_method in found.items()},
-            inputs=_of_inputs(method, captured, inputs),
-            targets=targets,
-            probabilities=probabilities,
-            skipped={key: reason for key, reason in captured.skipped.items() if key not in found},
-            channels={key: captured.layers[key].channels for key in found},
-        )
-    return attributions
-
-
-def _of_inputs(method: Method, captured: Captured[Any, Any], inputs: Any) -> list[Tensor]:
-    if not method.attributes_inputs:
-        return []
-    return [
-        torch.full_like(tensor, torch.nan, dtype=torch.float32) if found is None else method.attribute_input(*found)
-        for tensor, found in zip(input_tensors(inputs), captured.inputs, strict=True)
-    ]
-
-
-_LEAST_IN_HALF = 2.0**-4
-"""Largest magnitude of a map from which on float16, whose steps never get finer than 2^-24, is fine enough."""
-
-
-def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16 | np.float32]:
-    values = tensor.detach().double()
-    if tensor.ndim > 2 and channels is not None:
-        values = values.sum(channels)
-    finite = values.isfinite()
-    largest = values.abs().where(finite, 0).max().item() if values.numel() else 0.0
-    in_half = largest == 0 or _LEAST_IN_HALF <= largest <= torch.finfo(torch.float16).max
-    dtype = torch.float16 if in_half else torch.float32
-    limit = torch.finfo(dtype).max  # doubles beyond float32 stay finite
-    return values.clamp(-limit, limit).where(finite, values).to(dtype).cpu().numpy()
+        families.setdefault(method.together, {})[name] = method
+    found: dict[str, Attribution] = {}
+    for together, members in families.items():
+        found |= together(members, question)
+    return {name: found[name] for name in methods}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from layerscope.probing.attributions.method import Method
+from layerscope.probing.attributions.one_pass import OnePassMethod
 from layerscope.probing.capture import Layer
 
 
 @dataclass(frozen=True)
-class GradCam(Method):
+class GradCam(OnePassMethod):
     """Channels weighted by their mean gradient and added up (Selvaraju et al. 2017, "Grad-CAM", eqs. 1 and 2).
 
     The mean is over all positions, the sum over the channels, whose dimension stays with size 1: [batch, 1, height,
@@ -24,6 +25,8 @@ class GradCam(Method):
             it stays, as negative values.
     """
 
+    attributes_inputs: ClassVar[bool] = False
+
     relu: bool = False
 
     @property
@@ -31,7 +34,7 @@ class GradCam(Method):
         """True unless ``relu`` cuts off what opposes."""
         return not self.relu
 
-    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+    def at_layer(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
         """Return the map, with the channels added up."""
         assert gradient is not None
         positions = [dim for dim in range(1, output.ndim) if dim != layer.channels]

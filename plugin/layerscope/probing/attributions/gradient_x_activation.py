@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
-from layerscope.probing.attributions.method import Method
+from layerscope.probing.attributions.one_pass import OnePassMethod
 from layerscope.probing.capture import Layer
 
 
 @dataclass(frozen=True)
-class GradientXActivation(Method):
+class GradientXActivation(OnePassMethod):
     """Output times gradient of the target with respect to it, in the full shape of the output.
 
     The first-order Taylor estimate of what the target loses if the element becomes zero. For the inputs it is
@@ -20,13 +19,11 @@ class GradientXActivation(Method):
     Activation Differences", section 2). Equals Captum's ``LayerGradientXActivation`` and ``InputXGradient``.
     """
 
-    attributes_inputs: ClassVar[bool] = True
-
-    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
+    def at_layer(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
         """Return output x gradient, of the shape of the output."""
         assert gradient is not None
         return output * gradient
 
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor:
+    def at_input(self, value: Tensor, gradient: Tensor) -> Tensor:
         """Return input x gradient, of the shape of the input."""
         return value * gradient

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+from torch import nn
 
-from layerscope.probing.capture import Layer
+from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.target import Target
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a method."""
+
+    model: nn.Module
+    """The model, uncompiled."""
+    inputs: Any
+    """A tensor, a tuple (positional arguments) or a mapping (keyword arguments) for the model."""
+    target: Target
+    """The score that is explained."""
+    layers: str | Sequence[str] = "all"
+    """Which layers, see ``layer_choice.Chosen``."""
+    batch_dim: int = 0
+    """Dimension of the samples in the inputs."""
 
 
 class Method(ABC):
-    """A method that needs, of each layer, its output and perhaps the gradient of the target: one pass serves all."""
-
-    needs_gradient: ClassVar[bool] = True
-    attributes_inputs: ClassVar[bool] = False
-    """Whether the method defines an attribution of the inputs; it must need the gradient then."""
+    """An attribution method: a frozen dataclass, whose fields are its options."""
 
     @property
     def signed(self) -> bool:
@@ -23,15 +38,19 @@ class Method(ABC):
         return True
 
     @abstractmethod
-    def attribute(self, layer: Layer, output: Tensor, gradient: Tensor | None) -> Tensor:
-        """Return the attribution of a layer, batch first; a tensor of its own.
+    def attribute(self, name: str, question: Question) -> Attribution:
+        """Return the answer; ``name`` is what the method was called when it was asked for.
 
-        Args:
-            layer: the layer, which says which dimension of its output is the channels.
-            output: what the layer returned; not to be modified or kept.
-            gradient: of the target with respect to it; None unless ``needs_gradient``. Not to be modified or kept.
+        Raises:
+            LayerscopeError: the method cannot answer for this model, in words that name one that can.
         """
 
-    def attribute_input(self, value: Tensor, gradient: Tensor) -> Tensor:
-        """Return the attribution of an input, of its shape. Called only if ``attributes_inputs``."""
-        raise NotImplementedError
+    @staticmethod
+    def together(methods: Mapping[str, Method], question: Question) -> dict[str, Attribution]:
+        """Return the answers of several methods of this family: name -> answer. Families that share passes do it here.
+
+        Args:
+            methods: name -> method; all have the ``together`` of the same class.
+            question: what is asked of all.
+        """
+        return {name: method.attribute(name, question) for name, method in methods.items()}

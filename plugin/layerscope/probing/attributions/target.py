@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -11,18 +12,54 @@ from torch import Tensor
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.calls import first_float_tensor
 
-Target = int | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
-"""A class, a class for each sample, None for the predicted class, or a function of what the model returned."""
+
+@dataclass(frozen=True)
+class Loss:
+    """A target: the loss of each sample, e.g. ``Loss(nn.CrossEntropyLoss(), labels)``.
+
+    What supports it is what makes the model err.
+
+    Args:
+        criterion: takes the scores [1, ...] and the labels [1, ...] of one sample and returns one number.
+        labels: what is right, [batch, ...].
+    """
+
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    labels: Tensor
+
+    def __call__(self, output: Any) -> Tensor:
+        """Return the loss of each sample [batch], of what the model returned."""
+        scores = scores_of(output)
+        labels = self.labels.to(scores.device)
+        if len(scores) != len(labels):
+            raise InvalidArgumentError(
+                f"the loss has {len(labels)} labels, but the model returned scores {list(scores.shape)}."
+            )
+        losses = [self.criterion(scores[i : i + 1], labels[i : i + 1]).reshape(()) for i in range(len(labels))]
+        return torch.stack(losses)
 
 
-def select(output: Any, target: Target) -> Tensor:
+Target = int | Sequence[int] | Tensor | Callable[[Any], Tensor] | Loss | None
+"""A class, a class for each sample, None for the predicted class, or a function of what the model returned.
+
+Of scores of more than two dimensions, e.g. [batch, tokens, classes], a tuple of numbers picks one for each sample: (5,
+2) is class 2 at token 5, counted from the end if negative.
+"""
+
+
+def select(output: Any, target: Target, batch_dim: int = 0) -> Tensor:
     """Return the number that is explained, for each sample [batch].
+
+    Args:
+        output: what the model returned.
+        target: what is explained.
+        batch_dim: dimension of the samples in scores of more than two dimensions.
 
     Raises:
         InvalidArgumentError: the target does not fit what the model returned.
     """
-    if callable(target) and not isinstance(target, Tensor):
-        values = cast(object, target(output))
+    if _is_function(target):
+        values: object = cast(Any, target)(output)
         if not isinstance(values, Tensor) or values.ndim != 1 or not values.is_floating_point():
             given = f"{values.dtype} {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
             raise InvalidArgumentError(
@@ -30,35 +67,69 @@ def select(output: Any, target: Target) -> Tensor:
                 f"[batch], but it returned {given}. Reduce the other dimensions, e.g. by .sum(1)."
             )
         return values
-    scores = _scores(output)
+    scores = scores_of(output)
+    if scores.ndim > 2:
+        return _picked(scores.movedim(batch_dim, 0), target)
     if _is_one_score(scores):
         _labels(scores.reshape(-1, 1), target)
         return scores.reshape(-1)
     return scores.gather(1, _labels(scores, target)[:, None]).squeeze(1)
 
 
-def describe(output: Any, target: Target, batch: int) -> tuple[Tensor, Tensor]:
+def describe(output: Any, target: Target, batch: int, batch_dim: int = 0) -> tuple[Tensor, Tensor]:
     """Return the classes that are explained, int64 [batch], and their probabilities, float32 [batch].
 
-    The probability is the softmax over the classes. It is NaN where there are no classes to choose from: for a
-    function as target, whose class is -1, and for a model with one score for each sample, whose class is 0.
+    The probability is the softmax over the classes, which are the last dimension. It is NaN where there are no classes
+    to choose from: for a function as target, whose class is -1, and for a model with one score for each sample, whose
+    class is 0.
     """
     unknown = torch.full((batch,), torch.nan)
-    if callable(target) and not isinstance(target, Tensor):
+    if _is_function(target):
         return torch.full((batch,), -1), unknown
-    scores = _scores(output).detach()
+    scores = scores_of(output).detach()
+    if scores.ndim > 2:
+        probabilities = _picked(scores.movedim(batch_dim, 0).double().softmax(-1), target)
+        return torch.full((batch,), _position(scores, target)[-1] % scores.shape[-1]), probabilities.float()
     if _is_one_score(scores):
         return torch.zeros(batch, dtype=torch.int64), unknown
     labels = _labels(scores, target)
     return labels, scores.double().softmax(1).gather(1, labels[:, None]).squeeze(1).float()
 
 
-def _scores(output: Any) -> Tensor:
+def fixed(output: Any, target: Target) -> Target:
+    """Return the target for other inputs than those of ``output``: the predicted classes stay what they are."""
+    if target is not None:
+        return target
+    scores = scores_of(output)
+    return None if scores.ndim > 2 or _is_one_score(scores) else scores.argmax(1)
+
+
+def may_repeat(target: Target) -> bool:
+    """Return whether ``repeated`` can: not a function, which may know the samples of its batch by number."""
+    return isinstance(target, Loss) or not _is_function(target)
+
+
+def repeated(target: Target, times: int) -> Target:
+    """Return the target for a batch that is the given one ``times`` times over."""
+    if isinstance(target, Loss):
+        return Loss(target.criterion, torch.cat([target.labels] * times))
+    if target is None or isinstance(target, (int, tuple)):
+        return target
+    assert may_repeat(target)
+    labels = torch.as_tensor(target)
+    return labels if labels.ndim == 0 else torch.cat([labels] * times)
+
+
+def _is_function(target: Target) -> bool:
+    return callable(target) and not isinstance(target, Tensor)
+
+
+def scores_of(output: Any) -> Tensor:
     """Return the scores in what the model returned: ``logits`` where that exists, else the first float tensor."""
     named = cast(Any, output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None))
     scores = named if isinstance(named, Tensor) else first_float_tensor(output)
-    if scores is None or scores.ndim not in (1, 2):
-        given = "no floating-point tensor" if scores is None else f"a tensor {list(scores.shape)}"
+    if scores is None or scores.ndim == 0:
+        given = "no floating-point tensor" if scores is None else "a single number"
         raise InvalidArgumentError(
             "a class can be the target of a model that returns scores [batch, classes], but this one returned "
             f"{given}. Give a function as target, which takes what the model returned and returns one number for each "
@@ -69,6 +140,28 @@ def _scores(output: Any) -> Tensor:
 
 def _is_one_score(scores: Tensor) -> bool:
     return scores.ndim == 1 or scores.shape[1] == 1
+
+
+def _picked(scores: Tensor, target: Target) -> Tensor:
+    """Return one number of scores [batch, ...] for each sample."""
+    position = _position(scores, target)
+    try:
+        return scores[(slice(None), *position)]
+    except IndexError as error:
+        raise InvalidArgumentError(
+            f"target {target!r} must pick one of the scores {list(scores.shape)} for each sample, but {error}."
+        ) from error
+
+
+def _position(scores: Tensor, target: Target) -> tuple[int, ...]:
+    if not isinstance(target, tuple) or len(target) != scores.ndim - 1:
+        raise InvalidArgumentError(
+            "a class can be the target of a model that returns scores [batch, classes], but this one returned a tensor "
+            f"{list(scores.shape)}. Give a tuple of {scores.ndim - 1} numbers, the place of one score in what belongs "
+            "to a sample, or a function as target, which takes what the model returned and returns one number for each "
+            "sample [batch]."
+        )
+    return tuple(int(number) for number in target)
 
 
 def _labels(scores: Tensor, target: Target) -> Tensor:
