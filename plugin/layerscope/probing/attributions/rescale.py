@@ -90,7 +90,7 @@ NO_RULE = frozenset([
 """Nonlinear operations that keep their derivative: no rule is known for them, or none is built."""
 
 
-class Baselines(TorchFunctionMode):
+class BaselinePass(TorchFunctionMode):
     """Notes what the operations that have a rule are given while a model runs with the baselines."""
 
     def __init__(self) -> None:
@@ -110,18 +110,18 @@ class Baselines(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class Rescaled(TorchFunctionMode):
+class RescaledPass(TorchFunctionMode):
     """Gives every operation that has a rule the backward of the rule while a model runs with the inputs.
 
     What the operations return stays what it is, bit by bit; tensors that are modified in place are.
 
     Args:
-        baselines: has seen the same model run with the baselines, of the shapes of the inputs.
+        baseline_pass: has seen the same model run with the baselines, of the shapes of the inputs.
     """
 
-    def __init__(self, baselines: Baselines) -> None:
+    def __init__(self, baseline_pass: BaselinePass) -> None:
         super().__init__()
-        self._noted = baselines.noted
+        self._noted = baseline_pass.noted
         self._met = 0
         self.without_rule: dict[str, None] = {}
         """Names of the nonlinear operations that were met and kept their derivative, in order of execution."""
