@@ -178,7 +178,7 @@ class FailureError(Exception):
 
 PLACES: dict[str, list[tuple[object, str]]] = {
     "measuring": [
-        (Measuring, "add"), (LayerRows, "add"), (ParameterRows, "table"), (GradientXActivation, "attribute"),
+        (Measuring, "add"), (LayerRows, "add"), (ParameterRows, "table"), (GradientXActivation, "at_layer"),
         (ascent, "transformed"),
     ],
     "recording": [

@@ -13,10 +13,17 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from layerscope.probing.activations import activations
-from layerscope.probing.attributions import METHODS, attribute, attribute_all
+from layerscope.probing.attributions import METHODS, attribute, attribute_all, layer_integrated_gradients
 from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.grad_cam import GradCam
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
+from layerscope.probing.attributions.guided_backprop import GuidedBackprop
+from layerscope.probing.attributions.layer_conductance import _Walk
+from layerscope.probing.attributions.path import Path
+from layerscope.probing.attributions.saliency import Saliency
+from layerscope.probing.attributions.smooth_grad import SmoothGrad
+from layerscope.probing.calls import input_tensors
+from layerscope.probing.capture import capture
 from layerscope.probing.gradients import gradients
 from layerscope.probing.layer_rows import LayerRows
 from layerscope.probing.maximizing import ascent, maximize
@@ -80,13 +87,25 @@ def maximize_some(model: nn.Module, probe: Any) -> None:
     maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), steps=3, transforms=True)
 
 
+def options(method: str, probe: Any) -> dict[str, Any]:
+    """Return what a method needs, and few passes."""
+    few = {"n_steps": 3, "n_samples": 3}
+    needed = {"baselines": list(input_tensors(probe))} if method in ("gradient_shap", "deep_shap") else {}
+    return needed | {name: few[name] for name in METHODS[method].__dataclass_fields__ if name in few}
+
+
 FEATURES: dict[str, Callable[[nn.Module, Any], object]] = {
     "gradients": lambda model, probe: gradients(model),
     "activations": activations,
     **{
-        method: lambda model, probe, method=method: attribute(model, probe, [1, 2], method=method) for method in METHODS
+        method: lambda model, probe, method=method: attribute(
+            model, probe, [1, 2], method=method, **options(method, probe)
+        )
+        for method in METHODS
     },
-    "all methods": lambda model, probe: attribute_all(model, probe, methods=tuple(METHODS)),
+    "all methods": lambda model, probe: attribute_all(
+        model, probe, methods={method: options(method, probe) for method in METHODS}
+    ),
     "maximize": maximize_some,
 }
 
@@ -96,10 +115,18 @@ CASES = [(name, feature) for name in MODELS for feature in FEATURES if (name, fe
 INSIDE: dict[str, list[tuple[object, str]]] = {
     "gradients": [(Measuring, "add")],
     "activations": [(LayerRows, "add")],
-    "activation": [(Activation, "attribute")],
-    "gradient_x_activation": [(GradientXActivation, "attribute")],
-    "grad_cam": [(GradCam, "attribute")],
-    "all methods": [(GradientXActivation, "attribute")],
+    **{method: [(capture, "watched")] for method in METHODS},
+    "activation": [(Activation, "at_layer")],
+    "gradient_x_activation": [(GradientXActivation, "at_layer")],
+    "grad_cam": [(GradCam, "at_layer")],
+    "saliency": [(Saliency, "at_input")],
+    "guided_backprop": [(GuidedBackprop, "at_layer")],
+    "smooth_grad": [(SmoothGrad, "_noise")],
+    "layer_conductance": [(_Walk, "at_gradient")],
+    "layer_integrated_gradients": [(layer_integrated_gradients, "_gradient")],
+    "integrated_gradients": [(Path, "_started")],
+    "gradient_shap": [(Path, "_started")],
+    "all methods": [(GradientXActivation, "at_layer")],
     "maximize": [(ascent, "transformed")],
 }
 """What each feature calls midway, where the test makes it fail."""

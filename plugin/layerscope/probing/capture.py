@@ -8,7 +8,7 @@ to the inputs leaves every ``.grad`` alone and computes no gradients of paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ from layerscope.errors import CaptureError
 from layerscope.probing.calls import first_float_tensor, layer_unavailable, watched
 from layerscope.probing.layer_choice import Chosen
 from layerscope.probing.layout import Layouts
-from layerscope.probing.representation import Representation, batch_size
+from layerscope.probing.representation import Representation
 
 O = TypeVar("O")  # noqa: E741
 G = TypeVar("G")
@@ -51,6 +51,8 @@ class Captured(Generic[O, G]):
     """For each input tensor (value, gradient) of what stands for it (see ``representation.py``): itself, or, for one of
     integers, what embeddings looked up, none if nothing was. The gradient is zeros where the objective does not depend
     on it. Empty without a backward pass."""
+    shapes: dict[str, torch.Size]
+    """Layer key -> shape of its output, as the layer returned it."""
     output: Any
     """What the model returned."""
     objective: Tensor | None
@@ -70,6 +72,7 @@ def capture(
     represent: Callable[[], Representation] | None = None,
     around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     batch_dim: int = 0,
+    once: Mapping[str, torch.Size] | None = None,
     modified: set[str] | None = None,
 ) -> Captured[O, G]:
     """Run one forward pass and, if ``at_gradient`` is given, one backward pass, and reduce every layer in them.
@@ -93,9 +96,11 @@ def capture(
         objective: turns what the model returned into one number for each sample [batch].
         represent: makes the arguments; None takes ``inputs`` as they are.
         around: makes what is entered around the forward and the backward pass, e.g. to change operations.
-        batch_dim: dimension of the samples in the inputs and in the outputs of layers. If it is not 0: of an output of
-            more than two dimensions this one, of others 0, if that has the size of the batch, else the first that has.
-            The callbacks get tensors whose samples are in dimension 0.
+        batch_dim: dimension of the samples in the inputs. In the output of a layer it is the same (or 0, where there
+            are two dimensions at most) if that has the size of the batch, else 0 or 1 if that has; the callbacks get
+            tensors whose samples are in dimension 0. An output without such a dimension comes as it is.
+        once: if ``represent`` repeats the batch, the shapes that were captured without that: they tell the dimension of
+            the samples, and layers whose output does not grow with the batch are left out and noted.
         modified: keys of layers whose output is known to be modified in place later; what is found is added. Give the
             same set to several calls, so that only the first runs again.
 
@@ -108,14 +113,13 @@ def capture(
     model = original(model)
     chosen = Chosen.of(layers, model, inputs)
     copied = set[str]() if modified is None else modified
-    samples = batch_size(inputs, batch_dim) if batch_dim else 0
     backward = at_gradient is not None
 
     def as_given() -> Representation:
-        return Representation(inputs, differentiable=backward)
+        return Representation(inputs, differentiable=backward, batch_dim=batch_dim)
 
     while True:
-        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, samples)
+        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once)
         captured = _run(recording, model, represent or as_given, objective, around)
         if captured is not None:
             return captured
@@ -134,6 +138,7 @@ def _run(
     with contained(model, frozen=True), recording.cleaned(), around():
         tracked = nullcontext() if backward else torch.no_grad()
         with tracked, represent() as inputs, watched(model, recording.on_output) as executed:
+            recording.samples, recording.times = inputs.samples, inputs.times
             output = model(*inputs.arguments.args, **inputs.arguments.kwargs)
         values = None if objective is None else objective(output)
         recording.require(model, executed)
@@ -148,6 +153,7 @@ def _run(
         outputs={key: recording.outputs[key] for key in executed if key in recording.outputs},
         gradients={key: recording.gradients[key] for key in executed if key in recording.gradients},
         inputs=gradients,
+        shapes=recording.shapes,
         output=output,
         objective=None if values is None else values.detach(),
         skipped=recording.skipped,
@@ -164,7 +170,12 @@ class _Recording(Generic[O, G]):
     copied: set[str]
     """Keys of the layers whose output must be copied, because it is modified in place later."""
     batch_dim: int
-    samples: int
+    samples: int = 0
+    """How many the model sees; 0 if the inputs do not tell."""
+    once: Mapping[str, torch.Size] | None = None
+    times: int = 1
+    """How often the batch is repeated."""
+    shapes: dict[str, torch.Size] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     outputs: dict[str, O] = field(default_factory=dict)
     gradients: dict[str, G] = field(default_factory=dict)
@@ -187,9 +198,10 @@ class _Recording(Generic[O, G]):
         if tensor is None:
             self.skipped[key] = "its output holds no floating-point tensor"
             return None
-        batch = self._batch_dim(tensor)
+        self.shapes[key] = tensor.shape
+        batch = self._batch_dim(key, tensor)
         if batch is None:
-            self.skipped[key] = f"no dimension of its output {list(tensor.shape)} has the size of the batch"
+            self.skipped[key] = f"its output {list(tensor.shape)} does not grow with the batch"
             return None
         if batch and channels is not None:  # where they are once the samples have moved to the front
             channels = 0 if channels == batch else channels + (channels < batch)
@@ -204,14 +216,17 @@ class _Recording(Generic[O, G]):
         self._hook(layer, tensor if replacement is None else replacement)
         return replacement
 
-    def _batch_dim(self, tensor: Tensor) -> int | None:
-        if self.batch_dim == 0:
-            return 0
-        likely = self.batch_dim if tensor.ndim > 2 else 0
+    def _batch_dim(self, key: str, tensor: Tensor) -> int | None:
+        """Return the dimension of the samples in a layer's output; None if repeating the batch does not change it."""
         sizes = list(tensor.shape)
-        if sizes[likely : likely + 1] == [self.samples]:
-            return likely
-        return sizes.index(self.samples) if self.samples in sizes else None
+        if self.once is not None and self.times > 1:
+            single = self.once.get(key, tensor.shape)
+            grown = [dim for dim, size in enumerate(single) if sizes[dim : dim + 1] == [size * self.times]]
+            return grown[0] if len(grown) == 1 and len(single) == len(sizes) else None
+        likely = self.batch_dim if tensor.ndim > 2 else 0
+        if not self.samples or sizes[likely : likely + 1] == [self.samples]:
+            return likely if self.samples else 0
+        return sizes.index(self.samples) if self.samples in sizes[:2] else 0
 
     def _source(self, tensor: Tensor, output: Any) -> Tensor | None:
         """Make ``tensor`` require a gradient; return what to go on with instead of ``output``, if anything."""

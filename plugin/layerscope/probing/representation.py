@@ -63,9 +63,11 @@ class Representation:
     ) -> None:
         self._differentiable = differentiable
         self._move = move
-        self._times = times
+        self.times = times
+        """How often the batch is repeated."""
         self._batch_dim = batch_dim
-        self._samples = batch_size(inputs, batch_dim) if times > 1 else 0
+        tensors = any(tensor.ndim > batch_dim for tensor in input_tensors(inputs))
+        self._samples = batch_size(inputs, batch_dim) if tensors or times > 1 else 0
         self._numbers: dict[int, tuple[int, Tensor]] = {}
         """id of a tensor of integers -> (position of the input that it comes from, itself, so that it stays alive)."""
         self.leaves: list[list[Tensor]] = []
@@ -83,11 +85,16 @@ class Representation:
         if self._mode is not None:
             self._mode.__exit__(*exception)
 
+    @property
+    def samples(self) -> int:
+        """How many samples the model sees; 0 if the inputs do not tell."""
+        return self._samples * self.times
+
     def repeated(self, tensor: Tensor) -> Tensor:
         """Return one of the inputs (or its like) for the repeated batch."""
-        if self._times == 1 or tensor.ndim <= self._batch_dim or tensor.shape[self._batch_dim] != self._samples:
+        if self.times == 1 or tensor.ndim <= self._batch_dim or tensor.shape[self._batch_dim] != self._samples:
             return tensor
-        return torch.cat([tensor] * self._times, self._batch_dim)
+        return torch.cat([tensor] * self.times, self._batch_dim)
 
     def _copy(self, tensor: Tensor) -> Tensor:
         place = len(self.leaves)
@@ -151,8 +158,10 @@ _LOOK_UPS = (torch.nn.functional.embedding, torch.embedding)
 
 def _looked_up(func: Any, args: Any, kwargs: Any, source: Tensor, other: Tensor) -> Tensor:
     """Return what an embedding gives for other integers than ``source``."""
+    other = other.to(source.device, source.dtype)
+    other = other.reshape(source.shape) if other.numel() == source.numel() else other.expand(source.shape)
 
     def exchange(argument: Any) -> Any:
-        return other.to(source.device, source.dtype).expand(source.shape) if argument is source else argument
+        return other if argument is source else argument
 
     return func(*map(exchange, args), **{name: exchange(argument) for name, argument in kwargs.items()})

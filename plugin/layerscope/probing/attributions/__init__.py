@@ -18,13 +18,18 @@ from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.foreign import Foreign
 from layerscope.probing.attributions.grad_cam import GradCam
+from layerscope.probing.attributions.gradient_shap import GradientShap
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
 from layerscope.probing.attributions.gradient_x_probability import GradientXProbability
 from layerscope.probing.attributions.guided_backprop import GuidedBackprop
 from layerscope.probing.attributions.input_x_gradient import InputXGradient
+from layerscope.probing.attributions.integrated_gradients import IntegratedGradients
+from layerscope.probing.attributions.layer_conductance import LayerConductance
+from layerscope.probing.attributions.layer_integrated_gradients import LayerIntegratedGradients
 from layerscope.probing.attributions.method import Method, Question
 from layerscope.probing.attributions.output_sum_gradient import OutputSumGradient
 from layerscope.probing.attributions.saliency import Saliency
+from layerscope.probing.attributions.smooth_grad import SmoothGrad
 from layerscope.probing.attributions.target import Loss, Target
 
 __all__ = ["METHODS", "Attribution", "Loss", "Method", "Target", "attribute", "attribute_all"]
@@ -38,6 +43,11 @@ METHODS: dict[str, type[Method]] = {
     "guided_backprop": GuidedBackprop,
     "output_sum_gradient": OutputSumGradient,
     "gradient_x_probability": GradientXProbability,
+    "smooth_grad": SmoothGrad,
+    "integrated_gradients": IntegratedGradients,
+    "layer_conductance": LayerConductance,
+    "layer_integrated_gradients": LayerIntegratedGradients,
+    "gradient_shap": GradientShap,
 }
 """Method name -> its class, a dataclass whose fields are the method's options."""
 
