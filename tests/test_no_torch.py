@@ -107,7 +107,9 @@ def test_an_import_of_torch_would_be_noticed(mode: str, body: str, failure: str,
     assert _failures(mode, ["careless"], path=tmp_path) == {"careless": failure}
 
 
-@pytest.mark.parametrize("name", ["Scope", "activations", "attribute", "gradients", "maximize", "trace"])
+@pytest.mark.parametrize(
+    "name", ["Scope", "activations", "attribute", "gradients", "linear_probes", "maximize", "surrogate", "trace"]
+)
 def test_what_needs_torch_names_the_extra(name: str) -> None:
     result = subprocess.run([sys.executable, "-c", USE, name], capture_output=True, text=True, check=False)
     assert result.returncode == 1

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from layerscope.probing.activations import activations
     from layerscope.probing.attributions import Attribution, attribute
     from layerscope.probing.gradients import gradients
+    from layerscope.probing.linear_probes import linear_probes
     from layerscope.probing.maximizing import Maximization, maximize
     from layerscope.probing.parameters import Reference, parameters
+    from layerscope.probing.surrogates import surrogate
     from layerscope.scope import Scope
     from layerscope.structure.comparing import compare
     from layerscope.tracing import trace
     from layerscope.viewing.reader import read
-    from layerscope.wire import Comparison, Edge, ModelGraph, Node, Run, Series, Statistics
+    from layerscope.wire import Comparison, Edge, ModelGraph, Node, Run, Series, Statistics, Surrogate
 
 __version__ = "0.1.0"
 
@@ -52,13 +54,16 @@ _HOMES = {
     "Scope": "layerscope.scope",
     "Series": "layerscope.wire",
     "Statistics": "layerscope.wire",
+    "Surrogate": "layerscope.wire",
     "activations": "layerscope.probing.activations",
     "attribute": "layerscope.probing.attributions",
     "compare": "layerscope.structure.comparing",
     "gradients": "layerscope.probing.gradients",
+    "linear_probes": "layerscope.probing.linear_probes",
     "maximize": "layerscope.probing.maximizing",
     "parameters": "layerscope.probing.parameters",
     "read": "layerscope.viewing.reader",
+    "surrogate": "layerscope.probing.surrogates",
     "trace": "layerscope.tracing",
 }
 
@@ -76,13 +81,16 @@ __all__ = [
     "Scope",
     "Series",
     "Statistics",
+    "Surrogate",
     "activations",
     "attribute",
     "compare",
     "gradients",
+    "linear_probes",
     "maximize",
     "parameters",
     "read",
+    "surrogate",
     "trace",
 ]
 

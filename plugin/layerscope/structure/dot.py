@@ -9,11 +9,10 @@ character or that ``%`` stands as ``\u000a``, ``\u0025``.
 
 from __future__ import annotations
 
-import re
-
 import graphviz
 
 from layerscope.errors import InvalidArgumentError
+from layerscope.structure.quoting import dot_label, dot_name, dot_quoted
 from layerscope.structure.view import SeenEdge, View
 from layerscope.wire import ModelGraph, Node
 
@@ -26,9 +25,6 @@ _COLOURS = {
 }
 
 _STOPPED = {"color": "red", "penwidth": "2"}
-
-# What XML (Graphviz's SVG) or UTF-8 cannot hold: control characters, surrogates, non-characters.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def to_dot(graph: ModelGraph, *, folded: bool = False, depth: int | None = None) -> str:
@@ -48,7 +44,7 @@ def to_dot(graph: ModelGraph, *, folded: bool = False, depth: int | None = None)
         raise InvalidArgumentError(f"depth must be 1 (top level only) or more, or None for all levels; it is {depth}.")
     view = View(graph, folded=folded, depth=depth)
     dot = graphviz.Digraph(
-        graphviz.nohtml(_name(graph.class_name or "model")),
+        graphviz.nohtml(dot_name(graph.class_name or "model")),
         graph_attr={"rankdir": "TB", "ordering": "in"},
         node_attr={"shape": "box", "style": "filled", "fontsize": "10", "height": "0.2", "margin": "0.1,0.05"},
         edge_attr={"fontsize": "10"},
@@ -64,18 +60,18 @@ def to_dot(graph: ModelGraph, *, folded: bool = False, depth: int | None = None)
                 _add_box(bodies[item], graph.nodes[inner], inner == stopped)
     for edge in view.edges():
         # Digraph.edge() would take what follows a colon for a port of the node.
-        dot.body.append(f"\t{_quoted(edge.source)} -> {_quoted(edge.target)}{_edge_attributes(edge)}\n")
+        dot.body.append(f"\t{dot_quoted(edge.source)} -> {dot_quoted(edge.target)}{_edge_attributes(edge)}\n")
     return dot.source
 
 
 def _cluster(graph: ModelGraph, view: View, item: str, stopped: bool) -> graphviz.Digraph:
     """Return the empty cluster of a fold or an open module."""
-    cluster = graphviz.Digraph(graphviz.nohtml(_name(f"cluster_{item}")))
+    cluster = graphviz.Digraph(graphviz.nohtml(dot_name(f"cluster_{item}")))
     if item in view.folds:
-        cluster.attr(label=_label(view.folds[item].label), style="rounded", labeljust="r", fontsize="12")
+        cluster.attr(label=dot_label(view.folds[item].label), style="rounded", labeljust="r", fontsize="12")
     else:
         node = graph.nodes[item]
-        cluster.attr(label=_label(node.id, node.class_name), style="dashed", labeljust="l", fontsize="12")
+        cluster.attr(label=dot_label(node.id, node.class_name), style="dashed", labeljust="l", fontsize="12")
     if stopped:
         cluster.attr(**_STOPPED)
     return cluster
@@ -90,27 +86,8 @@ def _add_box(dot: graphviz.Digraph, node: Node, stopped: bool) -> None:
     look |= {"shape": "ellipse"} if node.kind == "parameter" else {}
     look |= {"color": "gray60"} if node.trainable is False else {}
     look |= _STOPPED if stopped else {}
-    label = _label(node.id, node.class_name or node.op, shapes, *remarks)
-    dot.node(graphviz.nohtml(_name(node.id)), label=label, **look)
-
-
-def _name(text: str) -> str:
-    """Return ``text`` as it can stand in a quoted DOT name; different texts give different names."""
-    escaped = text.replace("\\", "\\\\")
-    if escaped.startswith("%"):
-        escaped = f"\\u0025{escaped[1:]}"
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", escaped)
-
-
-def _quoted(text: str) -> str:
-    return '"' + _name(text).replace('"', '\\"') + '"'
-
-
-def _label(*lines: str) -> str:
-    """Return a label that shows ``lines`` literally: no HTML, entities or escapes of Graphviz."""
-    shown = (_UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in lines if line)
-    escaped = (line.replace("\\", "\\\\").replace("&", "&amp;") for line in shown)
-    return graphviz.nohtml("\\n".join(escaped))
+    label = dot_label(node.id, node.class_name or node.op, shapes, *remarks)
+    dot.node(graphviz.nohtml(dot_name(node.id)), label=label, **look)
 
 
 def _edge_attributes(edge: SeenEdge) -> str:

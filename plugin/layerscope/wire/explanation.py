@@ -157,3 +157,13 @@ class Surrogate:
     """[outputs, features] signed coefficients in standard deviations of the features, or [1, features] importances."""
     tree: tuple[TreeNode, ...] = ()
     """Of a decision tree its nodes, the root first."""
+
+    def to_dot(self) -> str:
+        """Return the tree as Graphviz DOT.
+
+        Raises:
+            InvalidArgumentError: the surrogate holds no tree.
+        """
+        from layerscope.structure.tree_dot import tree_to_dot  # graphviz is not needed to read or write messages
+
+        return tree_to_dot(self)
