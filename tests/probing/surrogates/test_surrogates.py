@@ -187,14 +187,6 @@ def test_what_is_held_out_is_never_fitted_to() -> None:
     assert sorted([*training, *judging]) == list(range(SAMPLES))
 
 
-def test_each_class_has_its_share_among_those_held_out_and_the_seed_draws_them() -> None:
-    classes = np.repeat([0, 1, 2], [100, 40, 20])
-    _, judging = split(classes, 0.25, 0)
-    assert np.bincount(classes[judging]).tolist() == [25, 10, 5]
-    assert judging.tolist() == split(classes, 0.25, 0)[1].tolist()
-    assert judging.tolist() != split(classes, 0.25, 1)[1].tolist()
-
-
 def test_the_same_seed_gives_the_same_surrogate() -> None:
     def forest(seed: int) -> wire.Surrogate:
         return layerscope.surrogate(Corners(), batch(), surrogate="random_forest", trees=5, seed=seed)
