@@ -10,10 +10,9 @@ from torch import Tensor
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.integrated_gradients import completeness_gap
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, Points, chunked
+from layerscope.probing.attributions.path import Baselines, Path, Points, added, chunked
 from layerscope.probing.attributions.rescale import BaselinePass, RescaledPass
-from layerscope.probing.attributions.target import repeated, select
-from layerscope.probing.capture import Captured, Layer, capture
+from layerscope.probing.capture import Layer
 
 _NOTED_GAP = 0.01
 """Share of the change of the target from which on a completeness gap is put into words."""
@@ -67,7 +66,7 @@ def rescaled(name: str, question: Question, baselines: list[Baselines], internal
         targets=path.targets,
         probabilities=path.probabilities,
         delta=delta,
-        skipped=path.skipped,
+        skipped=means.skipped,
         channels={key: means.channels[key] for key in means.layers},
         notes=_notes(name, delta, change, path.value, list(means.without_rule)),
     )
@@ -83,53 +82,44 @@ class _Means:
     """For each input, of what stands for it: difference x multiplier."""
     layers: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     channels: dict[str, int | None] = field(default_factory=dict[str, "int | None"])
+    skipped: dict[str, str] = field(default_factory=dict[str, str])
     start: Tensor | float = 0.0
     """The target at the baselines [batch]."""
     without_rule: dict[str, None] = field(default_factory=dict[str, None])
 
     def add(self, path: Path, points: Points) -> None:
         """Run some baselines, each with the whole batch, and then the inputs as often."""
-        baseline_pass = BaselinePass()
-        at_baseline = _run_baselines(path, points, baseline_pass)
-        assert at_baseline.objective is not None
-        self.start = self.start + at_baseline.objective.unflatten(0, (len(points), -1)).sum(0) / self.count
-        passes: list[RescaledPass] = []
+        baseline_pass, passes = BaselinePass(), list[RescaledPass]()
+        at_baseline: dict[str, Tensor] = {}
         layers: dict[str, Tensor] = {}
+
+        def at_output(layer: Layer, output: Tensor) -> None:
+            at_baseline[layer.key] = output.clone()
 
         def around() -> RescaledPass:  # called again where the pass must be run again
             passes.append(RescaledPass(baseline_pass))
             return passes[-1]
 
         def at_gradient(layer: Layer, output: Tensor, gradient: Tensor) -> None:
-            difference = output - at_baseline.outputs[layer.key].reshape(output.shape)
+            difference = output - at_baseline[layer.key].reshape(output.shape)
             layers[layer.key] = (difference * gradient).sum(0) / self.count
             self.channels[layer.key] = layer.channels
 
+        starts = Points(torch.zeros_like(points.alphas), points.baselines)
+        self.start = self.start + path.values(starts, at_output, around=lambda: baseline_pass).sum(0) / self.count
         parts = [
             [(difference * gradient).sum(0) / self.count for difference, gradient in held]
             for held in path.gradients(points, at_gradient, around=around)
         ]
-        for key, found in layers.items():
-            self.layers[key] = found if key not in self.layers else self.layers[key] + found
-        pairs = zip(self.inputs or parts, parts, strict=True)
-        self.inputs = [[a + b for a, b in zip(*pair, strict=True)] for pair in pairs] if self.inputs else parts
+        self.inputs = added(self.inputs, parts)
+        known = self.layers or layers  # less those that one of the passes left out
+        self.layers = {
+            key: self.layers[key] + found if key in self.layers else found
+            for key, found in layers.items()
+            if key in known
+        }
+        self.skipped |= path.skipped
         self.without_rule |= passes[-1].without_rule
-
-
-def _run_baselines(path: Path, points: Points, baseline_pass: BaselinePass) -> Captured[Tensor, None]:
-    question = path.question
-    target = question.target if len(points) == 1 else repeated(question.target, len(points))
-    starts = Points(torch.zeros_like(points.alphas), points.baselines)
-    return capture(
-        question.model,
-        question.inputs,
-        layers=question.layers,
-        at_output=lambda layer, output: output.clone(),
-        objective=lambda output: select(output, target, question.batch_dim),
-        represent=lambda: path.represent(starts),
-        around=lambda: baseline_pass,
-        batch_dim=question.batch_dim,
-    )
 
 
 def _notes(name: str, delta: Tensor, change: Tensor, value: Tensor, without_rule: list[str]) -> tuple[str, ...]:

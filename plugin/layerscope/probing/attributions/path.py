@@ -15,7 +15,7 @@ from torch import Tensor
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.one_pass import input_attribution
-from layerscope.probing.attributions.target import Target, describe, fixed, may_repeat, repeated, select
+from layerscope.probing.attributions.target import Target, describe, fixed, may_repeat, repeated
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.capture import Captured, Layer, capture
 from layerscope.probing.representation import Embed, Representation, batch_size
@@ -112,9 +112,24 @@ class Path:
         )
         self.question = replace(question, target=fixed(captured.output, question.target))
 
-    def values(self, points: Points) -> Tensor:
-        """Return the target at points, [points, batch]."""
-        captured = self._capture(self.represent(points), self._target(points), None)
+    def values(
+        self,
+        points: Points,
+        at_output: Callable[[Layer, Tensor], None] | None = None,
+        *,
+        around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> Tensor:
+        """Return the target at points, [points, batch].
+
+        Args:
+            points: where.
+            at_output: called with each layer that was asked for and its output there, [points x batch, ...].
+            around: makes what is entered around the pass.
+        """
+        target, layers = self._target(points), at_output is not None
+        captured = self._capture(
+            lambda: self.represent(points), target, None, layers=layers, at_output=at_output, around=around
+        )
         assert captured.objective is not None
         return captured.objective.unflatten(0, (len(points), -1))
 
@@ -167,6 +182,22 @@ class Path:
             for differences, held in zip(places, captured.inputs, strict=True)
         ]
 
+    def masked(
+        self, points: Points, keep: Mapping[int, Tensor], objective: Callable[[Any, Target, int], Tensor]
+    ) -> Tensor:
+        """Return an objective [points, batch] where elements of the inputs are what they are at the baselines.
+
+        Args:
+            points: their baselines.
+            keep: position of an input -> [points, batch, cells...], 1 for what stays and 0 for what goes; a cell is an
+                element, all colours of a pixel, or the whole embedding of a token. Other inputs stay.
+            objective: (what the model returned, target, batch_dim) -> [points * batch].
+        """
+        represent = self._at(points, differentiable=False, keep=keep)
+        captured = self._capture(represent, self._target(points), None, objective=objective)
+        assert captured.objective is not None
+        return captured.objective.unflatten(0, (len(points), -1)).detach().cpu()
+
     def represent(self, points: Points) -> Representation:
         """Return the arguments at points, without gradients."""
         return self._at(points, differentiable=False)
@@ -212,6 +243,7 @@ class Path:
         differentiable: bool = True,
         differences: list[list[Tensor]] | None = None,
         away: Callable[[int, Tensor], Tensor] | None = None,
+        keep: Mapping[int, Tensor] | None = None,
     ) -> Representation:
         tensors = input_tensors(self.question.inputs)
         by_input = [baselines_by_input(baselines, self.question.inputs) for baselines in points.baselines]
@@ -222,10 +254,14 @@ class Path:
                 if differences is not None:
                     differences[place].append(difference)
                 return value + difference
+            if keep is not None and place not in keep:
+                return value
             start = self._started(value, embed, tensors[place], [baselines[place] for baselines in by_input])
             difference = value - start
             if differences is not None:
                 differences[place].append(difference)
+            if keep is not None:
+                return start + self._for_cells(keep[place].to(value), value) * difference
             return start + self._for_points(points.alphas.to(value), value) * difference
 
         return Representation(
@@ -256,6 +292,16 @@ class Path:
         shape[dim] = -1
         return numbers.repeat_interleave(value.shape[dim] // len(numbers)).reshape(shape)
 
+    def _for_cells(self, cells: Tensor, value: Tensor) -> Tensor:
+        """Return [points, batch, cells...] so that it broadcasts with ``value``, which holds all points."""
+        dim = self.question.batch_dim
+        cells = cells.flatten(0, 1).movedim(0, dim)
+        if cells.shape == value.shape:
+            return cells
+        if value.ndim == 4 and cells.ndim == 3:  # all colours of a pixel
+            return cells.unsqueeze(1)
+        return cells.reshape(*value.shape[:-1], 1)  # an embedding's features
+
     def _by_point(self, tensor: Tensor, points: int) -> Tensor:
         """Return a tensor of all points as [points, ...]."""
         dim = self._dim_of_points(tensor, points)
@@ -285,6 +331,7 @@ class Path:
         at_gradient: Callable[[Layer, Tensor, Tensor], None] | None,
         *,
         layers: bool = False,
+        at_output: Callable[[Layer, Tensor], None] | None = None,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> Captured[Any, Any]:
         question = self.question
@@ -292,8 +339,9 @@ class Path:
             question.model,
             question.inputs,
             layers=question.layers if layers else (),
+            at_output=at_output,
             at_gradient=at_gradient,
-            objective=lambda output: select(output, target, question.batch_dim),
+            objective=lambda output: objective(output, target, question.batch_dim),
             represent=(lambda: represent) if isinstance(represent, Representation) else represent,
             around=around,
             batch_dim=question.batch_dim,
