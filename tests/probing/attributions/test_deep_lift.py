@@ -100,7 +100,7 @@ class InvertedResiduals(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-MODELS = [Functional, InvertedResiduals, probed_models.DigitsNet, probed_models.Reusing]
+MODELS = [Functional, InvertedResiduals, probed_models.DigitsNet, probed_models.Reusing, probed_models.Recurrent]
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -140,6 +141,48 @@ def test_multipliers_times_differences_add_up_to_the_change(name: str) -> None:
     assert contributed.item() == pytest.approx(change.item(), rel=1e-10, abs=1e-10)
     assert found.abs().max() < 100  # nothing large that cancels
     assert not rescaled.without_rule
+
+
+def recurrent(kind: str, **options: Any) -> nn.Module:
+    torch.manual_seed(0)
+    return getattr(nn, kind)(8, 5, dtype=torch.float64, **options).eval().requires_grad_(False)
+
+
+RECURRENT: dict[str, Function] = {
+    "LSTM": lambda x: recurrent("LSTM")(x[0])[0].square(),
+    "LSTM, its last cell": lambda x: recurrent("LSTM", num_layers=2)(x[0])[1][1][-1],
+    "LSTM both ways": lambda x: recurrent("LSTM", num_layers=2, bidirectional=True, batch_first=True)(x[0])[0],
+    "LSTM without biases": lambda x: recurrent("LSTM", bias=False)(x[0])[0],
+    "GRU both ways": lambda x: recurrent("GRU", bidirectional=True)(x[0])[0] * WEIGHTS[:5].repeat(2),
+    "RNN": lambda x: recurrent("RNN")(x[0])[0],
+    "RNN with ReLU": lambda x: recurrent("RNN", nonlinearity="relu")(x[0])[1],
+    "LSTM cell": lambda x: recurrent("LSTMCell")(x[0, 0])[0],
+    "GRU cell": lambda x: recurrent("GRUCell")(x[0, 0]),
+    "RNN cell": lambda x: recurrent("RNNCell")(x[0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_operations_add_up(name: str) -> None:
+    x, x0 = inputs()
+    found, change, rescaled = multipliers(RECURRENT[name], 3 * x, x0)
+    assert abs(change.item()) > 0.01
+    assert (found * (3 * x - x0)).sum().item() == pytest.approx(change.item(), rel=1e-10)
+    assert not rescaled.without_rule
+
+
+def test_packed_sequences_keep_their_derivative_and_are_named() -> None:
+    model = recurrent("LSTM")
+
+    def function(x: Tensor) -> Tensor:
+        return model(nn.utils.rnn.pack_padded_sequence(x[0], torch.tensor([4, 3, 1, 1, 1, 1, 1, 1])))[0].data
+
+    x, x0 = inputs()
+    found, _, rescaled = multipliers(function, x, x0)
+    leaf = x.clone().requires_grad_()
+    (derivatives,) = torch.autograd.grad(function(leaf).sum(), leaf)
+    torch.testing.assert_close(found, derivatives)
+    assert list(rescaled.without_rule) == ["lstm"]
 
 
 def test_a_product_is_shared_by_halves() -> None:

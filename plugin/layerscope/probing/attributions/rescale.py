@@ -44,6 +44,7 @@ from layerscope.probing.attributions.rescale_rules import (
     multiplied,
     pooled,
 )
+from layerscope.probing.attributions.unrolling import unrolled
 
 # fmt: off
 _ELEMENTWISE = [
@@ -82,9 +83,9 @@ RULES: dict[str, Callable[[Operation], Tensor | None]] = {
 
 # fmt: off
 NO_RULE = frozenset([
-    "atan2", "cdist", "cosine_similarity", "cummax", "cumprod", "gru", "gru_cell", "hypot", "instance_norm", "kthvalue",
-    "linalg_norm", "linalg_vector_norm", "lstm", "lstm_cell", "median", "norm", "normalize", "pairwise_distance",
-    "prod", "rnn_relu", "rnn_relu_cell", "rnn_tanh", "rnn_tanh_cell", "sort", "std", "topk", "var",
+    "atan2", "cdist", "cosine_similarity", "cummax", "cumprod", "hypot", "instance_norm", "kthvalue",
+    "linalg_norm", "linalg_vector_norm", "median", "norm", "normalize", "pairwise_distance",
+    "prod", "sort", "std", "topk", "var",
 ])
 # fmt: on
 """Nonlinear operations that keep their derivative: no rule is known for them, or none is built."""
@@ -104,6 +105,9 @@ class BaselinePass(TorchFunctionMode):
         if name in _COMPOSED:
             with self:
                 return _opened(func)(*args, **(kwargs or {}))
+        if name in _RECURRENT:
+            with self:
+                unrolled(name, args)
         if name in RULES:
             leaves = pytree.tree_leaves((args, kwargs or {}))
             self.noted.append((name, [_kept(leaf) for leaf in leaves]))
@@ -133,8 +137,13 @@ class RescaledPass(TorchFunctionMode):
         if name in _COMPOSED:
             with self:
                 return _opened(func)(*args, **kwargs)
+        if name in _RECURRENT:
+            with self:
+                surrogates = unrolled(name, args)
+            if surrogates is not None:
+                return _with_gradients_of(surrogates, func, args)
         if name not in RULES:
-            if name in NO_RULE and _differentiable(pytree.tree_leaves((args, kwargs))):
+            if (name in NO_RULE or name in _RECURRENT) and _differentiable(pytree.tree_leaves((args, kwargs))):
                 self.without_rule[name] = None
             return func(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
@@ -192,6 +201,15 @@ class _WithGradientOf(torch.autograd.Function):
         return None, gradients[0]
 
 
+def _with_gradients_of(surrogates: Sequence[Tensor], func: Any, args: Any) -> Any:
+    with torch.no_grad():
+        values = func(*args)
+    if isinstance(values, Tensor):
+        return _WithGradientOf.apply([values], surrogates[0])
+    pairs = zip(values, surrogates, strict=True)
+    return tuple(_WithGradientOf.apply([value], surrogate) for value, surrogate in pairs)
+
+
 def _operation_name(func: Any) -> str:
     """Return the name of an operation, the same for all its forms: ``F.relu``, ``torch.relu_``, ``Tensor.relu``."""
     return cast(str, getattr(func, "__name__", "")).strip("_").removeprefix("special_")
@@ -234,6 +252,9 @@ def _described(name: str, leaves: Sequence[Any]) -> str:
 
 _COMPOSED = frozenset({"multi_head_attention_forward"})
 """Functions of torch that are made of operations which have rules."""
+
+
+_RECURRENT = frozenset(f"{name}{form}" for name in ("gru", "lstm", "rnn_relu", "rnn_tanh") for form in ("", "_cell"))
 
 
 def _opened(func: Any) -> Callable[..., Any]:

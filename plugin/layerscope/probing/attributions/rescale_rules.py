@@ -10,7 +10,8 @@ obeys m · (x - x0) = y - y0 (summation to delta: Shrikumar et al. 2017, eq. 1),
   Approach to Interpreting Model Predictions", section 4.2; as ``shap`` does);
 - **maxima**: what y exceeds the larger of nothing but y0 goes to the element that is the largest of x, what it lacks
   of y0 to that which was the largest of x0 (as ``shap`` does);
-- what is made of these (softmax, normalization, attention) goes by the rules of its parts.
+- what is made of these (softmax, normalization, attention, recurrent cells) goes by the rules of its parts, as the
+  products of attention do in Achtibat et al. 2024 ("AttnLRP").
 """
 
 from __future__ import annotations
