@@ -16,6 +16,8 @@ from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.deep_lift import DeepLift
+from layerscope.probing.attributions.deep_shap import DeepShap
 from layerscope.probing.attributions.foreign import Foreign
 from layerscope.probing.attributions.grad_cam import GradCam
 from layerscope.probing.attributions.gradient_shap import GradientShap
@@ -48,6 +50,8 @@ METHODS: dict[str, type[Method]] = {
     "layer_conductance": LayerConductance,
     "layer_integrated_gradients": LayerIntegratedGradients,
     "gradient_shap": GradientShap,
+    "deep_lift": DeepLift,
+    "deep_shap": DeepShap,
 }
 """Method name -> its class, a dataclass whose fields are the method's options."""
 
