@@ -76,7 +76,7 @@ def test_it_equals_shap() -> None:
     ).eval()
     x, background = random(3, 1, 8, 8), random(20, 1, 8, 8, seed=1)
     values = shap.DeepExplainer(model, background).shap_values(x)
-    expected = torch.from_numpy(np.stack([values[i, ..., label] for i, label in enumerate((1, 2, 3))]))
+    expected = torch.from_numpy(np.stack([values[i, ..., label] for i, label in enumerate((1, 2, 3))])).float()
     found = DeepShap(background).attribute("deep_shap", Question(model, x, [1, 2, 3]))
     torch.testing.assert_close(found.inputs[0], expected, rtol=0, atol=1e-5)
 
