@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import InvalidArgumentError, LayerscopeError
 
 _MOST_WARNINGS = 20
 """After so many, messages that differ are no longer told apart: they may hold a number that changes."""
@@ -52,3 +52,31 @@ class Guard:
                     LayerscopeWarning,
                     stacklevel=3 + depth,  # contextmanager's own frames are passed, too
                 )
+
+
+@contextmanager
+def failing_last() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Let each of several things be tried, though others fail: what failed is raised at the end of the block.
+
+    Yields:
+        A function that gives a context manager for one thing that may fail.
+
+    Raises:
+        Exception: the one that failed; of several a LayerscopeError that tells of all.
+    """
+    failures: list[Exception] = []
+
+    @contextmanager
+    def attempt() -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            failures.append(error)
+
+    yield attempt
+    failures = list({(type(error), str(error)): error for error in reversed(failures)}.values())[::-1]
+    if len(failures) > 1:
+        told = "; ".join(f"{type(error).__name__}: {str(error).rstrip('.')}" for error in failures)
+        raise LayerscopeError(f"{len(failures)} things failed: {told}.") from failures[0]
+    if failures:
+        raise failures[0]

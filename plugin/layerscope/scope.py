@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from layerscope import wire
 from layerscope.containment import original
-from layerscope.errors import InvalidArgumentError, LayerscopeError, TraceError
-from layerscope.guarding import Guard
+from layerscope.errors import InvalidArgumentError, TraceError
+from layerscope.explaining import record_attributions
+from layerscope.guarding import Guard, failing_last
 from layerscope.probing.activations import activations
-from layerscope.probing.attributions import METHODS, attribute_all
-from layerscope.probing.calls import input_tensors
+from layerscope.probing.attributions import Methods, Target
+from layerscope.probing.attributions.method import Question
+from layerscope.probing.describing import describe_inputs
 from layerscope.probing.gradients import begin_gradients
+from layerscope.probing.linear_probes import linear_probes
 from layerscope.probing.maximizing import maximize
+from layerscope.probing.maximizing.choosing import ImageOptions, telling_layers
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters
 from layerscope.probing.ranks import Ranks
 from layerscope.probing.sharding import own_rank
+from layerscope.probing.surrogates import surrogate
 from layerscope.recorder import Due, Recorder
 from layerscope.tracing import trace
 from layerscope.watching import Optimizers, StepRecording, Watch, checked_optimizers
@@ -67,8 +70,7 @@ class Scope:
         self._guarded = Guard(strict=strict)
         self._own_writer: SummaryWriter | None = None
         self._executed: set[str] = set()
-        self._image_options: dict[str, Any] = {}
-        self._probed = False
+        self._images = ImageOptions()
         self._rows: ParameterRows | None = None
         self._reference: Reference | None = None
         self._ranks = Ranks()
@@ -92,7 +94,7 @@ class Scope:
         """
         graph = None
         with self._guarded("graph"):
-            self._remember((args, kwargs), probe=False)
+            self._images.remember((args, kwargs), probe=False)
             graph = trace(self._model, *args, **kwargs)
             self._writer.graph(graph)
             if graph.failure:
@@ -227,52 +229,96 @@ class Scope:
         """
         with self._guarded("activations"):
             step = _checked(step)
-            self._remember(inputs)
+            self._images.remember(inputs)
             self._recorder.write("activations", activations(self._model, inputs, layers=layers), step)
 
     def attributions(
         self,
         inputs: Any,
-        target: Any = None,
+        target: Target = None,
         *,
         step: int,
-        methods: Sequence[str] = ("grad_cam", "gradient_x_activation"),
+        methods: Methods = ("grad_cam", "gradient_x_activation"),
         layers: str | Sequence[str] = "all",
         samples: str = "probe",
+        trust: bool | Sequence[str] = True,
+        batch_dim: int = 0,
+        modality: str | None = None,
+        tokens: Any = None,
+        feature_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
-        """Write attribution maps of every layer, by each method, for a probe batch.
+        """Write attributions of every layer and of the inputs, by each method, for a probe batch.
+
+        A method that fails, or that is unknown, does not keep the others from being recorded. A step takes 2 bytes for
+        each element of a map, a map having the layer's positions but not its channels: see ``tests/bench/RESULTS.md``
+        for networks of usual sizes.
 
         Args:
             inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
             target: what is explained, as in ``layerscope.attribute``; None is the predicted class.
             step: training step.
-            methods: names in ``layerscope.probing.attributions.METHODS``; they share one forward and backward. An
-                unknown one does not keep the others from being recorded.
-            layers: ``"all"`` or layer keys.
+            methods: names of methods, or a mapping from names to their options or to functions ``(model, inputs,
+                target) -> tensor or {layer: tensor}``, as in ``layerscope.attribute``. Those of one family share their
+                passes.
+            layers: ``"all"``, ``"auto"`` (about a dozen that tell the most), or a list of layer keys and patterns.
             samples: name of this probe set. Its inputs are written once, and again when they change.
+            trust: score how far to trust attributions of the inputs: True for the completeness gap, deletion and
+                insertion (some 28 forward passes, and 14 more for each method), or a list of ``"completeness"``,
+                ``"deletion"``, ``"insertion"``, ``"randomization"``.
+            batch_dim: dimension of the samples in the inputs.
+            modality: ``image``, ``text``, ``table``, ``time_series`` or ``tensor``, for the first input; None infers
+                it from its form.
+            tokens: of text: a tokenizer, a vocabulary, or a list of strings for each sample.
+            feature_names: of a table or a time series, along its last dimension.
+            class_names: of the classes, in the order of the scores.
         """
         with self._guarded("attributions"):
             step = _checked(step)
-            self._remember(inputs)
-            known = [method for method in methods if method in METHODS]
-            results = attribute_all(self._model, inputs, target, methods=known or methods, layers=layers)
-            self._writer.samples(samples, [_array(tensor) for tensor in input_tensors(inputs)], step=step)
-            for method, result in results.items():
-                maps = wire.AttributionMaps(
-                    method=method,
-                    signed=result.signed,
-                    layers=result.maps(),
-                    targets=_array(result.targets).astype(np.int64),
-                    probabilities=_array(result.probabilities).astype(np.float32),
-                    delta=None if result.delta is None else _array(result.delta).astype(np.float32),
-                )
-                self._writer.attribution(maps, samples=samples, step=step)
-            if len(known) < len(methods):
-                unknown = [method for method in methods if method not in METHODS]
-                raise InvalidArgumentError(
-                    f"method {unknown[0]!r} was asked for, but the methods are {', '.join(map(repr, METHODS))}. "
-                    "The others were recorded."
-                )
+            self._images.remember(inputs)
+            names = {"tokens": tokens, "feature_names": feature_names, "class_names": class_names}
+            description = describe_inputs(inputs, modality=modality, batch_dim=batch_dim, **names)
+            question = Question(self._model, inputs, target, layers, batch_dim)
+            record_attributions(self._writer, question, methods, description, samples=samples, trust=trust, step=step)
+
+    def surrogates(
+        self, inputs: Any, *, step: int, surrogates: Sequence[str] = ("decision_tree",), **options: Any
+    ) -> None:
+        """Write simple models that imitate the network, fitted to what it says about some hundreds of samples.
+
+        Args:
+            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
+            step: training step.
+            surrogates: ``linear_regression``, ``logistic_regression``, ``decision_tree``, ``random_forest``. One that
+                fails does not keep the others from being recorded.
+            options: as in ``layerscope.surrogate``: ``of="fc1"``, ``feature_names=[...]``.
+        """
+        with self._guarded("surrogates"):
+            step = _checked(step)
+            self._images.remember(inputs)
+            with failing_last() as attempt:
+                for name in surrogates:
+                    with attempt():
+                        self._writer.surrogate(surrogate(self._model, inputs, surrogate=name, **options), step=step)
+
+    def linear_probes(
+        self, inputs: Any, labels: Any, *, step: int, layers: str | Sequence[str] = "all", **options: Any
+    ) -> None:
+        """Write how well a linear classifier tells the labels from each layer's output: accuracy against depth.
+
+        Args:
+            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
+            labels: the class of each sample.
+            step: training step.
+            layers: ``"all"``, ``"auto"`` or a list of layer keys and patterns.
+            options: as in ``layerscope.linear_probes``.
+        """
+        with self._guarded("linear_probes"):
+            step = _checked(step)
+            self._images.remember(inputs)
+            self._recorder.write(
+                "linear_probes", linear_probes(self._model, inputs, labels, layers=layers, **options), step
+            )
 
     def maximize(self, *, step: int, layers: Sequence[str] | None = None, channels: int = 6, **options: Any) -> None:
         """Write activation-maximization images of the first channels of some layers.
@@ -290,19 +336,16 @@ class Scope:
             if isinstance(layers, str):
                 raise InvalidArgumentError(f"layers must be a list of layer keys, not {layers!r}; give [{layers!r}].")
             images: dict[wire.Unit, tuple[Any, float]] = {}
-            failures: list[LayerscopeError] = []
-            for layer in self._telling_layers() if layers is None else layers:
-                try:
-                    result = maximize(self._model, layer=layer, channels=channels, **(self._image_options | options))
-                except LayerscopeError as error:  # the other layers are worth it
-                    failures.append(error)
-                    continue
-                for i, channel in enumerate(result.channels):
-                    images[wire.Unit(layer, channel)] = (result.images[i], float(result.objective[i][-1]))
-            if images:
-                self._writer.maximization(images, step=step)
-            if failures:
-                raise failures[0]
+            chosen = telling_layers(self._model, self._executed) if layers is None else layers
+            with failing_last() as attempt:
+                for layer in chosen:
+                    with attempt():
+                        image_options = self._images.options | options
+                        result = maximize(self._model, layer=layer, channels=channels, **image_options)
+                        for i, channel in enumerate(result.channels):
+                            images[wire.Unit(layer, channel)] = (result.images[i], float(result.objective[i][-1]))
+                if images:
+                    self._writer.maximization(images, step=step)
 
     def close(self) -> None:
         """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards.
@@ -331,37 +374,6 @@ class Scope:
             self._rows = ParameterRows(self._model, ranks=self._ranks)
         return self._rows
 
-    def _remember(self, inputs: Any, *, probe: bool = True) -> None:
-        """Note size and range of the first images that are seen; what is probed tells more than what is traced."""
-        if "value_range" in self._image_options and (self._probed or not probe):
-            return
-        for tensor in input_tensors(inputs):
-            if tensor.ndim != 4 or not tensor.is_floating_point() or not tensor.numel():
-                continue
-            self._image_options["input_shape"] = tuple(tensor.shape[1:])
-            low, high = float(tensor.min()), float(tensor.max())
-            if math.isfinite(low) and math.isfinite(high) and low < high:
-                self._image_options["value_range"] = (low, high)
-                self._probed = probe
-            return
-
-    def _telling_layers(self) -> list[str]:
-        named = [
-            (name, module)
-            for name, module in self._model.named_modules()
-            if name and (not self._executed or name in self._executed)
-        ]
-        convolutions = [name for name, m in named if isinstance(m, (nn.Conv1d, nn.Conv2d, nn.Conv3d))]
-        linears = [name for name, m in named if isinstance(m, nn.Linear)]
-        chosen = [convolutions[i] for i in (0, len(convolutions) // 2, -1)] if convolutions else []
-        layers = list(dict.fromkeys([*chosen, *linears[-1:]]))
-        if not layers:
-            raise InvalidArgumentError(
-                "layers were left to be chosen among convolutions and linear layers, but the model calls none. "
-                "Name some: maximize(step=step, layers=[...])."
-            )
-        return layers
-
 
 def _checked(step: object) -> int:
     """Return ``step`` as an int; a tensor or numpy integer will do."""
@@ -369,8 +381,3 @@ def _checked(step: object) -> int:
         return operator.index(step)  # pyright: ignore[reportArgumentType]
     except TypeError:
         raise InvalidArgumentError(f"step must be a whole number, but it is {step!r}.") from None
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

@@ -59,6 +59,10 @@ Asked = str | Method | Callable[..., Any]
 """A name in ``METHODS``, a method with its options, or a function ``(model, inputs, target) -> tensor or {layer:
 tensor}``."""
 
+Methods = Iterable[Asked] | Mapping[str, Asked | Mapping[str, Any]]
+"""Each a name in ``METHODS``, a method with its options, or a function. Or a mapping from names to them, or from a name
+in ``METHODS`` to its options: ``{"integrated_gradients": {"n_steps": 64}, "mine": f}``."""
+
 
 def attribute(
     model: nn.Module,
@@ -94,13 +98,13 @@ def attribute(
         CaptureError: a layer that was asked for by its key was not executed, has no floating-point output, or the
             target does not depend on it; or on no layer at all.
     """
-    named = _named([method])
-    ((name, _),) = named.items()
+    asked = named([method])
+    ((name, _),) = asked.items()
     if options:
         if not isinstance(method, str):
             raise InvalidArgumentError(f"options go with the name of a method, but {name!r} was given as an object.")
-        named = {name: made(name, options)}
-    return _attribute(named, model, inputs, target, layers, batch_dim)[name]
+        asked = {name: made(name, options)}
+    return _attribute(asked, model, inputs, target, layers, batch_dim)[name]
 
 
 def attribute_all(
@@ -108,7 +112,7 @@ def attribute_all(
     inputs: Any,
     target: Target = None,
     *,
-    methods: Iterable[Asked] | Mapping[str, Asked | Mapping[str, Any]],
+    methods: Methods,
     layers: str | Sequence[str] = "all",
     batch_dim: int = 0,
 ) -> dict[str, Attribution]:
@@ -118,8 +122,7 @@ def attribute_all(
         model: as in ``attribute``.
         inputs: as in ``attribute``.
         target: as in ``attribute``.
-        methods: each a name in ``METHODS``, a method with its options, or a function. Or a mapping from names to them,
-            or from a name in ``METHODS`` to its options: ``{"integrated_gradients": {"n_steps": 64}, "mine": f}``.
+        methods: see ``Methods``.
         layers: as in ``attribute``.
         batch_dim: as in ``attribute``.
 
@@ -128,9 +131,7 @@ def attribute_all(
         LayerNotFoundError: as in ``attribute``.
         CaptureError: as in ``attribute``.
     """
-    if isinstance(methods, str) or not methods:
-        raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.")
-    return _attribute(_named(methods), model, inputs, target, layers, batch_dim)
+    return _attribute(named(methods), model, inputs, target, layers, batch_dim)
 
 
 def made(name: str, options: Mapping[str, Any]) -> Method:
@@ -150,30 +151,48 @@ def made(name: str, options: Mapping[str, Any]) -> Method:
     return METHODS[name](**options)
 
 
-def _named(methods: Iterable[Asked] | Mapping[str, Asked | Mapping[str, Any]]) -> dict[str, Method]:
+def named(methods: Methods) -> dict[str, Method]:
     """Return name -> method.
 
     Raises:
         InvalidArgumentError: as ``made``, or something is no method at all.
     """
-    given_by_name: Mapping[str, Any] = (
-        cast("Mapping[str, Any]", methods)
-        if isinstance(methods, Mapping)
-        else {name_of(method): method for method in methods}
-    )
-    named: dict[str, Method] = {}
-    for name, given in given_by_name.items():
-        if isinstance(given, str):
-            named[name] = made(given, {})
-        elif isinstance(given, Mapping):
-            named[name] = made(name, cast("Mapping[str, Any]", given))
-        elif isinstance(given, Method):
-            named[name] = given
-        elif callable(given):
-            named[name] = Foreign(cast(Any, given))
-        else:
-            raise InvalidArgumentError(f"a method is a name, one of {_known()}, or a function, but this is {given!r}.")
-    return named
+    return {name: chosen(name, given) for name, given in by_name(methods).items()}
+
+
+def by_name(methods: Methods) -> dict[str, object]:
+    """Return name -> what was given for it, which ``chosen`` makes a method of.
+
+    Raises:
+        InvalidArgumentError: it is a single name, or empty.
+    """
+    given: Any = methods
+    if isinstance(given, Mapping):
+        found = dict(cast("Mapping[str, object]", given))
+    elif isinstance(given, str) or not isinstance(given, Iterable):
+        found = {}
+    else:
+        found = {name_of(method): method for method in cast("Iterable[object]", given)}
+    if not found:
+        raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.")
+    return found
+
+
+def chosen(name: str, given: object) -> Method:
+    """Return the method that was given under a name.
+
+    Raises:
+        InvalidArgumentError: as ``made``, or it is no method at all.
+    """
+    if isinstance(given, str):
+        return made(given, {})
+    if isinstance(given, Mapping):
+        return made(name, cast("Mapping[str, Any]", given))
+    if isinstance(given, Method):
+        return given
+    if callable(given):
+        return Foreign(cast(Any, given))
+    raise InvalidArgumentError(f"a method is a name, one of {_known()}, or a function, but this is {given!r}.")
 
 
 def name_of(method: object) -> str:
@@ -198,10 +217,15 @@ def _attribute(
     batch_dim: int,
 ) -> dict[str, Attribution]:
     question = Question(original(model), inputs, target, layers, batch_dim)
-    families: dict[Any, dict[str, Method]] = {}
-    for name, method in methods.items():
-        families.setdefault(method.together, {})[name] = method
     found: dict[str, Attribution] = {}
-    for together, members in families.items():
-        found |= together(members, question)
+    for members in families(methods):
+        found |= next(iter(members.values())).together(members, question)
     return {name: found[name] for name in methods}
+
+
+def families(methods: Mapping[str, Method]) -> list[dict[str, Method]]:
+    """Return the methods by family: those of one are run together."""
+    found: dict[Any, dict[str, Method]] = {}
+    for name, method in methods.items():
+        found.setdefault(method.together, {})[name] = method
+    return list(found.values())

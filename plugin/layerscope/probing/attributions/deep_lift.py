@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines
 from layerscope.probing.attributions.integrated_gradients import completeness_gap
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, Points, added, chunked
+from layerscope.probing.attributions.path import Path, Points, added, chunked
 from layerscope.probing.attributions.rescale import BaselinePass, RescaledPass
 from layerscope.probing.capture import Layer
 
@@ -25,12 +26,12 @@ class DeepLift(Method):
     Shrikumar et al. 2017, "Learning Important Features Through Propagating Activation Differences", section 3.5.1, for
     each operation (see ``rescale.py`` and ``rescale_rules.py``). The attributions add up to the change of the target
     from the baseline, at the inputs and at every cut through the network; ``delta`` is what is missing at the inputs:
-    rounding, unless the model has operations without a rule (recurrent layers, norms, sorting), which ``notes`` then
+    rounding, unless the model has operations without a rule (norms, sorting, packed sequences), which ``notes`` then
     names. Inputs of integers: at their embedding. Equals ``shap.DeepExplainer`` and Captum's ``DeepLift`` where these
     are complete, but also with functions, operations in place and modules called again.
 
     Args:
-        baselines: what the inputs are compared with, see ``path.Baselines``; None is zeros.
+        baselines: what the inputs are compared with, see ``baselines.Baselines``; None is zeros.
     """
 
     baselines: Baselines = None

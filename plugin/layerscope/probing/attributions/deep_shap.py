@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines, background_samples
 from layerscope.probing.attributions.deep_lift import rescaled
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, background_samples
 
 
 @dataclass(frozen=True)

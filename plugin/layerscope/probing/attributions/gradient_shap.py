@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines, background_samples
 from layerscope.probing.attributions.integrated_gradients import completeness_gap, weighted_gradients
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, background_samples, checked_count, chunked
+from layerscope.probing.attributions.path import Path, checked_count, chunked
 
 
 @dataclass(frozen=True)

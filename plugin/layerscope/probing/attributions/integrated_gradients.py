@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, Points, added, checked_count, chunked, gauss_legendre
+from layerscope.probing.attributions.path import Path, Points, added, checked_count, chunked, gauss_legendre
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class IntegratedGradients(Method):
     ``IntegratedGradients``.
 
     Args:
-        baselines: where the path begins, see ``path.Baselines``; None is zeros.
+        baselines: where the path begins, see ``baselines.Baselines``; None is zeros.
         n_steps: number of points on the path.
         internal_batch_size: the most samples in a pass; None infers it from the size of the inputs.
     """

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, checked_count, chunked, gauss_legendre
+from layerscope.probing.attributions.path import Path, checked_count, chunked, gauss_legendre
 from layerscope.probing.capture import Layer
 
 
@@ -23,7 +24,7 @@ class LayerConductance(Method):
     its like for the inputs is ``integrated_gradients``. Equals Captum's ``LayerConductance``.
 
     Args:
-        baselines: where the path begins, see ``path.Baselines``; None is zeros.
+        baselines: where the path begins, see ``baselines.Baselines``; None is zeros.
         n_steps: number of stretches of the path; there is one point more.
         internal_batch_size: the most samples in a pass; None infers it from the size of the inputs.
     """

@@ -14,8 +14,9 @@ from torch.utils import _pytree as pytree
 from layerscope.containment import contained
 from layerscope.errors import CaptureError
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.baselines import Baselines
 from layerscope.probing.attributions.method import Method, Question
-from layerscope.probing.attributions.path import Baselines, Path, Points, checked_count, chunked, gauss_legendre
+from layerscope.probing.attributions.path import Path, Points, checked_count, chunked, gauss_legendre
 from layerscope.probing.attributions.target import repeated, select
 from layerscope.probing.calls import first_float_tensor, watched
 from layerscope.probing.capture import Captured, capture
@@ -32,7 +33,7 @@ class LayerIntegratedGradients(Method):
     modules, of which every call has its own.
 
     Args:
-        baselines: of the inputs, see ``path.Baselines``; None is zeros.
+        baselines: of the inputs, see ``baselines.Baselines``; None is zeros.
         n_steps: number of points on the path.
         internal_batch_size: the most samples in a pass; None infers it from the size of the inputs.
     """

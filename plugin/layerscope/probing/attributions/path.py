@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -13,17 +13,13 @@ import torch
 from torch import Tensor
 
 from layerscope.errors import InvalidArgumentError
+from layerscope.probing.attributions.baselines import Baselines, baselines_by_input, expanded
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.one_pass import input_attribution
-from layerscope.probing.attributions.target import Target, describe, fixed, may_repeat, repeated
+from layerscope.probing.attributions.target import Target, describe, fixed, may_repeat, repeated, select
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.capture import Captured, Layer, capture
 from layerscope.probing.representation import Embed, Representation, batch_size
-
-Baselines = None | float | Tensor | Sequence[Any] | Mapping[str, Any]
-"""Where a path begins: None for zeros (of an input of integers: an embedding of zeros), a number for every element (of
-an input of integers: that number's embedding), a tensor like the input (its first dimension may be 1), or one of these
-for each input tensor, in a sequence or a mapping as the inputs are."""
 
 _ELEMENTS_PER_PASS = 1 << 21
 _FEATURES_OF_A_NUMBER = 768
@@ -276,7 +272,7 @@ class Path:
         """Return where the points of one input start, of the shape of ``value``."""
         if all(baseline is None for baseline in baselines):
             return torch.zeros_like(value)
-        raw = [_raw(tensor, baseline) for baseline in baselines]
+        raw = [expanded(tensor, baseline) for baseline in baselines]
         if any(start is None for start in raw):
             raise InvalidArgumentError("baselines must be given for all points or for none.")
         start = torch.cat(cast("list[Tensor]", raw), self.question.batch_dim) if tensor.ndim else raw[0]
@@ -333,6 +329,7 @@ class Path:
         layers: bool = False,
         at_output: Callable[[Layer, Tensor], None] | None = None,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        objective: Callable[[Any, Target, int], Tensor] = select,
     ) -> Captured[Any, Any]:
         question = self.question
         return capture(
@@ -348,67 +345,3 @@ class Path:
             once=self._once,
             modified=self._modified,
         )
-
-
-def baselines_by_input(baselines: Baselines, inputs: Any) -> list[Any]:
-    """Return the baseline of each input tensor.
-
-    Raises:
-        InvalidArgumentError: there are several, but not one for each.
-    """
-    tensors = input_tensors(inputs)
-    if baselines is None or isinstance(baselines, (int, float)):
-        return [baselines] * len(tensors)
-    if isinstance(baselines, Tensor):
-        given: list[Any] = [baselines]
-    else:
-        given = list(baselines.values() if isinstance(baselines, Mapping) else baselines)
-    if len(given) != len(tensors):
-        raise InvalidArgumentError(
-            f"there must be one baseline for each of the {len(tensors)} input tensors, but {len(given)} were given. "
-            "Use None for those that keep zeros."
-        )
-    return given
-
-
-def background_samples(method: str, baselines: Baselines, question: Question) -> list[Baselines]:
-    """Return background samples one by one, each a baseline for the whole batch.
-
-    Args:
-        method: what needs them.
-        baselines: a tensor [samples, ...] like the input, or one for each input tensor.
-        question: what is asked.
-
-    Raises:
-        InvalidArgumentError: there are none, or their numbers differ from input to input.
-    """
-    given: list[Any] = baselines_by_input(baselines, question.inputs)
-    tensors = [baseline for baseline in given if isinstance(baseline, Tensor) and baseline.ndim > question.batch_dim]
-    sizes = {tensor.shape[question.batch_dim] for tensor in tensors}
-    if len(sizes) != 1 or 0 in sizes:
-        raise InvalidArgumentError(
-            f"{method} needs background samples: baselines=tensor [samples, ...] like the input, e.g. 20 of the "
-            f"training data; given: {[list(t.shape) for t in tensors] if tensors else baselines}."
-        )
-
-    def sample(baseline: Any, i: int) -> Any:
-        chosen = any(baseline is tensor for tensor in tensors)
-        return baseline.narrow(question.batch_dim, i, 1) if chosen else baseline
-
-    return [[sample(baseline, i) for baseline in given] for i in range(sizes.pop())]
-
-
-def _raw(tensor: Tensor, baseline: Any) -> Tensor | None:
-    """Return a baseline of the shape of the input ``tensor``, in its own values: numbers, not embeddings."""
-    if baseline is None:
-        return torch.zeros_like(tensor) if tensor.is_floating_point() else None
-    given = torch.as_tensor(baseline, device=tensor.device)
-    if given.is_floating_point() and not tensor.is_floating_point():
-        raise InvalidArgumentError(f"the baseline of an input of integers must be integers, but it is {given.dtype}.")
-    try:
-        return given.to(tensor.dtype).expand(tensor.shape)
-    except RuntimeError:
-        raise InvalidArgumentError(
-            f"a baseline must have the shape of its input, {list(tensor.shape)}, or one that broadcasts to it, but it "
-            f"has {list(given.shape)}."
-        ) from None
