@@ -124,6 +124,8 @@ ADDING_UP: dict[str, Function] = {
     "glu": F.glu,
     "layer_norm": lambda x: F.layer_norm(x, (8,), WEIGHTS, WEIGHTS),
     "rms_norm": lambda x: F.rms_norm(x, (8,), WEIGHTS),
+    "normalization by hand": lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt() * WEIGHTS,
+    "division by a deviation": lambda x: x / ((x * x).mean(-1, keepdim=True) + 1e-6).sqrt() * WEIGHTS,
     "group_norm": lambda x: F.group_norm(x, 2, WEIGHTS[:4]) * WEIGHTS,
     "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x.flip(0)),
     "causal attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x, is_causal=True),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from layerscope.probing.attributions.rescale_rules import Operation, Varying, product
+from layerscope.probing.attributions.rescale_rules import Operation, Varying, matrix_product, product
 
 
 def _log_softmax(x: Varying, dim: Any) -> Varying:
@@ -74,7 +74,7 @@ def gated(operation: Operation) -> Tensor | None:
     x = operation.varying(operation.active()[0])
     a, b = (x.linear(lambda tensor, half=half: tensor.chunk(2, dim)[half]) for half in (0, 1))
     gate = b.mapped(torch.sigmoid, lambda tensor: tensor.sigmoid() * (1 - tensor.sigmoid()))
-    return product(torch.mul, a, gate).surrogate
+    return product(a, gate)
 
 
 def _normalized(x: Varying, dims: list[int], eps: float, *, centred: bool = True) -> Tensor:
@@ -136,7 +136,7 @@ def attention(operation: Operation) -> Tensor | None:
         k, v = (x.linear(lambda tensor: tensor.repeat_interleave(times, -3)) for x in (k, v))
     scale = operation.argument(6, "scale")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = product(lambda a, b: a @ b.mT * scale, q, k)
+    scores = matrix_product(q, k.linear(lambda tensor: tensor.mT * scale))
     mask = operation.argument(3, "attn_mask")
     if operation.argument(5, "is_causal", False):
         mask = torch.ones(scores.value.shape[-2:], dtype=torch.bool, device=query.device).tril()
@@ -144,4 +144,4 @@ def attention(operation: Operation) -> Tensor | None:
         hidden = mask if mask.is_floating_point() else torch.zeros_like(mask, dtype=query.dtype)
         hidden = hidden if mask.is_floating_point() else hidden.masked_fill(~mask, -torch.inf)
         scores = Varying(scores.surrogate, scores.value + hidden, scores.baseline + hidden)
-    return product(torch.matmul, _softmax(scores, -1), v).surrogate
+    return matrix_product(_softmax(scores, -1), v).surrogate

@@ -5,11 +5,11 @@ operation is given, and y and y0 what it returns, for the inputs and for the bas
 obeys m · (x - x0) = y - y0 (summation to delta: Shrikumar et al. 2017, eq. 1), exactly but for rounding:
 
 - **elementwise** f: m = (y - y0) / (x - x0), and f'(x) where the difference is but rounding (section 3.5.1);
-- **products** (of elements and of matrices): half of the difference goes to each way round, a·b - a0·b0 = (a - a0)·b̄ +
-  ā·(b - b0) with the means ā and b̄, which are the Shapley values of two factors (Lundberg & Lee 2017, "A Unified
-  Approach to Interpreting Model Predictions", section 4.2; as ``shap`` does);
-- **maxima**: what y exceeds the larger of nothing but y0 goes to the element that is the largest of x, what it lacks
-  of y0 to that which was the largest of x0 (as ``shap`` does);
+- **products** (of elements and of matrices): half of what depends on both goes to each factor, a·b - a0·b0 =
+  (a - a0)·b̄ + ā·(b - b0) with the means ā and b̄, which are the Shapley values of two factors (Lundberg & Lee 2017,
+  "A Unified Approach to Interpreting Model Predictions", section 4.2); ``product`` says where not;
+- **maxima**: what y has more than y0 goes to the element that is the largest of x, what it has less to the element that
+  was the largest of x0 (as ``shap`` does);
 - what is made of these (softmax, normalization, attention, recurrent cells) goes by the rules of its parts, as the
   products of attention do in Achtibat et al. 2024 ("AttnLRP").
 """
@@ -107,10 +107,33 @@ def slope(x: Tensor, x0: Tensor, y: Tensor, y0: Tensor, derivative: Callable[[],
     return steep if bool(known.all()) else steep.where(known, derivative().nan_to_num(0, 0, 0))
 
 
-def product(function: Callable[[Tensor, Tensor], Tensor], a: Varying, b: Varying) -> Varying:
-    """Return a product, a function that is linear in each of two quantities."""
-    surrogate = function(a.surrogate, b.mean) + function(a.mean, b.surrogate)
-    return Varying(surrogate, function(a.value, b.value), function(a.baseline, b.baseline))
+_CANCELLING = 10
+"""How many times the products themselves the shares of two factors may be."""
+
+
+def product(a: Varying, b: Varying) -> Tensor:
+    """Return the surrogate of the product of elements, to which each factor contributes half of what depends on both.
+
+    Where one factor changes by orders of magnitude, as the 1 / deviation of a normalization does from a constant
+    baseline, the two halves would all but cancel. There (a - a0)·b + a0·(b - b0) or (a - a0)·b0 + a·(b - b0) is taken,
+    whichever cancels less.
+    """
+    from_a, from_b = a.value - a.baseline, b.value - b.baseline
+    of_a, of_b = b.mean, a.mean
+    extent = (a.value * b.value).abs() + (a.baseline * b.baseline).abs()
+    cancelling = (from_a * of_a).abs() + (from_b * of_b).abs() > _CANCELLING * extent
+    if bool(cancelling.any()):
+        one_way = (from_a * b.value).abs() + (from_b * a.baseline).abs()
+        other_way = (from_a * b.baseline).abs() + (from_b * a.value).abs()
+        first = one_way <= other_way
+        of_a = torch.where(cancelling, torch.where(first, b.value, b.baseline), of_a)
+        of_b = torch.where(cancelling, torch.where(first, a.baseline, a.value), of_b)
+    return a.surrogate * of_a + b.surrogate * of_b
+
+
+def matrix_product(a: Varying, b: Varying) -> Varying:
+    """Return the product of matrices, to which each factor contributes half of what depends on both."""
+    return Varying(a.surrogate @ b.mean + a.mean @ b.surrogate, a.value @ b.value, a.baseline @ b.baseline)
 
 
 def elementwise(operation: Operation) -> Tensor | None:
@@ -137,7 +160,7 @@ def multiplied(operation: Operation) -> Tensor | None:
     active = operation.active()
     if len(active) == 1:
         return _scaled(operation, active[0])
-    return bilinear(operation)
+    return product(*map(operation.varying, active))
 
 
 def divided(operation: Operation) -> Tensor | None:
@@ -148,7 +171,7 @@ def divided(operation: Operation) -> Tensor | None:
     if active == [0]:
         return _scaled(operation, 0)
     a, b = (operation.varying(index) for index in active)
-    return product(torch.mul, a, b.mapped(torch.reciprocal, lambda x: -1 / x**2)).surrogate
+    return product(a, b.mapped(torch.reciprocal, lambda x: -1 / x**2))
 
 
 def _scaled(operation: Operation, active: int) -> Tensor | None:
