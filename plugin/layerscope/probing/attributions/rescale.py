@@ -117,7 +117,7 @@ class BaselinePass(TorchFunctionMode):
 class RescaledPass(TorchFunctionMode):
     """Gives every operation that has a rule the backward of the rule while a model runs with the inputs.
 
-    What the operations return stays what it is, bit by bit; tensors that are modified in place are.
+    What the operations return, or write into their arguments in place, stays what it is, bit by bit.
 
     Args:
         baseline_pass: has seen the same model run with the baselines, of the shapes of the inputs.
@@ -165,7 +165,7 @@ class RescaledPass(TorchFunctionMode):
         return baselines
 
     def _replaced(self, func: Any, name: str, leaves: list[Any], baselines: list[Any], spec: Any) -> Any:
-        copies = [leaf.detach().clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        copies = [_kept(leaf) for leaf in leaves]
         versions = [_version(copy) for copy in copies]
         with torch.no_grad():
             returned = _call(func, copies, spec)
