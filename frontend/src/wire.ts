@@ -230,8 +230,8 @@ export interface FindingsListing {
 
 export const TRUST: ReadonlyMap<string, TrustScore> = new Map([
   ["completeness", {"name": "completeness", "label": "completeness gap", "better": "lower", "help": "What the attributions fail to add up to, over the change of the target that they should explain."}],
-  ["deletion", {"name": "deletion", "label": "deletion", "better": "lower", "help": "Mean of the target, from 1 (nothing removed) to 0 (all removed), while the features said to matter most are removed first."}],
-  ["insertion", {"name": "insertion", "label": "insertion", "better": "higher", "help": "Mean of the target, from 0 (nothing there) to 1 (all there), while the features said to matter most come back first."}],
+  ["deletion", {"name": "deletion", "label": "deletion", "better": "lower", "help": "Mean probability of the target (of a score without one its share, 1 with everything there and 0 with nothing) while the features said to matter most are removed first."}],
+  ["insertion", {"name": "insertion", "label": "insertion", "better": "higher", "help": "The same while the features said to matter most come back first."}],
   ["deletion_random", {"name": "deletion_random", "label": "deletion, random order", "better": "lower", "help": "The same for a random order."}],
   ["insertion_random", {"name": "insertion_random", "label": "insertion, random order", "better": "higher", "help": "The same for a random order."}],
   ["deletion_input", {"name": "deletion_input", "label": "deletion, by input", "better": "lower", "help": "The same in order of the input's magnitude."}],

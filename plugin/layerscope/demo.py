@@ -19,6 +19,8 @@ STEPS = 300
 BATCH = 64
 RECORD_EVERY = {"parameters": 10, "updates": 10, "training_activations": 25, "activation_gradients": 25}
 RECORD_PROBES_EVERY = 25
+METHODS = ("grad_cam", "gradient_x_activation", "integrated_gradients", "deep_lift", "guided_backprop")
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 class Residual(nn.Module):
@@ -107,7 +109,9 @@ def train(run: Path, *, steps: int = STEPS, quiet: bool = False) -> float:
             if step % RECORD_PROBES_EVERY == 0:
                 writer.add_scalar("accuracy/test", _accuracy(model, test_images, test_labels), step)
                 scope.activations(probe_images, step=step)
-                scope.attributions(probe_images, probe_labels, step=step)
+                scope.attributions(probe_images, probe_labels, step=step, methods=METHODS, class_names=DIGITS)
+                scope.linear_probes(test_images, test_labels, step=step)
+                scope.surrogates(test_images, step=step, of="pool", surrogates=("decision_tree",), output_names=DIGITS)
                 scope.maximize(step=step)
             if not quiet:
                 _show_progress(step, steps, loss.item())

@@ -68,15 +68,14 @@ TRUST: dict[str, TrustScore] = {
             "deletion",
             "deletion",
             "lower",
-            "Mean of the target, from 1 (nothing removed) to 0 (all removed), while the features said to matter most "
-            "are removed first.",
+            "Mean probability of the target (of a score without one its share, 1 with everything there and 0 with "
+            "nothing) while the features said to matter most are removed first.",
         ),
         TrustScore(
             "insertion",
             "insertion",
             "higher",
-            "Mean of the target, from 0 (nothing there) to 1 (all there), while the features said to matter most come "
-            "back first.",
+            "The same while the features said to matter most come back first.",
         ),
         TrustScore("deletion_random", "deletion, random order", "lower", "The same for a random order."),
         TrustScore("insertion_random", "insertion, random order", "higher", "The same for a random order."),

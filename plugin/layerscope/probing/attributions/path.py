@@ -108,6 +108,11 @@ class Path:
         )
         self.question = replace(question, target=fixed(captured.output, question.target))
 
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the target is a class among several."""
+        return not bool(self.probabilities.isnan().any())
+
     def values(
         self,
         points: Points,

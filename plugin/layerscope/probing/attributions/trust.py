@@ -113,10 +113,10 @@ class _Removal:
         found: dict[str, Tensor] = {}
         if "deletion" in which:
             values = self._values(cells, (ranks >= removed).float())
-            found[f"deletion{suffix}"] = self._area(self._full, values, empty)
+            found[f"deletion{suffix}"] = self._area(self._full, values, empty, empty)
         if "insertion" in which:
             values = self._values(cells, (ranks < removed).float())
-            found[f"insertion{suffix}"] = self._area(empty, values, self._full, lowest=empty)
+            found[f"insertion{suffix}"] = self._area(empty, values, self._full, empty)
         return found
 
     def of_random_and_input(self, cells: list[tuple[int, Tensor]], which: Sequence[str]) -> dict[str, Tensor]:
@@ -131,11 +131,12 @@ class _Removal:
             found |= self.areas(raw, which, "_input")
         return found
 
-    def _area(self, first: Tensor, values: Tensor, last: Tensor, lowest: Tensor | None = None) -> Tensor:
-        """Return the mean over the way [batch], by trapezia, of values scaled to 0 (all removed) and 1 (all there)."""
-        empty = last if lowest is None else lowest
-        scaled = (torch.cat([first[None], values, last[None]]) - empty) / (self._full - empty)
-        return ((scaled[1:] + scaled[:-1]) / 2).mean(0)
+    def _area(self, first: Tensor, values: Tensor, last: Tensor, empty: Tensor) -> Tensor:
+        """Return the mean over the way [batch], by trapezia; scores are brought to 0 (nothing there) and 1 (all)."""
+        way = torch.cat([first[None], values, last[None]])
+        if not self._path.has_probabilities:
+            way = (way - empty) / (self._full - empty)
+        return ((way[1:] + way[:-1]) / 2).mean(0)
 
     def _values(self, cells: list[tuple[int, Tensor]], keep: Tensor) -> Tensor:
         """Return what the model says [points, batch] where ``keep`` [points, batch, cells] tells what stays."""
