@@ -58,7 +58,7 @@ def test_a_planted_patch_is_found_and_chance_is_not() -> None:
         """Class 1 says how bright the four pixels in the corner are."""
 
         def forward(self, x: Tensor) -> Tensor:
-            bright = 4 * x[:, :, :2, :2].mean((1, 2, 3)) - 2
+            bright = 12 * x[:, :, :2, :2].mean((1, 2, 3)) - 4
             return torch.stack([-bright, bright], 1)
 
     images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
