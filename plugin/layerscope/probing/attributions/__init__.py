@@ -26,11 +26,15 @@ from layerscope.probing.attributions.gradient_x_probability import GradientXProb
 from layerscope.probing.attributions.guided_backprop import GuidedBackprop
 from layerscope.probing.attributions.input_x_gradient import InputXGradient
 from layerscope.probing.attributions.integrated_gradients import IntegratedGradients
+from layerscope.probing.attributions.kernel_shap import KernelShap
 from layerscope.probing.attributions.layer_conductance import LayerConductance
 from layerscope.probing.attributions.layer_integrated_gradients import LayerIntegratedGradients
+from layerscope.probing.attributions.lime import Lime
 from layerscope.probing.attributions.method import Method, Question
+from layerscope.probing.attributions.occlusion import Occlusion
 from layerscope.probing.attributions.output_sum_gradient import OutputSumGradient
 from layerscope.probing.attributions.saliency import Saliency
+from layerscope.probing.attributions.shapley_sampling import ShapleySampling
 from layerscope.probing.attributions.smooth_grad import SmoothGrad
 from layerscope.probing.attributions.target import Loss, Target
 
@@ -52,6 +56,10 @@ METHODS: dict[str, type[Method]] = {
     "gradient_shap": GradientShap,
     "deep_lift": DeepLift,
     "deep_shap": DeepShap,
+    "occlusion": Occlusion,
+    "lime": Lime,
+    "kernel_shap": KernelShap,
+    "shapley_sampling": ShapleySampling,
 }
 """Method name -> its class, a dataclass whose fields are the method's options."""
 
