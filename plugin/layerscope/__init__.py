@@ -26,7 +26,7 @@ from layerscope.errors import LayerscopeError, MissingExtraError
 if TYPE_CHECKING:
     from layerscope.guarding import LayerscopeWarning
     from layerscope.probing.activations import activations
-    from layerscope.probing.attributions import Attribution, attribute
+    from layerscope.probing.attributions import Attribution, Loss, attribute
     from layerscope.probing.gradients import gradients
     from layerscope.probing.linear_probes import linear_probes
     from layerscope.probing.maximizing import Maximization, maximize
@@ -46,6 +46,7 @@ _HOMES = {
     "Comparison": "layerscope.wire",
     "Edge": "layerscope.wire",
     "LayerscopeWarning": "layerscope.guarding",
+    "Loss": "layerscope.probing.attributions",
     "Maximization": "layerscope.probing.maximizing",
     "ModelGraph": "layerscope.wire",
     "Node": "layerscope.wire",
@@ -73,6 +74,7 @@ __all__ = [
     "Edge",
     "LayerscopeError",
     "LayerscopeWarning",
+    "Loss",
     "Maximization",
     "ModelGraph",
     "Node",
