@@ -19,7 +19,9 @@ from layerscope.probing.attributions.grad_cam import GradCam
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
 from layerscope.probing.attributions.guided_backprop import GuidedBackprop
 from layerscope.probing.attributions.layer_conductance import _Walk
+from layerscope.probing.attributions.masking import Masking
 from layerscope.probing.attributions.path import Path
+from layerscope.probing.attributions.perturbation import Perturbation
 from layerscope.probing.attributions.saliency import Saliency
 from layerscope.probing.attributions.smooth_grad import SmoothGrad
 from layerscope.probing.calls import input_tensors
@@ -90,6 +92,8 @@ def maximize_some(model: nn.Module, probe: Any) -> None:
 def options(method: str, probe: Any) -> dict[str, Any]:
     """Return what a method needs, and few passes."""
     few = {"n_steps": 3, "n_samples": 3}
+    if issubclass(METHODS[method], Perturbation):  # of each feature it must tell something
+        few = {"n_features": 4, "n_samples": 12}
     needed = {"baselines": list(input_tensors(probe))} if method in ("gradient_shap", "deep_shap") else {}
     return needed | {name: few[name] for name in METHODS[method].__dataclass_fields__ if name in few}
 
@@ -126,6 +130,7 @@ INSIDE: dict[str, list[tuple[object, str]]] = {
     "layer_integrated_gradients": [(layer_integrated_gradients, "_gradient")],
     "integrated_gradients": [(Path, "_started")],
     "gradient_shap": [(Path, "_started")],
+    **{method: [(Masking, "_pass")] for method in ("occlusion", "lime", "kernel_shap", "shapley_sampling")},
     "all methods": [(GradientXActivation, "at_layer")],
     "maximize": [(ascent, "transformed")],
 }

@@ -197,9 +197,9 @@ def test_the_result_is_independent_of_the_model(model: DigitsNet) -> None:
         scaled.scale.weight.fill_(7)
     assert (found.layers["scale"] == 1).all()
     background = {"gradient_shap": {"baselines": IMAGES}, "deep_shap": {"baselines": IMAGES}}
-    few = {"n_samples": 20}
+    few = {"n_samples": 20, "n_features": 4}
     methods = {
-        name: background.get(name, {}) | (few if "n_samples" in method.__dataclass_fields__ else {})
+        name: background.get(name, {}) | {n: few[n] for n in few if n in method.__dataclass_fields__}
         for name, method in METHODS.items()
     }
     for attribution in attribute_all(model, IMAGES, methods=methods).values():
@@ -230,8 +230,8 @@ def test_layers_without_a_gradient_are_noted(model: DigitsNet) -> None:
     ("options", "message"),
     [
         (
-            {"method": "lime"},
-            "method 'lime' was asked for, but the methods are 'activation', 'gradient_x_activation', ",
+            {"method": "magic"},
+            "method 'magic' was asked for, but the methods are 'activation', 'gradient_x_activation', ",
         ),
         ({"method": "grad_cam", "steps": 3}, "option 'steps' was given, but the options of 'grad_cam' are: relu"),
         ({"method": "activation", "relu": True}, "the options of 'activation' are: none"),
