@@ -132,20 +132,24 @@ def twin(
 
     def hook_for(name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-            tensor = output[0] if isinstance(output, tuple) else output
+            keyed = next(iter(output)) if isinstance(output, dict) else None
+            tensor = output[keyed] if keyed else output[0] if isinstance(output, tuple) else output
             key = f"{name}#{calls[name]}" if calls[name] else name
             calls[name] += 1
             activations[key] = tensor.detach().clone()
             zeros[key] = torch.zeros_like(tensor, requires_grad=True)
             added = tensor + zeros[key]
+            if keyed:
+                output[keyed] = added
+                return output
             return (added, *output[1:]) if isinstance(output, tuple) else added
 
         return hook
 
     handles = [module.register_forward_hook(hook_for(name)) for name, module in model.named_modules() if name]
     try:
-        found = torch.autograd.grad(objective(model(*args, **kwargs)).sum(), list(zeros.values()))
+        found = torch.autograd.grad(objective(model(*args, **kwargs)).sum(), list(zeros.values()), allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()
-    return activations, dict(zip(zeros, found, strict=True))
+    return activations, {key: gradient for key, gradient in zip(zeros, found, strict=True) if gradient is not None}

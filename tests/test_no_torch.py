@@ -17,6 +17,7 @@ PACKAGE = Path(layerscope.__file__).parent
 TORCH_SIDE = (
     "containment",
     "demo",
+    "explaining",
     "integrations",
     "module_state",
     "probing",
