@@ -141,7 +141,8 @@ class Masking:
         """Return for each input what stands for its missing features, of its shape."""
         given: list[Any]
         if isinstance(baselines, str):
-            given = [baselines if tensor.ndim == 4 else None for tensor in self._inputs]
+            images = [tensor.ndim == 4 for tensor in self._inputs]
+            given = [baselines if image or not any(images) else None for image in images]
         else:
             given = baselines_by_input(baselines, self._question.inputs)
         found: list[Tensor] = []
