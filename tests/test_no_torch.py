@@ -22,6 +22,7 @@ TORCH_SIDE = (
     "module_state",
     "probing",
     "recorder",
+    "replaying",
     "scope",
     "tracing",
     "watching",

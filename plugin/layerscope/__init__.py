@@ -10,8 +10,9 @@ The data's way is the directory listing::
     findings/    series -> what is wrong, and where      [no torch; recording and viewing stand on it]
 
 ``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; ``watching.py``
-hooks into optimizers for it, ``recorder.py`` writes what was measured when it has arrived. What passes between
-the rooms is defined in ``wire/``; ``naming.py`` makes the layer keys that they all share.
+hooks into optimizers for it, ``recorder.py`` writes what was measured when it has arrived. ``replaying/`` does the same
+from the checkpoints of a training that is over. What passes between the rooms is defined in ``wire/``; ``naming.py``
+makes the layer keys that they all share.
 
 Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from layerscope.probing.maximizing import Maximization, maximize
     from layerscope.probing.parameters import Reference, parameters
     from layerscope.probing.surrogates import surrogate
+    from layerscope.replaying import replay
     from layerscope.scope import Scope
     from layerscope.structure.comparing import compare
     from layerscope.tracing import trace
@@ -64,6 +66,7 @@ _HOMES = {
     "maximize": "layerscope.probing.maximizing",
     "parameters": "layerscope.probing.parameters",
     "read": "layerscope.viewing.reader",
+    "replay": "layerscope.replaying",
     "surrogate": "layerscope.probing.surrogates",
     "trace": "layerscope.tracing",
 }
@@ -92,6 +95,7 @@ __all__ = [
     "maximize",
     "parameters",
     "read",
+    "replay",
     "surrogate",
     "trace",
 ]

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_alone: ContextVar[bool] = ContextVar("_alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process record by itself in the block, as if there were no others; nothing may be in shards."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
 
 def own_rank() -> int:
     """Return the number of this process in a distributed training; 0 where there is none."""
-    if not dist.is_available():
+    if _alone.get() or not dist.is_available():
         return 0
     if dist.is_initialized():
         return dist.get_rank()

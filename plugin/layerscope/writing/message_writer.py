@@ -22,6 +22,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError
 from layerscope.writing.checksum import quicken
+from layerscope.writing.message_log import Message
 
 TAG_BYTES = 64 << 20
 
@@ -157,6 +158,10 @@ class MessageWriter:
         part = next((part for part, last in enumerate(self._findings) if last < step), len(self._findings))
         self._findings[part : part + 1] = [step]
         self._write(wire.FindingsMetadata("findings", "training"), [blob], step, part=part)
+
+    def forward(self, message: Message) -> None:
+        """Write a message that another writer gave to a ``MessageLog``."""
+        self._write(message.metadata, message.value, message.step)
 
     def _write(
         self,

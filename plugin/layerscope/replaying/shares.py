@@ -1,0 +1,97 @@
+"""Splits the samples of a probe batch among processes, and puts together what they recorded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from layerscope import codec, wire
+from layerscope.errors import LayerscopeError
+from layerscope.probing.attributions import Loss, Target
+from layerscope.probing.pooling import chunks
+from layerscope.probing.representation import batch_size
+from layerscope.writing.message_log import Message
+
+
+@dataclass(frozen=True)
+class Question:
+    """What attributions are recorded of: some of the samples, or all."""
+
+    inputs: Any
+    target: Target
+    options: Mapping[str, Any]
+
+
+def split(question: Question, parts: int) -> list[Question]:
+    """Return a question in at most as many parts, with nearly as many samples each.
+
+    It stays whole where the samples cannot be told apart: the target is a function or a tuple.
+    """
+    batch_dim = question.options.get("batch_dim", 0)
+    samples = batch_size(question.inputs, batch_dim)
+    if parts < 2 or samples < 2 or not _may_split(question.target):
+        return [question]
+    found: list[Question] = []
+    start = 0
+    for inputs in chunks(question.inputs, -(-samples // parts), batch_dim):
+        end = start + batch_size(inputs, batch_dim)
+        options = dict(question.options)
+        tokens = options.get("tokens")
+        if isinstance(tokens, Sequence) and len(tokens) == samples and not isinstance(tokens[0], str):
+            options["tokens"] = tokens[start:end]
+        found.append(Question(inputs, _target(question.target, start, end), options))
+        start = end
+    return found
+
+
+def joined(parts: Iterable[Sequence[Message]]) -> list[Message]:
+    """Return what was recorded of all samples, given what was recorded of each part, in order.
+
+    Raises:
+        LayerscopeError: they do not fit together, since a layer could be attributed for some of the samples only.
+    """
+    found: dict[tuple[str, str], list[Message]] = {}
+    for message in (message for part in parts for message in part):
+        found.setdefault((message.metadata.kind, message.metadata.name), []).append(message)
+    return [messages[0] if len(messages) == 1 else _joined(messages) for messages in found.values()]
+
+
+def _joined(messages: Sequence[Message]) -> Message:
+    first = messages[0]
+    arrays = [codec.decode_arrays(message.value[0]) for message in messages]
+    if any(message.metadata != first.metadata for message in messages) or any(
+        a.keys() != arrays[0].keys() for a in arrays
+    ):
+        raise LayerscopeError(
+            f"the samples of {first.metadata.name!r} were shared among processes, but not the same layers could be "
+            "attributed for all of them. Choose layers that run for every sample, or use no more processes than there "
+            "are checkpoints."
+        )
+    blobs = [codec.encode_arrays({name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]})]
+    if len(first.value) > 1:
+        blobs.append(codec.to_json(_described([codec.decode_samples(message.value[1]) for message in messages])))
+    return replace(first, value=tuple(blobs))
+
+
+def _described(parts: Sequence[wire.SamplesBlob]) -> wire.SamplesBlob:
+    inputs = [
+        replace(shown[0], tokens=tuple(tokens for part in shown for tokens in part.tokens))
+        for shown in zip(*(part.inputs for part in parts), strict=True)
+    ]
+    return replace(parts[0], inputs=tuple(inputs))
+
+
+def _may_split(target: Target) -> bool:
+    return isinstance(target, (Loss, Tensor, list, int)) or target is None
+
+
+def _target(target: Target, start: int, end: int) -> Target:
+    if isinstance(target, Loss):
+        return Loss(target.criterion, target.labels[start:end])
+    if isinstance(target, list) or (isinstance(target, Tensor) and target.ndim):
+        return target[start:end]
+    return target
