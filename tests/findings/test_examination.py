@@ -11,7 +11,7 @@ import pytest
 from hand_made_graphs import module
 from hand_made_series import NAN, gradients, moments, of_layers, of_parameters
 from layerscope import codec
-from layerscope.findings import DETECTORS, EXAMINED, MAX_FINDINGS, MAX_OTHERS, Examination, examine, in_order
+from layerscope.findings import DETECTORS, EXAMINED, MAX_FINDINGS, MAX_OTHERS, Examination, examine, in_order, unjudged
 from layerscope.findings.nesting import Nesting, module_of
 from layerscope.wire import SERIES, STATISTICS, Edge, Finding, FindingsBlob, ModelGraph, Run, Series, Statistics
 
@@ -31,7 +31,8 @@ def test_every_detector_says_what_it_does_and_where_it_comes_from() -> None:
         assert detector.rule.endswith("."), name
         assert detector.source.endswith("."), name
         assert set(detector.series) <= SERIES.keys(), name
-    assert SERIES.keys() == EXAMINED
+        assert set(detector.needs) <= set(detector.series), name
+    assert SERIES.keys() - EXAMINED == {"linear_probes"}  # how well classes can be told is no fault
 
 
 def test_measures_are_such_as_can_be_shown() -> None:
@@ -110,6 +111,30 @@ def test_a_run_without_written_findings_is_replayed() -> None:
     written = replace(examine(run)[0], layer="from the exporter")
     assert examine(replace(run, findings=(written,), examined=True)) == (written,)
     assert examine(replace(run, examined=True)) == ()
+
+
+def test_what_could_not_be_judged_yet_says_what_it_lacks() -> None:
+    layers = {"a": 1.0, "b": 1.0}
+    names, parts = ("gradients", "updates", "parameters"), (7, 2, 0)
+    series = {}
+    for name, count in zip(names, parts, strict=True):
+        statistics = of_parameters(name, {f"{layer}.weight": {"norm": 1.0} for layer in layers})
+        values = np.repeat(statistics.values[None], count, axis=0)
+        series[name] = Series(np.arange(count), statistics.layers, statistics.statistics, values)
+    expected = {
+        "dead": "no training_activations or activations recorded",
+        "saturated": "no training_activations or activations recorded",
+        "no_gradient": "it takes 10 records of gradients, and there are 7",
+        "frozen": "it takes 3 records of updates, and there are 2",
+        "update_ratio": "it takes 3 records of updates, and there are 2",
+        "loss_spike": "no scalar has loss in its name",
+    }
+    assert unjudged(Run("run", series=series)) == expected
+    many = {name: replace(part, steps=np.arange(10)) for name, part in series.items()}
+    with_loss = Run("run", series=many, scalars={"loss": (np.arange(1), np.ones(1))})
+    assert set(unjudged(with_loss)) == {"dead", "saturated"}
+    one = Run("run", series={"training_activations": replace(series["gradients"], steps=np.arange(1))})
+    assert unjudged(one)["dead"] == "it takes 3 records of training_activations, and there is 1"
 
 
 def test_the_loss_is_looked_at_in_either_case() -> None:

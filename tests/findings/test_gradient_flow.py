@@ -21,7 +21,9 @@ def test_vanishing_names_the_first_layer_with_its_numbers() -> None:
     (found,) = examined(flow(1e-6, 1e-5, 1e-3, 0.1, 1.0, steps=range(20, 30)))
     assert (found.detector, found.severity, found.step, found.layer) == ("vanishing", "warning", 24, "a")
     assert found.others == ("b",)
-    assert found.evidence == pytest.approx({"ratio": 1e-6, "early": 1e-6, "late": 1.0, "layer": 1e-6, "layers": 5})
+    expected = {"ratio": 1e-6, "early": 1e-6, "late": 1.0, "layer": 1e-6, "layers": 5, "since_step": 20}
+    assert found.evidence == pytest.approx(expected)
+    assert found.message.endswith(" It holds in every record since step 20.")
     assert "in 'a' it is 1.0e-06 of what it is in the last layers" in found.message
     assert found.measure == "gradients.norm"
 
@@ -36,7 +38,8 @@ def test_vanishing_must_last() -> None:
     low, well = (1e-6, 1, 1, 1, 1), (1, 1, 1, 1, 1)
     records = [*flow(*low, steps=range(4)), *flow(*well, steps=range(4, 5)), *flow(*low, steps=range(5, 9))]
     assert examined(records) == []
-    assert [found.step for found in examined([*records, *flow(*low, steps=range(9, 10))])] == [9]
+    (found,) = examined([*records, *flow(*low, steps=range(9, 10))])
+    assert (found.step, found.evidence["since_step"]) == (9, 5)
 
 
 def test_what_begins_at_zero_and_grows_does_not_vanish() -> None:
@@ -75,6 +78,7 @@ def test_exploding_over_depth(ratio: float, expected: int) -> None:
         assert (found[0].detector, found[0].severity, found[0].step) == ("exploding", "warning", 2)
         assert (found[0].layer, found[0].others) == ("a", ())
         assert found[0].evidence["ratio"] == pytest.approx(size)
+        assert found[0].evidence["since_step"] == 0
 
 
 def test_exploding_over_the_calls_of_a_cell() -> None:
@@ -107,3 +111,4 @@ def test_what_explodes_into_infinity_need_not_last() -> None:
     assert examined(records) == []
     found = examined([*records, *flow(INF, INF, INF, INF, INF, steps=range(21, 22))])
     assert [(f.detector, f.severity, f.step) for f in found] == [("exploding", "error", 20)]
+    assert "since" not in found[0].message

@@ -26,14 +26,15 @@ def test_dead_begins_at_its_threshold(share: float, expected: int) -> None:
         assert (found[0].detector, found[0].severity, found[0].step) == ("dead", "warning", 200)
         assert (found[0].layer, found[0].row) == ("relu", "relu")
         assert found[0].measure == "training_activations.dead_fraction"
-        assert found[0].evidence == pytest.approx({"dead_fraction": share, "records": 3})
+        assert found[0].evidence == pytest.approx({"dead_fraction": share, "records": 3, "since_step": 0})
 
 
 def test_all_units_dead_is_an_error() -> None:
     (found,) = examined(records(range(0, 300, 100), {"relu": 1.0}))
     assert (found.severity, found.message) == (
         "error",
-        "All units of 'relu' are dead: its output is zero whatever comes in, and no gradient gets through it.",
+        "All units of 'relu' are dead: its output is zero whatever comes in, and no gradient gets through it. It holds "
+        "in every record since step 0.",
     )
 
 
@@ -69,7 +70,7 @@ def test_saturated_begins_at_its_threshold(share: float, expected: int) -> None:
     if expected:
         assert (found[0].detector, found[0].severity, found[0].step) == ("saturated", "warning", 200)
         assert (found[0].layer, found[0].measure) == ("tanh", "training_activations.saturated_fraction")
-        assert found[0].evidence == pytest.approx({"saturated_fraction": share, "records": 3})
+        assert found[0].evidence == pytest.approx({"saturated_fraction": share, "records": 3, "since_step": 0})
 
 
 def test_probabilities_are_allowed_to_be_sure() -> None:

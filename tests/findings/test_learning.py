@@ -50,20 +50,48 @@ def test_a_detached_branch_is_named_at_the_tenth_record() -> None:
         steps, parameters=parameters({"a": 1, "b": 1, "c": 1}), gradients=gradients({"a": 1, "b": NAN, "c": NAN})
     )
     (found,) = examined(records)
-    assert told([found]) == [("no_gradient", 90, "b", "b.weight")]
-    assert found.others == ("c.weight",)
+    assert told([found]) == [("no_gradient", 90, "c", "c.weight")]
+    assert found.others == ("b.weight",)
     assert (found.severity, found.measure, found.evidence) == (
         "warning",
         "gradients.norm",
-        {"records": 10, "parameters": 2},
+        {"records": 10, "parameters": 2, "since_step": 0},
     )
-    assert found.message.startswith("'b.weight' requires a gradient but never gets one, not even zeros")
+    assert found.message == (
+        "'c.weight' requires a gradient but never gets one, not even zeros: the loss does not depend on it (it is not "
+        "used, or what comes of it is detached). The same holds for 'b.weight'. It holds in every record since step 0."
+    )
 
 
 def test_a_gradient_of_zeros_is_told_apart() -> None:
     records = each_step(range(12), parameters=parameters({"a": 1, "b": 1}), gradients=gradients({"a": 1, "b": 0}))
     (found,) = examined(records)
     assert found.message.startswith("The gradient of 'b.weight' has been exactly zero so far")
+
+
+def test_a_gradient_that_is_lost_is_named_where_it_is_lost() -> None:
+    """Of all the layers before a dead function the nearest to it is named, and the one behind it."""
+    trainable = dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), 1.0)
+    lost = gradients({"conv1": 0, "conv2": 0, "fc1": 0, "fc2": 1})
+    records = each_step(range(12), parameters=parameters(trainable), gradients=lost)
+    (found,) = examined(records)
+    assert told([found]) == [("no_gradient", 9, "fc1", "fc1.weight")]
+    assert found.others == ("conv2.weight", "conv1.weight")
+    assert "In the order in which layers were defined, the next one with a gradient is 'fc2'." in found.message
+    ran = chain(*(module(name) for name in ("fc2", "conv1", "fc1", "conv2")))
+    (found,) = examined(records, ran)
+    assert (found.layer, found.others) == ("conv2", ("fc1.weight", "conv1.weight"))
+    assert "next one" not in found.message
+
+
+def test_none_and_zeros_are_two_findings() -> None:
+    mixed = gradients({"a": 0, "b": NAN, "c": 1})
+    known = parameters({"a": 1, "b": 1, "c": 1})
+    found = examined(each_step(range(12), parameters=known, gradients=mixed))
+    assert told(found) == [("no_gradient", 9, "b", "b.weight"), ("no_gradient", 9, "a", "a.weight")]
+    assert all(
+        "In the order in which layers were defined, the next one with a gradient is 'c'." in f.message for f in found
+    )
 
 
 def test_one_gradient_is_enough_and_so_is_none_at_all() -> None:
@@ -121,7 +149,10 @@ def test_frozen_and_left_out_of_the_optimizer_is_meant() -> None:
 def test_a_gradient_and_no_update() -> None:
     series = {"gradients": gradients({"a": 1, "b": 1}), "parameters": parameters({"a": 1, "b": 1})}
     still, moving = updates({"a": 1e-3, "b": 0}), updates({"a": 1e-3, "b": 1e-3})
-    assert told(examined(each_step(range(3), **series, updates=still))) == [("frozen", 2, "b", "b.weight")]
+    (found,) = examined(each_step(range(3), **series, updates=still))
+    assert told([found]) == [("frozen", 2, "b", "b.weight")]
+    expected = {"update_norm": 0, "learning_rate": 0.1, "gradient_norm": 10, "parameters": 1, "since_step": 0}
+    assert found.evidence == pytest.approx(expected)
     assert examined(each_step(range(2), **series, updates=still) + each_step([2], **series, updates=moving)) == []
 
 
@@ -133,7 +164,25 @@ def test_steps_that_a_grad_scaler_skips_move_nothing() -> None:
 def test_a_gradient_and_no_optimizer() -> None:
     series = {"gradients": gradients({"a": 1, "b": 1}), "parameters": parameters({"a": 1, "b": 1})}
     records = each_step(range(20), **series, updates=updates({"a": 1e-3, "b": 0}, rates={"b": NAN}))
-    assert told(examined(records)) == [("frozen", 9, "b", "b.weight")]
+    (found,) = examined(records)
+    assert told([found]) == [("frozen", 10, "b", "b.weight")]
+    assert found.evidence["since_step"] == 1
+    assert "no recorded optimizer holds it" in found.message
+
+
+def test_gradients_tell_of_a_forgotten_layer_long_before_updates_are_recorded_again() -> None:
+    known = parameters({"a": 1, "b": 1})
+    forgotten = updates({"a": 1e-3, "b": 0}, rates={"b": NAN})
+    grown = each_step([0], parameters=known, gradients=gradients({"a": 1, "b": 1}), updates=forgotten)
+    records = [*grown, *each_step(range(1, 50), gradients=gradients({"a": 1, "b": 1}))]
+    assert told(examined(records)) == [("frozen", 10, "b", "b.weight")]
+    # Without a gradient, or held since, it is none.
+    assert examined([*grown, *each_step(range(1, 9), gradients=gradients({"a": 1, "b": 1}))]) == []
+    held = each_step([9], updates=updates({"a": 1e-3, "b": 1e-3}))
+    later = each_step(range(10, 50), gradients=gradients({"a": 1, "b": 1}))
+    assert examined([*grown, *each_step(range(1, 9), gradients=gradients({"a": 1, "b": 1})), *held, *later]) == []
+    scaled = each_step(range(1, 17), gradients=gradients({"a": INF, "b": 1}))
+    assert examined([*grown, *scaled]) == []
 
 
 def test_frozen_and_yet_it_moves() -> None:
@@ -162,7 +211,8 @@ def test_updates_that_are_too_large_for_some_steps(ratio: float, expected: int) 
     assert told(found) == [("update_ratio", 9, "b", "b")][:expected]
     if expected:
         assert (found[0].severity, found[0].measure) == ("error", "updates.update_ratio")
-        assert found[0].evidence == pytest.approx({"update_ratio": ratio, "learning_rate": 0.1, "layers": 1})
+        expected_evidence = {"update_ratio": ratio, "learning_rate": 0.1, "layers": 1, "since_step": 0}
+        assert found[0].evidence == pytest.approx(expected_evidence)
         assert "the learning rate, 0.1, is too high" in found[0].message
 
 
@@ -188,9 +238,12 @@ def test_a_bias_counts_together_with_its_weight() -> None:
 @pytest.mark.parametrize(("ratio", "expected"), [(0.99, 1), (1.01, 0)])
 def test_updates_that_are_too_small_from_the_beginning(ratio: float, expected: int) -> None:
     ratio *= UpdateRatio.LEAST_RATIO
-    found = examined(each_step(range(0, 300, 10), updates=updates({"a": ratio, "b": ratio})))
-    assert told(found) == [("update_ratio", 100, "a", "a")][:expected]  # the first rate has none to compare with
+    too_small = updates({"a": ratio, "b": ratio})
+    found = examined(each_step(range(0, 300, 50), updates=too_small))
+    assert told(found) == [("update_ratio", 100, "a", "a")][:expected]
     assert [finding.severity for finding in found] == ["warning"][:expected]
+    assert [finding.evidence["since_step"] for finding in found] == [0][:expected]
+    assert [finding.step for finding in examined(each_step(range(300), updates=too_small))] == [49][:expected]
 
 
 def test_small_updates_in_warm_up_or_after_convergence_are_well() -> None:

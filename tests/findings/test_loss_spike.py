@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,4 +90,30 @@ def test_the_layers_that_moved_first_are_named() -> None:
     values[150:] += 1.5
     (found,) = examine(values, gradients())
     assert (found.layer, found.others) == ("net.b", ("net.a",))
-    assert found.message.endswith("The gradient of 'net.b' moved first. The same holds for 'net.a'.")
+    assert found.message.endswith("The gradient of 'net.b' moved first. Then came 'net.a'.")
+
+
+def test_layers_that_move_together_are_not_told_apart() -> None:
+    values, series = falling(), gradients()
+    values[150:] += 1.5
+    series.values[148:, 1:3] = 50
+    (found,) = examine(values, series)
+    assert (found.layer, found.others) == ("", ())
+    assert found.message == f"The loss 'train/Loss' jumps from {np.median(values[100:150]):.3g} to {values[150]:.3g}."
+    alone = replace(series, layers=("net.a", "net.a.weight"), values=series.values[:, 1:3], owners=("net.a",) * 2)
+    assert [f.layer for f in examine(values, alone)] == ["net.a"]
+
+
+def test_gradients_that_are_not_finite_are_not_what_moved_first() -> None:
+    values, series = falling(), gradients()
+    values[150:] = np.nan
+    series.values[148:] = 1
+    series.values[150:, 3:] = np.nan
+    (found,) = examine(values, series)
+    assert (found.step, found.layer, found.message) == (
+        1500,
+        "",
+        "The loss 'train/Loss' is not finite from here on.",
+    )
+    series.values[149:, 1:3] *= 50  # finite, and before
+    assert [f.layer for f in examine(values, series)] == ["net.a"]

@@ -6,7 +6,7 @@ that was read. A detector is one file and one row in ``DETECTORS``. Only numpy i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -152,6 +152,10 @@ class Examination:
 
 def _finding(name: str, sighting: Sighting) -> wire.Finding:
     detector = DETECTORS[name]
+    message, evidence = sighting.message, sighting.evidence
+    if sighting.since is not None and sighting.since < sighting.step:
+        message += f" It holds in every record since step {sighting.since}."
+        evidence = {**evidence, "since_step": float(sighting.since)}
     return wire.Finding(
         detector=name,
         severity=sighting.severity,
@@ -159,8 +163,8 @@ def _finding(name: str, sighting: Sighting) -> wire.Finding:
         layer=sighting.layer,
         row=sighting.row,
         measure=sighting.measure,
-        message=sighting.message,
-        evidence=sighting.evidence,
+        message=message,
+        evidence=evidence,
         rule=detector.rule,
         source=detector.source,
         others=sighting.others[:MAX_OTHERS],
@@ -186,6 +190,28 @@ def examine(run: wire.Run) -> tuple[wire.Finding, ...]:
         replay(examination, run.series)
     examination.observe_scalars(run.scalars, run.series.get("gradients"))
     return in_order(run.findings, examination.findings)
+
+
+def unjudged(run: wire.Run) -> dict[str, str]:
+    """Return the detectors that could not have found anything in a run yet, and what they lack, in words."""
+    records = {name: len(series.steps) for name, series in run.series.items()}
+    lacking = {
+        name: _lacking(detector.needs, records)
+        for name, detector in DETECTORS.items()
+        if detector.needs and all(records.get(series, 0) < least for series, least in detector.needs.items())
+    }
+    if not any(map(is_loss, run.scalars)):
+        lacking["loss_spike"] = "no scalar has loss in its name"
+    return lacking
+
+
+def _lacking(needs: Mapping[str, int], records: Mapping[str, int]) -> str:
+    """Return what is missing of the series of which most is there."""
+    series = max(needs, key=lambda name: records.get(name, 0))
+    count, least = records.get(series, 0), needs[series]
+    if not count:
+        return f"no {' or '.join(needs)} recorded"
+    return f"it takes {least} records of {series}, and there {'is' if count == 1 else 'are'} {count}"
 
 
 def replay(examination: Examination, series: dict[str, wire.Series]) -> None:

@@ -39,7 +39,7 @@ class Dead(InactiveUnits):
         node = None if graph is None else graph.nodes.get(record.rows.names[row])
         return node is not None and ("Drop" in node.class_name or node.class_name == "StochasticDepth")
 
-    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...]) -> Sighting:
+    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...], since: int) -> Sighting:
         every = share >= 1
         message = (
             f"All units of {layer!r} are dead: its output is zero whatever comes in, and no gradient gets through it."
@@ -55,4 +55,5 @@ class Dead(InactiveUnits):
             message + also(others),
             finite(dead_fraction=share, records=self.RECORDS),
             others,
+            since,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -30,6 +30,8 @@ class Sighting:
     message: str
     evidence: dict[str, float]
     others: tuple[str, ...] = ()
+    since: int | None = None
+    """The first of the records in a row in which it held; None: it shows in one."""
 
 
 class Detector(ABC):
@@ -40,6 +42,8 @@ class Detector(ABC):
 
     series: ClassVar[tuple[str, ...]]
     """The series whose records it wants, in the order in which those of one step come."""
+    needs: ClassVar[Mapping[str, int]]
+    """Series -> how many of its records it takes at the least to find anything; enough of one series will do."""
     rule: ClassVar[str]
     """The rule in words, with its thresholds."""
     source: ClassVar[str]
@@ -86,14 +90,17 @@ class Persistence:
         self._counts, self._since, self._told = (roomy(array, ids) for array in (self._counts, self._since, self._told))
         counts = np.where(holds, self._counts[ids] + 1, 0)
         self._counts[ids] = counts
-        if self._steps:
-            self._since[ids[counts == 1]] = step
+        self._since[ids[counts == 1]] = step
         if counts.max(initial=0) < self._records:
             return _NONE
         long = (counts >= self._records) & (step - self._since[ids] + 1 >= self._steps if self._steps else True)
         new = np.flatnonzero(long & ~self._told[ids])
         self._told[ids[new]] = True
         return new
+
+    def since(self, row: int) -> int:
+        """Return at which step it began to hold for the row with this number."""
+        return int(self._since[row])
 
 
 def roomy(array: NDArray[Scalar], ids: Indices) -> NDArray[Scalar]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class Exploding(Detector):
     LEAST_HISTORY = 10
 
     series = ("activation_gradients", "gradients")
+    needs: ClassVar[Mapping[str, int]] = dict.fromkeys(series, RECORDS)
     rule = (
         f"Gradients of the first quarter of the layers above {GREATEST_RATIO:g} times those of the last quarter (root "
         "mean square for parameters, norm for outputs); or the norm of all gradients of parameters above "
@@ -50,7 +53,7 @@ class Exploding(Detector):
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
         rows = record.rows
         if record.any_not_finite:
-            found = [self._tell(rows, way, runs[rows][-1]) for way, runs in self._ways() if runs.get(rows)]
+            found = [self._tell(rows, way, runs[rows]) for way, runs in self._ways() if runs.get(rows)]
             self._depth.pop(rows, None)
             self._time.pop(rows, None)
             return [sighting for sighting in found if sighting is not None]
@@ -63,17 +66,17 @@ class Exploding(Detector):
                 continue
             runs.setdefault(rows, []).append(sighting)
             if len(runs[rows]) >= self.RECORDS:
-                found.append(self._tell(rows, way, runs.pop(rows)[-1]))
+                found.append(self._tell(rows, way, runs.pop(rows)))
         return [sighting for sighting in found if sighting is not None]
 
     def _ways(self) -> tuple[tuple[str, dict[Rows, list[Sighting]]], ...]:
         return ("depth", self._depth), ("time", self._time)
 
-    def _tell(self, rows: Rows, way: str, sighting: Sighting) -> Sighting | None:
+    def _tell(self, rows: Rows, way: str, sightings: list[Sighting]) -> Sighting | None:
         if (rows, way) in self._told:
             return None
         self._told.add((rows, way))
-        return sighting
+        return replace(sightings[-1], since=sightings[0].step)
 
     def _over_depth(self, record: Record) -> Sighting | None:
         flow = record.flow

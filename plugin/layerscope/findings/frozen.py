@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite
-from layerscope.findings.record import Floats, Mask, Record, of_whole_layers
+from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite, roomy
+from layerscope.findings.record import Floats, Indices, Mask, Record, of_whole_layers
 
 
 class Frozen(Detector):
@@ -17,16 +18,20 @@ class Frozen(Detector):
     then is better left out); it has a gradient, and the update is exactly zero for all parameters of the layer (an
     update below the precision of the parameters' type is rounded away); it has a gradient, and no recorded optimizer
     holds it. A learning rate of zero, as in a warm-up, counts as meant. ``NoGradient`` looks at those without gradient.
+
+    What no optimizer holds is known from the last record of updates, while gradients are recorded far more often: so
+    these are counted.
     """
 
     RECORDS = 3
     RECORDS_WITHOUT_OPTIMIZER = 10
 
-    series = ("updates",)
+    series = ("gradients", "updates")
+    needs: ClassVar[Mapping[str, int]] = {"updates": RECORDS}
     rule = (
         "Learning rate above zero, but requires no gradient; or it has a gradient other than zero, but the updates "
-        f"of its whole layer are exactly zero in {RECORDS} records in a row; or it has such a gradient, but no "
-        f"optimizer holds it, in {RECORDS_WITHOUT_OPTIMIZER} records in a row."
+        f"of its whole layer are exactly zero in {RECORDS} records in a row; or no optimizer holds it, but it has such "
+        f"a gradient in {RECORDS_WITHOUT_OPTIMIZER} records in a row."
     )
     source = (
         "PyTorch, Autograd mechanics, Setting requires_grad. Unchanged parameters: Amazon SageMaker Debugger, rule "
@@ -37,10 +42,30 @@ class Frozen(Detector):
         self._handed = Persistence(1)
         self._unmoved = Persistence(self.RECORDS)
         self._unheld = Persistence(self.RECORDS_WITHOUT_OPTIMIZER)
+        self._is_unheld = np.zeros(0, np.bool_)
+        """By number of the row, whether no optimizer held it in the last record of updates, though one did others."""
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
+        if not len(record.rows.parameters):
+            return ()
+        return self._updates(record) if record.series == "updates" else self._gradients(record)
+
+    def _gradients(self, record: Record) -> Sequence[Sighting]:
+        norms, rows, known = record.column("norm"), record.rows, record.known
+        ids = rows.ids[rows.parameters]
+        self._is_unheld = roomy(self._is_unheld, ids)
+        if norms is None or known.finite_gradients != record.step:
+            return ()
+        holds = self._is_unheld[ids] & (norms[rows.parameters] > 0) & (known.trainable[ids] != 0)
+        new = self._unheld.update(ids, holds, record.step)
+        if not len(new):
+            return ()
+        words = "{} has a gradient, but no recorded optimizer holds it, so it does not learn."
+        return (self._sighting(record, new, words, self._unheld, gradient_norm=norms[rows.parameters[new[0]]]),)
+
+    def _updates(self, record: Record) -> Sequence[Sighting]:
         norms, rates, rows = record.column("norm"), record.column("learning_rate"), record.rows
-        if norms is None or rates is None or not len(rows.parameters):
+        if norms is None or rates is None:
             return ()
         ids, known = rows.ids[rows.parameters], record.known
         norms, rates = norms[rows.parameters], rates[rows.parameters]
@@ -48,7 +73,9 @@ class Frozen(Detector):
         trainable, gradient = known.trainable[ids], known.gradient[ids]
         had = (gradient > 0) & (known.gradient_step[ids] == record.step)
         had &= known.finite_gradients == record.step  # a step that a GradScaler skips moves nothing
-        held, moving = rates > 0, bool((norms > 0).any())
+        held = rates > 0
+        self._is_unheld = roomy(self._is_unheld, ids)
+        self._is_unheld[ids] = np.isnan(rates) & held.any()
         ways: tuple[tuple[Persistence, Mask, str], ...] = (
             (
                 self._handed,
@@ -62,20 +89,15 @@ class Frozen(Detector):
                 "{} has a gradient but is left exactly as it is: the updates are too small for the precision of its "
                 "type, or the optimizer skips it.",
             ),
-            (
-                self._unheld,
-                np.isnan(rates) & had & (trainable != 0) & moving,
-                "{} has a gradient, but no recorded optimizer holds it, so it does not learn.",
-            ),
         )
         return [
-            self._sighting(record, new.tolist(), words, norms, rates, gradient)
+            self._sighting(record, new, words, persistence, **_numbers(int(new[0]), norms, rates, gradient))
             for persistence, holds, words in ways
             if len(new := persistence.update(ids, holds, record.step))
         ]
 
     def _sighting(
-        self, record: Record, new: list[int], words: str, norms: Floats, rates: Floats, gradient: Floats
+        self, record: Record, new: Indices, words: str, persistence: Persistence, **evidence: float
     ) -> Sighting:
         rows = record.rows
         found = rows.parameters[new].tolist()
@@ -88,11 +110,15 @@ class Frozen(Detector):
             row,
             "updates.norm",
             words.format(repr(row)) + also(others),
-            finite(
-                update_norm=norms[new[0]],
-                learning_rate=rates[new[0]],
-                gradient_norm=gradient[new[0]],
-                parameters=len(new),
-            ),
+            finite(**evidence, parameters=len(new)),
             others,
+            persistence.since(int(rows.ids[found[0]])),
         )
+
+
+def _numbers(position: int, norms: Floats, rates: Floats, gradient: Floats) -> dict[str, float]:
+    return {
+        "update_norm": norms[position],
+        "learning_rate": rates[position],
+        "gradient_norm": gradient[position],
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from layerscope.findings.detector import Detector, Persistence, Sighting
@@ -21,6 +21,7 @@ class InactiveUnits(Detector):
     STEPS: ClassVar[int] = 10
 
     series = ("training_activations", "activations")
+    needs: ClassVar[Mapping[str, int]] = dict.fromkeys(series, RECORDS)
     statistic: ClassVar[str]
 
     def __init__(self) -> None:
@@ -31,12 +32,14 @@ class InactiveUnits(Detector):
         if share is None:
             return ()
         rows = record.rows
-        new = self._persistence[record.series].update(rows.ids, self._too_many(record, share), record.step).tolist()
+        persistence = self._persistence[record.series]
+        new = persistence.update(rows.ids, self._too_many(record, share), record.step).tolist()
         new = [row for row in rows.nesting.innermost(new) if not self._is_exempt(record, row)] if new else []
         if not new:
             return ()
         others = tuple(rows.names[row] for row in sorted(new[1:], key=lambda row: -share[row]))
-        return (self._sighting(record, rows.names[new[0]], float(share[new[0]]), others),)
+        since = persistence.since(int(rows.ids[new[0]]))
+        return (self._sighting(record, rows.names[new[0]], float(share[new[0]]), others, since),)
 
     @abstractmethod
     def _too_many(self, record: Record, share: Floats) -> Mask: ...
@@ -45,4 +48,4 @@ class InactiveUnits(Detector):
     def _is_exempt(self, record: Record, row: int) -> bool: ...
 
     @abstractmethod
-    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...]) -> Sighting: ...
+    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...], since: int) -> Sighting: ...

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope import wire
-from layerscope.findings.detector import ERROR, WARNING, Detector, Sighting, also, finite
+from layerscope.findings.detector import ERROR, WARNING, Detector, Sighting, also, finite, listed
 from layerscope.findings.record import Floats, Record
 
 Scalars = Mapping[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
@@ -22,6 +23,9 @@ class LossSpike(Detector):
     absolute deviation, which is the standard deviation if they are normal), and that undo a good part of what training
     had gained. A loss that is no longer finite counts, too. It is looked for where scalars are read, not beside the
     training, which hands them to the SummaryWriter.
+
+    If all layers move in one record, none of them was first, and none is named. Gradients that are not finite do not
+    count as moved: where NaN begins is for ``NonFinite`` to say.
     """
 
     DEVIATIONS = 10.0
@@ -34,11 +38,13 @@ class LossSpike(Detector):
     LEAST_LOG_DEVIATION = 0.05
 
     series = ()
+    needs: ClassVar[Mapping[str, int]] = {}
     rule = (
         f"A scalar with loss in its name lies, {VALUES} values in a row, more than {DEVIATIONS:g} robust standard "
         f"deviations above the median of the {WINDOW} values before, and undoes at least {PART_OF_GAIN:.0%} of its "
         "fall since the beginning; or it is not finite. The layers named are those whose gradient norm was first more "
-        f"than {LAYER_DEVIATIONS:g} robust standard deviations above its median, up to {RECORDS_BEFORE} records before."
+        f"than {LAYER_DEVIATIONS:g} robust standard deviations above its median, up to {RECORDS_BEFORE} records "
+        "before, unless all were at once."
     )
     source = (
         "Chowdhery et al. 2022, PaLM, section 5.1, on loss spikes; Takase et al. 2023, Spike No More, on their "
@@ -93,9 +99,10 @@ class LossSpike(Detector):
         step, value = int(steps[index]), float(values[index])
         window = values[max(0, index - self.WINDOW) : index]
         median, deviation = _robust(window[np.isfinite(window)])
-        movers = self._movers(gradients, step)
-        layer = movers[0] if movers else ""
-        blame = f" The gradient of {layer!r} moved first.{also(movers[1:])}" if movers else ""
+        first, later = self._movers(gradients, step)
+        layer = first[0] if first else ""
+        blame = f" The gradient of {layer!r} moved first.{also(first[1:])}" if first else ""
+        blame += f" Then came {listed(later)}." if later else ""
         return Sighting(
             WARNING if np.isfinite(value) else ERROR,
             step,
@@ -109,34 +116,40 @@ class LossSpike(Detector):
             )
             + blame,
             finite(loss=value, median=median, deviations=(value - median) / deviation if deviation else np.inf),
-            tuple(movers[1:]),
+            (*first[1:], *later),
         )
 
-    def _movers(self, gradients: wire.Series | None, step: int) -> list[str]:
-        """Return the layers whose gradient norm left its usual range before or at ``step``, those that did first."""
+    def _movers(self, gradients: wire.Series | None, step: int) -> tuple[list[str], list[str]]:
+        """Return the layers whose gradient norm left its usual range before or at ``step``: the first, and later ones.
+
+        None at all if there is no telling which was first.
+        """
         if gradients is None or "norm" not in gradients.statistics:
-            return []
+            return [], []
         until = int(np.searchsorted(gradients.steps, step, side="right"))
         begin = max(0, until - self.RECORDS_BEFORE)
         usual = gradients.values[max(0, begin - self.WINDOW) : begin, :, gradients.statistics.index("norm")]
         recent = gradients.values[begin:until, :, gradients.statistics.index("norm")].astype(np.float64)
-        known = np.flatnonzero((np.isfinite(usual) & (usual > 0)).all(axis=0))
+        owners = gradients.owners or gradients.layers
+        owning = {owner for layer, owner in zip(gradients.layers, owners, strict=True) if layer != owner}
+        is_layer = np.array([layer in owning for layer in gradients.layers], np.bool_)
+        known = np.flatnonzero((np.isfinite(usual) & (usual > 0)).all(axis=0) & is_layer)
         if len(usual) < self.RECORDS_BEFORE or not len(known):
-            return []
+            return [], []
         usual, recent = np.log(usual[:, known].astype(np.float64)), recent[:, known]
         median = np.median(usual, axis=0)
         deviation = 1.4826 * np.median(np.abs(usual - median), axis=0)
         with np.errstate(all="ignore"):
             high = (np.log(recent) - median) / np.maximum(deviation, self.LEAST_LOG_DEVIATION)
-        high[~np.isfinite(recent)] = np.inf
-        moved = high > self.LAYER_DEVIATIONS
+        moved = np.isfinite(recent) & (high > self.LAYER_DEVIATIONS)
         rows = np.flatnonzero(moved.any(axis=0)).tolist()
         first = moved.argmax(axis=0)
         rows.sort(key=lambda row: (first[row], -high[first[row], row]))
-        owners = gradients.owners or gradients.layers
-        movers = [gradients.layers[known[row]] for row in rows]
-        owning = {owner for layer, owner in zip(gradients.layers, owners, strict=True) if layer != owner}
-        return [layer for layer in movers if layer in owning]
+        earliest = [row for row in rows if first[row] == first[rows[0]]]
+        if len(earliest) == len(known) > 1:
+            return [], []
+        names = [gradients.layers[known[row]] for row in rows]
+        return names[: len(earliest)], names[len(earliest) :]
 
 
 def is_loss(tag: str) -> bool:

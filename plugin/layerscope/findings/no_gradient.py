@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite, roomy
-from layerscope.findings.record import Indices, Mask, Record, of_whole_layers
+from layerscope.findings.record import Indices, Mask, Record, Rows, of_whole_layers
 
 
 class NoGradient(Detector):
@@ -18,11 +19,15 @@ class NoGradient(Detector):
     does not. Layers that a projection of zeros follows (LoRA, zero-initialized residuals) get theirs after the first
     steps, experts and heads that are used now and then sooner or later, hence the number of records. Whether a
     parameter requires a gradient is known from the series ``parameters``, or else from the structure.
+
+    What loses a gradient on its way back shows in all layers before it. So the last of these is named, which is next to
+    the place; the others are listed from there back to the input.
     """
 
     RECORDS = 10
 
     series = ("gradients",)
+    needs: ClassVar[Mapping[str, int]] = {"gradients": RECORDS}
     rule = (
         f"Requires a gradient, but has never had one other than zero in the first {RECORDS} records in a row, in each "
         "of which other parameters had."
@@ -53,27 +58,43 @@ class NoGradient(Detector):
         new = self._persistence.update(ids, lacking, record.step)
         if not len(new):
             return ()
-        found = rows.parameters[new]
-        row, layer = rows.names[found[0]], rows.owners[found[0]]
-        others = tuple(dict.fromkeys(rows.names[i] for i in found[1:].tolist() if rows.owners[i] != layer))
+        kinds = new[absent[new]], new[~absent[new]]
+        return [self._sighting(record, kind, absent=i == 0) for i, kind in enumerate(kinds) if len(kind)]
+
+    def _sighting(self, record: Record, new: Indices, *, absent: bool) -> Sighting:
+        rows = record.rows
+        found = rows.parameters[new].tolist()
+        layer = rows.owners[found[-1]]
+        first = next(i for i, name in enumerate(found) if rows.owners[name] == layer)
+        place = {owner: i for i, owner in enumerate(rows.places)}
+        before = sorted(found[:first], key=lambda i: place[rows.owners[i]], reverse=True)
+        row, others = rows.names[found[first]], tuple(rows.names[i] for i in before)
         what = (
             f"{row!r} requires a gradient but never gets one, not even zeros: the loss does not depend on it (it is "
             "not used, or what comes of it is detached)."
-            if absent[new[0]]
+            if absent
             else f"The gradient of {row!r} has been exactly zero so far: nothing of it gets through what follows."
         )
-        return (
-            Sighting(
-                WARNING,
-                record.step,
-                layer,
-                row,
-                "gradients.norm",
-                what + also(others),
-                finite(records=self.RECORDS, parameters=len(new)),
-                others,
-            ),
+        return Sighting(
+            WARNING,
+            record.step,
+            layer,
+            row,
+            "gradients.norm",
+            what + self._next(rows, int(new[-1])) + also(others),
+            finite(records=self.RECORDS, parameters=len(new)),
+            others,
+            self._persistence.since(int(rows.ids[found[first]])),
         )
+
+    def _next(self, rows: Rows, position: int) -> str:
+        """Return a sentence that names the layer behind one of ``rows.parameters`` which has a gradient; "" if none."""
+        after = rows.parameters[position + 1 :]
+        having = after[self._had[rows.ids[after]]]
+        if not len(having):
+            return ""
+        order = "were defined" if rows.graph is None else "ran"
+        return f" In the order in which layers {order}, the next one with a gradient is {rows.owners[having[0]]!r}."
 
     def _note(self, ids: Indices, had: Mask) -> None:
         self._had = roomy(self._had, ids)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class NonFinite(Detector):
     """A GradScaler begins at 65536 and halves that with each step that it skips: after so many, the scale is 1."""
 
     series = ("training_activations", "activation_gradients", "gradients", "parameters", "updates", "activations")
+    needs: ClassVar[Mapping[str, int]] = dict.fromkeys(series, 1)
     rule = (
         "The first layer in the order in which they return whose output holds NaN; or infinity, if the gradients are "
         "not finite either. Backward, the layer whose output gradient is finite while that of the layer before it is "
@@ -238,7 +240,10 @@ def _by_gradients(record: Record, bad: Mask) -> Sighting:
     rows = record.rows
     infected = [place for place, hit in zip(rows.places, _by_place(rows, bad), strict=True) if hit]
     clean = [place for place, hit in zip(rows.places, _by_place(rows, bad), strict=True) if not hit]
-    ask = "Record training_activations and activation_gradients at every step to see which layer makes them."
+    ask = (
+        "To see which layer makes them, record outputs at every step: scope.watch(optimizer, "
+        'every={"training_activations": 1, "activation_gradients": 1}).'
+    )
     if not infected:
         row = int(np.flatnonzero(bad)[0])
         return _sighting(

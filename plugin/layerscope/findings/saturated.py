@@ -34,7 +34,7 @@ class Saturated(InactiveUnits):
     def _is_exempt(self, record: Record, row: int) -> bool:
         return row in record.rows.nesting.at_output
 
-    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...]) -> Sighting:
+    def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...], since: int) -> Sighting:
         return Sighting(
             WARNING,
             record.step,
@@ -46,4 +46,5 @@ class Saturated(InactiveUnits):
             f"{also(others)}",
             finite(saturated_fraction=share, records=self.RECORDS),
             others,
+            since,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from layerscope.findings.detector import WARNING, Detector, Persistence, Sighting, also, finite
 from layerscope.findings.record import Record
@@ -16,6 +17,7 @@ class Unfrozen(Detector):
     """
 
     series = ("updates",)
+    needs: ClassVar[Mapping[str, int]] = {"updates": 1}
     rule = "Requires no gradient, but the update of the same step is not zero."
     source = (
         "PyTorch, torch.optim.Optimizer: step() skips parameters whose .grad is None, whatever requires_grad says; "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,14 +25,16 @@ class UpdateRatio(Detector):
     STEPS = 10
     GREATEST_RATIO_AT_ONCE = 1.0
     LEAST_RATIO = 1e-7
-    RECORDS_TOO_SMALL = 10
+    RECORDS_TOO_SMALL = 3
+    STEPS_TOO_SMALL = 50
 
     series = ("updates",)
+    needs: ClassVar[Mapping[str, int]] = {"updates": min(RECORDS, RECORDS_TOO_SMALL)}
     rule = (
         f"Norm of the update over norm of the parameters of a layer above {GREATEST_RATIO:g} in {RECORDS} records in a "
         f"row that span {STEPS} steps, or above {GREATEST_RATIO_AT_ONCE:g} in half of the layers at once; or below "
-        f"{LEAST_RATIO:g}, and never above, in half of the layers in the first {RECORDS_TOO_SMALL} records at a "
-        "learning rate that does not rise."
+        f"{LEAST_RATIO:g}, and never above, in half of the layers in {RECORDS_TOO_SMALL} records in a row that span "
+        f"{STEPS_TOO_SMALL} steps, at a learning rate that does not rise."
     )
     source = (
         "Karpathy, CS231n, Neural Networks Part 3, Ratio of weights:updates: about 1e-3; 0.3 is 300 times that, and "
@@ -41,7 +44,7 @@ class UpdateRatio(Detector):
     def __init__(self) -> None:
         self._high = Persistence(self.RECORDS, steps=self.STEPS)
         self._at_once = Persistence(1)
-        self._low = Persistence(self.RECORDS_TOO_SMALL)
+        self._low = Persistence(self.RECORDS_TOO_SMALL, steps=self.STEPS_TOO_SMALL)
         self._too_high = False
         """Whether it was said of half of the layers: what follows is no news."""
         self._largest = np.zeros(0)
@@ -65,7 +68,8 @@ class UpdateRatio(Detector):
         first = (self._largest[ids] == 0) & (ratio > 0)
         self._judged[ids] |= (ratio <= self.GREATEST_RATIO) | (first & (ratio < np.inf))
         self._largest[ids] = np.fmax(self._largest[ids], ratio)
-        steady = (rate > 0) & (rate <= self._rate[ids] * (1 + 1e-6))
+        before = self._rate[ids]
+        steady = (rate > 0) & ((before == 0) | (rate <= before * (1 + 1e-6)))
         self._rate[ids] = rate
         judged, moving = self._judged[ids], ratio > 0
         huge = judged & (ratio > self.GREATEST_RATIO_AT_ONCE)
@@ -87,6 +91,7 @@ class UpdateRatio(Detector):
         layers = [record.rows.places[i] for i in new.tolist()]
         layer, others = layers[0], tuple(layers[1:])
         first = int(new[0])
+        persistence = self._high if large else self._low
         words = (
             f"The updates of {layer!r} are {ratio[first]:.1e} of its parameters: the learning rate, "
             f"{rate[first]:.3g}, is too high."
@@ -103,6 +108,7 @@ class UpdateRatio(Detector):
             words + also(others),
             finite(update_ratio=ratio[first], learning_rate=rate[first], layers=len(layers)),
             others,
+            persistence.since(int(record.rows.ids[record.rows.parameters[record.rows.starts[first]]])),
         )
 
 

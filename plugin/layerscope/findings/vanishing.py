@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from layerscope.findings.detector import WARNING, Detector, Sighting, also, finite
 from layerscope.findings.record import Record, Rows
@@ -23,6 +24,7 @@ class Vanishing(Detector):
     LEAST_LAYERS = 3
 
     series = ("gradients",)
+    needs: ClassVar[Mapping[str, int]] = {"gradients": RECORDS}
     rule = (
         f"Root mean square of the gradients of the first quarter of the layers below {LEAST_RATIO:g} of that of the "
         f"last quarter, in {RECORDS} records in a row."
@@ -34,8 +36,8 @@ class Vanishing(Detector):
     )
 
     def __init__(self) -> None:
-        self._runs: dict[Rows, tuple[int, float]] = {}
-        """Rows -> (records in a row, ratio in the first of them)."""
+        self._runs: dict[Rows, tuple[int, float, int]] = {}
+        """Rows -> (records in a row, ratio and step of the first of them)."""
         self._told: set[Rows] = set()
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
@@ -44,12 +46,12 @@ class Vanishing(Detector):
             return ()
         early, late = flow.early, flow.late
         ratio = early / late
-        count, first = self._runs.get(record.rows, (0, ratio))
+        count, first, since = self._runs.get(record.rows, (0, ratio, record.step))
         if ratio >= self.LEAST_RATIO:
             self._runs.pop(record.rows, None)
             return ()
-        count, first = (1, ratio) if ratio > 2 * first else (count + 1, first)
-        self._runs[record.rows] = count, first
+        count, first, since = (1, ratio, record.step) if ratio > 2 * first else (count + 1, first, since)
+        self._runs[record.rows] = count, first, since
         if count < self.RECORDS:
             return ()
         self._told.add(record.rows)
@@ -68,5 +70,6 @@ class Vanishing(Detector):
                 f"{also(others)}",
                 finite(ratio=ratio, early=early, late=late, layer=flow.sizes[low[0]], layers=len(flow.places)),
                 others,
+                since,
             ),
         )
