@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import layerscope
-from layerscope.cli import demo, dot, inspect
+from layerscope.cli import demo, dot, inspect, replay
 from layerscope.errors import InvalidArgumentError, LayerscopeError, NotFoundError
 
 
@@ -24,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     demo.add(commands)
     dot.add(commands)
     inspect.add(commands)
+    replay.add(commands)
     arguments = parser.parse_args(argv)
     try:
         return arguments.command(arguments)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import layerscope
 from layerscope import codec, wire
 from layerscope.cli.commands import Commands
 from layerscope.errors import InvalidArgumentError, NotFoundError
-from layerscope.findings import EXAMINED, examine, is_loss
+from layerscope.findings import EXAMINED, examine, is_loss, unjudged
 
 FOUND = 3
 """Exit status if anything was found."""
@@ -25,8 +26,9 @@ def add(commands: Commands) -> None:
         help="print what is wrong in a recorded training, in which layer, from which step on",
         description="Prints the findings of each run in a log directory: vanishing and exploding gradients, dead and "
         "saturated units, layers that do not learn, the first layer that makes NaN, jumps of the loss and more, each "
-        "with step, layer, evidence, and the rule with its source. Torch is not needed.",
-        epilog="Exit status: 0 if nothing is wrong, 3 if something was found, 2 if no run holds anything that could be "
+        "with step, layer and evidence; what could not be judged yet, and why; and each rule that was broken, once, with "
+        "its source. The step is the one at which the evidence was complete. Torch is not needed.",
+        epilog="Exit status: 0 if nothing was found, 3 if something was, 2 if no run holds anything that could be "
         "examined or what was asked for is not there. Example: layerscope inspect runs --run digits",
     )
     parser.add_argument("logdir", type=Path, metavar="LOGDIR", help="log directory, as given to tensorboard --logdir")
@@ -40,14 +42,16 @@ def add(commands: Commands) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     runs = layerscope.read(arguments.logdir)
     if arguments.run is not None and arguments.run not in runs:
-        raise NotFoundError("run", arguments.run, sorted(runs), where=f"log directory {arguments.logdir}")
+        raise NotFoundError.among("run", arguments.run, sorted(runs), where=f"log directory {arguments.logdir}")
     chosen = sorted(runs) if arguments.run is None else [arguments.run]
     listings = [_listing(runs[name]) for name in chosen]
     for listing in listings:
         if arguments.json:
             print(codec.to_json(listing).decode())
         else:
-            print("\n".join(_described(listing, runs[listing.run].problems)))
+            print("\n".join(_described(listing, runs[listing.run])))
+    if not arguments.json:
+        print("\n".join(_rules(listings)), end="")
     if not any(listing.examined for listing in listings):
         raise InvalidArgumentError(
             f"findings were asked for, but nothing that could be examined is recorded in {', '.join(chosen)} of "
@@ -62,17 +66,38 @@ def _listing(run: wire.Run) -> wire.FindingsListing:
     return wire.FindingsListing(run.name, findings, examined)
 
 
-def _described(listing: wire.FindingsListing, problems: tuple[str, ...]) -> list[str]:
+def _described(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
     lines = [f"run {printable(listing.run)}"]
     if listing.findings:
         for finding in listing.findings:
             lines += ["", *_finding(finding)]
+        lines.append("")
     elif listing.examined:
         lines.append("  no findings")
     else:
         lines.append("  nothing was recorded that could be examined")
-    lines += [f"  not read: {printable(problem)}" for problem in problems]
-    return [*lines, ""]
+    if listing.examined:
+        lines += _unjudged(run)
+    lines += [f"  not read: {printable(problem)}" for problem in run.problems]
+    return [*lines, ""] if lines[-1] else lines
+
+
+def _unjudged(run: wire.Run) -> list[str]:
+    """Return a line for each reason for which detectors could not find anything: that is not to be taken for health."""
+    detectors: dict[str, list[str]] = {}
+    for name, reason in unjudged(run).items():
+        detectors.setdefault(reason, []).append(name)
+    lines = (f"not judged: {', '.join(names)} ({reason})" for reason, names in detectors.items())
+    return [part for line in lines for part in _wrapped(line, "  ")]
+
+
+def _rules(listings: Sequence[wire.FindingsListing]) -> list[str]:
+    """Return the rules of all that was found, each once."""
+    told = {(found.detector, found.rule, found.source): None for listing in listings for found in listing.findings}
+    lines = ["rules"] if told else []
+    for detector, rule, source in told:
+        lines += _wrapped(f"{detector}: {rule}", "  ") + _wrapped(f"source: {source}", " " * 6)
+    return [*lines, ""] if told else []
 
 
 def _finding(finding: wire.Finding) -> list[str]:
@@ -84,22 +109,15 @@ def _finding(finding: wire.Finding) -> list[str]:
         ("", finding.message),
         ("evidence: ", evidence),
         ("others: ", ", ".join(finding.others)),
-        ("rule: ", finding.rule),
-        ("source: ", finding.source),
     )
     head = f"  step {finding.step:<8} {printable(finding.severity).upper():8} {printable(finding.detector)}  {place}"
-    indent = " " * 6
-    texts = [f"{name}{printable(text)}" for name, text in parts if text]
-    return [
-        head,
-        *(
-            line
-            for text in texts
-            for line in textwrap.wrap(
-                text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
-            )
-        ),
-    ]
+    return [head, *(line for name, text in parts if text for line in _wrapped(f"{name}{text}", " " * 6))]
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
+    )
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -57,9 +58,10 @@ def in_order(checkpoints: Checkpoints) -> list[Checkpoint]:
         files = _files(checkpoints) if isinstance(checkpoints, (str, PathLike)) else map(_source, checkpoints)
         found = [Checkpoint(_step_of(cast(Path, file)), file) for file in files]
     if not found:
-        raise NotFoundError("checkpoint", checkpoints if isinstance(checkpoints, str) else "at all", [], where="replay")
+        asked = fspath(checkpoints) if isinstance(checkpoints, (str, PathLike)) else "of any step"
+        raise NotFoundError("checkpoint", asked, [], where="what was given to be replayed")
     found.sort(key=lambda checkpoint: checkpoint.step)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         if one.step == other.step:
             raise InvalidArgumentError(
                 f"checkpoints must be of different steps, but {one} and {other} are both of step {one.step}: the last "

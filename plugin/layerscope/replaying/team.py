@@ -45,9 +45,9 @@ class Team:
             yield
         except Exception as error:
             failure = error
-        told: list[str | None] = [None if failure is None else f"{type(failure).__name__}: {failure}"]
+        told: list[str | None] = [None] * self.size
         if self._group is not None:
-            mine, told = told[0], [None] * self.size
+            mine = None if failure is None else f"{type(failure).__name__}: {failure}"
             dist.all_gather_object(told, mine, group=self._group)
         if failure is not None:
             raise failure
@@ -71,7 +71,9 @@ def team() -> Iterator[Team]:
         if not available or not dist.is_initialized() or dist.get_world_size() == 1:
             yield Team()
         else:
-            group = dist.new_group(backend="gloo")  # of its own: objects on the CPU, whatever the training talks with
+            group: Any = dist.new_group(
+                backend="gloo"
+            )  # of its own: objects on the CPU, whatever the training talks with
             try:
                 yield Team(group)
             finally:
