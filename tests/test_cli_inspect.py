@@ -47,21 +47,29 @@ def test_findings_are_printed_by_step(tmp_path: Path, capsys: pytest.CaptureFixt
         "\n"
         "  step 7        WARNING  frozen  fc (fc.bias\\x1b[31m)\n"
         "      All units of 'stage.relu' are dead.\n"
-        "      rule: At least 90% of the units zero.\n"
-        "      source: Lu et al. 2020.\n"
         "\n"
         "  step 300      ERROR    dead  stage.relu\n"
         "      All units of 'stage.relu' are dead.\n"
         "      evidence: dead_fraction 1, records 3\n"
         "      others: pool, fc\n"
-        "      rule: At least 90% of the units zero.\n"
-        "      source: Lu et al. 2020.\n"
         "\n"
         "  step 900      WARNING  nan  the model\n"
         "      All units of 'stage.relu' are dead.\n"
-        "      rule: At least 90% of the units zero.\n"
-        "      source: Lu et al. 2020.\n"
         "\n"
+        "  not judged: exploding (it takes 3 records of gradients, and there is 1)\n"
+        "  not judged: vanishing (it takes 5 records of gradients, and there is 1)\n"
+        "  not judged: saturated (no training_activations or activations recorded)\n"
+        "  not judged: no_gradient (it takes 10 records of gradients, and there is 1)\n"
+        "  not judged: unfrozen, update_ratio (no updates recorded)\n"
+        "  not judged: loss_spike (no scalar has loss in its name)\n"
+        "\n"
+        "rules\n"
+        "  frozen: At least 90% of the units zero.\n"
+        "      source: Lu et al. 2020.\n"
+        "  dead: At least 90% of the units zero.\n"
+        "      source: Lu et al. 2020.\n"
+        "  nan: At least 90% of the units zero.\n"
+        "      source: Lu et al. 2020.\n"
     )
 
 
@@ -72,10 +80,20 @@ def test_runs_that_are_well_and_runs_that_could_not_be_examined(
     with SummaryWriter(str(tmp_path / "structure")) as summary:
         MessageWriter(summary).graph(ModelGraph({}, (), (), ()))
     assert cli.main(["inspect", str(tmp_path)]) == 0
-    expected = "run structure\n  nothing was recorded that could be examined\n\nrun well\n  no findings\n\n"
-    assert capsys.readouterr().out == expected
+    well = (
+        "run well\n"
+        "  no findings\n"
+        "  not judged: exploding (it takes 3 records of gradients, and there is 1)\n"
+        "  not judged: vanishing (it takes 5 records of gradients, and there is 1)\n"
+        "  not judged: dead, saturated (no training_activations or activations recorded)\n"
+        "  not judged: no_gradient (it takes 10 records of gradients, and there is 1)\n"
+        "  not judged: frozen, unfrozen, update_ratio (no updates recorded)\n"
+        "  not judged: loss_spike (no scalar has loss in its name)\n"
+        "\n"
+    )
+    assert capsys.readouterr().out == f"run structure\n  nothing was recorded that could be examined\n\n{well}"
     assert cli.main(["inspect", str(tmp_path), "--run", "well"]) == 0
-    assert capsys.readouterr().out == "run well\n  no findings\n\n"
+    assert capsys.readouterr().out == well
     assert cli.main(["inspect", str(tmp_path), "--run", "structure"]) == 2
     said = capsys.readouterr()
     assert said.out == "run structure\n  nothing was recorded that could be examined\n\n"
@@ -105,4 +123,4 @@ def test_help_tells_of_options_and_status(capsys: pytest.CaptureFixture[str]) ->
         cli.main(["inspect", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert all(option in said for option in ("LOGDIR", "--run", "--json"))
-    assert "Exit status: 0 if nothing is wrong, 3 if something was found, 2 if no run" in said
+    assert "Exit status: 0 if nothing was found, 3 if something was, 2 if no run" in said

@@ -6,6 +6,7 @@
     ├── MissingExtraError (ImportError)   a feature needs an extra that is not installed
     ├── LayerNotFoundError (KeyError)     no layer of that name; the nearest names are in the message
     ├── NotFoundError (LookupError)       a run, tag, step or file is not in the log directory
+    │   └── NothingRecordedError          nothing at all is
     ├── TraceError                        the model's forward raised while it was traced
     ├── CaptureError                      a layer's activation or gradient could not be captured
     ├── RankError                         another process of a distributed training is gone, or records something else
@@ -53,12 +54,24 @@ class LayerNotFoundError(LayerscopeError, KeyError):
 
 
 class NotFoundError(LayerscopeError, LookupError):
-    """A log directory does not hold what was asked for; the message lists what it holds."""
+    """A log directory does not hold what was asked for; the message lists what it holds instead, if it holds any."""
 
     def __init__(self, what: str, asked: object, known: Iterable[object], *, where: str = "this log directory") -> None:
         known = [str(item) for item in known]
         listed = ", ".join(known[:8]) + (f", ... ({len(known)} in all)" if len(known) > 8 else "")
-        super().__init__(f"{where} has no {what} {str(asked)!r}; it has: {listed or 'none'}.")
+        others = f"; it has: {listed}" if known else ""
+        super().__init__(f"{where} has no {what} {str(asked)!r}{others}.")
+
+
+class NothingRecordedError(NotFoundError):
+    """A log directory holds nothing that Layerscope wrote."""
+
+    def __init__(self, logdir: str) -> None:
+        LayerscopeError.__init__(
+            self,
+            f"nothing that Layerscope wrote lies in the log directory {logdir!r} or below it. A training records with "
+            "layerscope.Scope(model, writer); what it writes is there once the writer is flushed or closed.",
+        )
 
 
 class TraceError(LayerscopeError):

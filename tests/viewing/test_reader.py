@@ -9,7 +9,7 @@ import pytest
 
 import layerscope
 import serving
-from layerscope.errors import NotFoundError
+from layerscope.errors import NotFoundError, NothingRecordedError
 
 
 @pytest.fixture(scope="module")
@@ -66,5 +66,12 @@ def test_what_cannot_be_read_is_named(runs: dict[str, layerscope.Run]) -> None:
 
 
 def test_nothing_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="has no run 'with data of Layerscope'; it has: none"):
+    with pytest.raises(NothingRecordedError) as raised:
         layerscope.read(tmp_path)
+    assert str(raised.value) == (
+        f"nothing that Layerscope wrote lies in the log directory {str(tmp_path)!r} or below it. A training records with "
+        "layerscope.Scope(model, writer); what it writes is there once the writer is flushed or closed."
+    )
+    with pytest.raises(NotFoundError) as missing:
+        layerscope.read(tmp_path / "nowhere")
+    assert str(missing.value) == f"this machine has no directory {str(tmp_path / 'nowhere')!r}."

@@ -136,8 +136,9 @@ def test_maximization_images(tensorboard: TensorBoard) -> None:
     [
         ("tags", {"run": "nowhere"}, 404, "has no run 'nowhere'; it has: broken, full"),
         ("tags", {"run": "plain"}, 404, "has no run 'plain'"),
-        ("tags", {}, 400, "needs the query argument 'run'"),
-        ("array", {"run": "full"}, 400, "needs either 'tag' or 'scalar'"),
+        ("tags", {}, 400, "needs the query argument 'run', but none is given."),
+        ("blob", {"run": "full", "step": 0}, 400, "the query argument 'tag', but what is given are 'run' and 'step'."),
+        ("array", {"run": "full"}, 400, "needs either 'tag' or 'scalar', but what is given is 'run'."),
         ("array", {"run": "full", "tag": "nothing"}, 404, "has no tag 'nothing'; it has: layerscope/"),
         ("array", {"run": "full", "scalar": "accuracy"}, 404, "has no scalar 'accuracy'; it has: loss"),
         ("blob", {"run": "full", "tag": "nothing", "step": 0}, 404, "has no tag 'nothing'"),

@@ -65,7 +65,7 @@ def _recorded_graph(logdir: Path, run: str | None) -> ModelGraph:
     """Return the structure of ``run``, or of the only run that has one."""
     runs = layerscope.read(logdir)
     if run is not None and run not in runs:
-        raise NotFoundError.among("run", run, sorted(runs), where=f"log directory {logdir}")
+        raise NotFoundError("run", run, sorted(runs), where=f"log directory {logdir}")
     asked = runs if run is None else {run: runs[run]}
     graphs = {name: found.graph for name, found in asked.items() if found.graph is not None}
     if not graphs:

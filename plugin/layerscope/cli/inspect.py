@@ -26,8 +26,8 @@ def add(commands: Commands) -> None:
         help="print what is wrong in a recorded training, in which layer, from which step on",
         description="Prints the findings of each run in a log directory: vanishing and exploding gradients, dead and "
         "saturated units, layers that do not learn, the first layer that makes NaN, jumps of the loss and more, each "
-        "with step, layer and evidence; what could not be judged yet, and why; and each rule that was broken, once, with "
-        "its source. The step is the one at which the evidence was complete. Torch is not needed.",
+        "with step, layer and evidence; what could not be judged yet, and why; and the rules of what was found, with "
+        "their sources. The step is the one at which the evidence was complete. Torch is not needed.",
         epilog="Exit status: 0 if nothing was found, 3 if something was, 2 if no run holds anything that could be "
         "examined or what was asked for is not there. Example: layerscope inspect runs --run digits",
     )
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     runs = layerscope.read(arguments.logdir)
     if arguments.run is not None and arguments.run not in runs:
-        raise NotFoundError.among("run", arguments.run, sorted(runs), where=f"log directory {arguments.logdir}")
+        raise NotFoundError("run", arguments.run, sorted(runs), where=f"log directory {arguments.logdir}")
     chosen = sorted(runs) if arguments.run is None else [arguments.run]
     listings = [_listing(runs[name]) for name in chosen]
     for listing in listings:
@@ -77,16 +77,18 @@ def _described(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
     else:
         lines.append("  nothing was recorded that could be examined")
     if listing.examined:
-        lines += _unjudged(run)
+        lines += _unjudged(listing, run)
     lines += [f"  not read: {printable(problem)}" for problem in run.problems]
     return [*lines, ""] if lines[-1] else lines
 
 
-def _unjudged(run: wire.Run) -> list[str]:
+def _unjudged(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
     """Return a line for each reason for which detectors could not find anything: that is not to be taken for health."""
     detectors: dict[str, list[str]] = {}
+    found = {finding.detector for finding in listing.findings}
     for name, reason in unjudged(run).items():
-        detectors.setdefault(reason, []).append(name)
+        if name not in found:
+            detectors.setdefault(reason, []).append(name)
     lines = (f"not judged: {', '.join(names)} ({reason})" for reason, names in detectors.items())
     return [part for line in lines for part in _wrapped(line, "  ")]
 

@@ -61,7 +61,8 @@ class Frozen(Detector):
         if not len(new):
             return ()
         words = "{} has a gradient, but no recorded optimizer holds it, so it does not learn."
-        return (self._sighting(record, new, words, self._unheld, gradient_norm=norms[rows.parameters[new[0]]]),)
+        gradient = float(norms[rows.parameters[new[0]]])
+        return (self._sighting(record, new, words, self._unheld, gradient_norm=gradient),)
 
     def _updates(self, record: Record) -> Sequence[Sighting]:
         norms, rates, rows = record.column("norm"), record.column("learning_rate"), record.rows

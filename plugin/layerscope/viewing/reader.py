@@ -17,7 +17,7 @@ from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 from tensorboard.context import RequestContext
 
 from layerscope import codec, wire
-from layerscope.errors import LayerscopeError, MalformedError, NotFoundError
+from layerscope.errors import LayerscopeError, MalformedError, NotFoundError, NothingRecordedError
 from layerscope.findings import in_order
 from layerscope.viewing.joining import Part, join
 from layerscope.viewing.store import Store
@@ -46,7 +46,7 @@ def read(logdir: str | PathLike[str]) -> dict[str, wire.Run]:
     store = Store(MultiplexerDataProvider(multiplexer, fspath(logdir)), RequestContext())
     runs = store.runs()
     if not runs:
-        raise NotFoundError("run", "with data of Layerscope", [], where=f"log directory {fspath(logdir)!r}")
+        raise NothingRecordedError(fspath(logdir))
     return {run: read_run(store, run) for run in runs}
 
 

@@ -131,8 +131,15 @@ def _refuse(request: Request, code: int, words: str) -> Response:
 def _argument(request: Request, name: str) -> str:
     value = request.args.get(name)
     if value is None:
-        raise InvalidArgumentError(f"{request.path} needs the query argument {name!r}; given: {list(request.args)}.")
+        raise InvalidArgumentError(f"{request.path} needs the query argument {name!r}, but {_given(request)}.")
     return value
+
+
+def _given(request: Request) -> str:
+    names = [repr(name) for name in request.args]
+    if not names:
+        return "none is given"
+    return f"what is given {'is' if len(names) == 1 else 'are'} {' and '.join(names)}"
 
 
 def _integer(request: Request, name: str, default: str | None = None) -> int:
@@ -154,7 +161,7 @@ def _tags(store: Store, request: Request) -> Answer:
 def _array(store: Store, request: Request) -> Answer:
     run = _argument(request, "run")
     if ("tag" in request.args) == ("scalar" in request.args):
-        raise InvalidArgumentError(f"{request.path} needs either 'tag' or 'scalar'; given: {list(request.args)}.")
+        raise InvalidArgumentError(f"{request.path} needs either 'tag' or 'scalar', but {_given(request)}.")
     if "scalar" in request.args:
         arrays = store.scalar(run, request.args["scalar"])
     else:
