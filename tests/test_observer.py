@@ -16,9 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as pytree
 
 from layerscope.guarding import LayerscopeWarning
+from layerscope.probing.attributions import METHODS
 from layerscope.probing.attributions.gradient_x_activation import GradientXActivation
+from layerscope.probing.attributions.target import scores_of
+from layerscope.probing.attributions.trust import SCORES
+from layerscope.probing.calls import input_tensors
 from layerscope.probing.layer_rows import LayerRows
 from layerscope.probing.maximizing import ascent
 from layerscope.probing.measuring import Measuring
@@ -71,6 +76,24 @@ def seldom(do: Do) -> Feature:
     return Feature(before_backward=at(0), after_backward=at(SELDOM // 2))
 
 
+def every_method(scope: Scope, training: Training, step: int) -> None:
+    background = list(input_tensors(training.probe))
+    few: dict[str, Any] = {"n_steps": 2, "n_samples": 40, "n_features": 4}
+    methods = {
+        name: {option: value for option, value in few.items() if option in method.__dataclass_fields__}
+        | ({"baselines": background} if name in ("gradient_shap", "deep_shap") else {})
+        for name, method in METHODS.items()
+    }
+    methods["smooth_grad"]["n_samples"] = methods["gradient_shap"]["n_samples"] = 2
+    scope.attributions(training.probe, [1, 2], step=step, methods=methods, layers="auto", trust=SCORES)
+
+
+def surrogates(scope: Scope, training: Training, step: int) -> None:
+    many = pytree.tree_map(lambda tensor: torch.cat([tensor] * 10), training.probe)
+    scope.surrogates(many, step=step, target=lambda output: scores_of(output)[:, 0], surrogates=("decision_tree",))
+    scope.linear_probes(many, [0, 1] * 10, step=step)
+
+
 FEATURES: dict[str, Feature] = {
     "gradients": Feature(after_backward=lambda scope, training, step: scope.gradients(step)),
     "parameters": Feature(after_backward=lambda scope, training, step: scope.parameters(step)),
@@ -83,6 +106,8 @@ FEATURES: dict[str, Feature] = {
     "watch always": Feature(begin=lambda scope, training, step: scope.watch(training.optimizer, every=1), watches=True),
     "activations": seldom(lambda scope, training, step: scope.activations(training.probe, step=step)),
     "attributions": seldom(lambda scope, training, step: scope.attributions(training.probe, [1, 2], step=step)),
+    "every method": seldom(every_method),
+    "surrogates and linear probes": seldom(surrogates),
     "maximize": seldom(maximize),
     "graph": seldom(graph),
 }

@@ -53,10 +53,10 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     Raises:
         InvalidArgumentError: the model has lazy parameters whose shape is not known yet.
     """
-    numpy_state, python_state = np.random.get_state(), random.getstate()
     token = _observing.set(True)
     try:
         with ExitStack() as stack:
+            stack.enter_context(random_states_preserved())
             stack.enter_context(preserved(model, evaluating=evaluating, frozen=frozen))
             stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
             stack.enter_context(torch.inference_mode(False))
@@ -69,6 +69,15 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
             yield
     finally:
         _observing.reset(token)
+
+
+@contextmanager
+def random_states_preserved() -> Iterator[None]:
+    """Run a block and put the random states of numpy and Python back afterwards; other libraries draw from them."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
         np.random.set_state(numpy_state)
         random.setstate(python_state)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerscope import wire
+from layerscope.containment import random_states_preserved
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.held_out import agreement, split
 from layerscope.probing.pooling import pooled
@@ -19,6 +20,7 @@ from layerscope.probing.surrogates.logistic_regression import LogisticRegression
 from layerscope.probing.surrogates.surrogate_model import needing_scikit_learn
 
 
+@random_states_preserved()
 def linear_probes(
     model: nn.Module,
     inputs: Any,

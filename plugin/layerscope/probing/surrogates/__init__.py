@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from layerscope import wire
+from layerscope.containment import random_states_preserved
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.held_out import agreement, r2, split
 from layerscope.probing.pooling import pooled
@@ -40,6 +41,7 @@ _MOST_NUMBERS = 1_000_000
 """Most importances, and most numbers in the nodes of a tree: more do not fit into a message that is read."""
 
 
+@random_states_preserved()
 def surrogate(
     model: nn.Module,
     inputs: Any,
