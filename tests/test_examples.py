@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -58,13 +59,17 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     assert loss[-1] < loss[0] / 2
 
 
-def test_the_code_in_the_readme_runs_and_records(tmp_path: Path) -> None:
-    """The README's block in a training loop as a user has it, with everything that it names defined before."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_code_in_the_readme_runs_and_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's block in a training loop as a user has it, with everything that it names defined before; and the one
+    that reads back what that recorded."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    block, reading = (next(b for b in blocks if needle in b) for needle in ("scope.watch(", "layerscope.read("))
+    monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3))
+    layers = {"conv1": torch.nn.Conv2d(1, 4, 3), "flatten": torch.nn.Flatten(), "fc": torch.nn.Linear(144, 3)}
+    model = torch.nn.Sequential(OrderedDict(layers))
     batch = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
-    with SummaryWriter(str(tmp_path)) as writer:
+    with SummaryWriter("runs/digits") as writer:
         names = {
             "model": model,
             "writer": writer,
@@ -76,7 +81,10 @@ def test_the_code_in_the_readme_runs_and_records(tmp_path: Path) -> None:
         }
         exec(block, names)
     assert len([line for line in block.splitlines() if line]) == 12
-    run = layerscope.read(tmp_path)["."]
+    exec(reading, names)
+    run, ratios = names["run"], names["ratios"]
+    assert ratios.shape == (3,)
+    assert ((ratios > 1e-5) & (ratios < 0.1)).all()
     assert run.graph is not None
     assert list(run.series["gradients"].steps) == list(range(101))
     assert {method: list(maps) for method, maps in run.attributions.items()} == {

@@ -69,8 +69,8 @@ def test_nothing_of_ours(tmp_path: Path) -> None:
     with pytest.raises(NothingRecordedError) as raised:
         layerscope.read(tmp_path)
     assert str(raised.value) == (
-        f"nothing that Layerscope wrote lies in the log directory {str(tmp_path)!r} or below it. A training records with "
-        "layerscope.Scope(model, writer); what it writes is there once the writer is flushed or closed."
+        f"nothing that Layerscope wrote lies in the log directory {str(tmp_path)!r} or below it. A training records "
+        "with layerscope.Scope(model, writer); what it writes is there once the writer is flushed or closed."
     )
     with pytest.raises(NotFoundError) as missing:
         layerscope.read(tmp_path / "nowhere")
