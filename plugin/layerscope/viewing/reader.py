@@ -29,13 +29,18 @@ _KEEP_ALL = {wire.PLUGIN: 0, wire.PLUGIN_BLOBS: 0, "scalars": 0}
 def read(logdir: str | PathLike[str]) -> dict[str, wire.Run]:
     """Return what Layerscope wrote into a log directory, with the user's scalars: run name -> ``Run``.
 
-    Every step is kept. What cannot be read is named in ``Run.problems``; the rest is there.
+    Every step is kept. What cannot be read is named in ``Run.problems``; the rest is there. For example the update
+    ratios of a layer, over ``updates.steps``::
+
+        updates = layerscope.read("runs")["digits"].series["updates"]
+        updates.values[:, updates.layers.index("conv1"), updates.statistics.index("update_ratio")]
 
     Args:
         logdir: the directory given to ``tensorboard --logdir``; runs are its sub-directories ("." for itself).
 
     Raises:
-        NotFoundError: there is no such directory, or no run below it holds anything of ours.
+        NotFoundError: there is no such directory.
+        NothingRecordedError: no run below it holds anything of ours.
     """
     if not fspath(logdir).partition("://")[1] and not Path(logdir).is_dir():
         raise NotFoundError("directory", fspath(logdir), [], where="this machine")

@@ -276,13 +276,19 @@ HTTP_MESSAGES = (RunListing, TagListing, FindingsListing)
 
 @dataclass(frozen=True)
 class Series:
-    """A series as it was recorded: one array per step, stacked."""
+    """A series as it was recorded: one array per step, stacked.
+
+    ``values[:, layers.index("conv1"), statistics.index("norm")]`` is one curve over ``steps``.
+    """
 
     steps: NDArray[np.int64]
+    """[steps]: the steps at which it was recorded, ascending."""
     layers: tuple[str, ...]
+    """Row names: layer keys, and, in series of parameters, qualified parameter names (``conv1.weight``)."""
     statistics: tuple[str, ...]
+    """Column names, keys of ``STATISTICS``, which tells what each is."""
     values: NDArray[np.float32]
-    """[steps, layers, statistics]."""
+    """[steps, layers, statistics]; NaN where there was nothing to measure."""
     histogram: NDArray[np.float32] | None = None
     """[histogram_steps, layers, bins], or None."""
     histogram_steps: NDArray[np.int64] | None = None
@@ -306,8 +312,11 @@ class Run:
     """Everything that one run of a log directory holds of ours, and the user's scalars."""
 
     name: str
+    """The directory below the log directory; "." if that is itself the run."""
     graph: ModelGraph | None = None
+    """The structure; None if it was not recorded."""
     series: dict[str, Series] = field(default_factory=dict)
+    """Name, mostly one in ``SERIES`` (``gradients``, ``updates``, ...) -> what was recorded."""
     samples: dict[str, tuple[NDArray[Any], ...]] = field(default_factory=dict)
     """Probe set -> its inputs, batch first."""
     descriptions: dict[str, SamplesBlob] = field(default_factory=dict)
@@ -321,7 +330,8 @@ class Run:
     scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)
     """Tag -> (steps, values)."""
     findings: tuple[Finding, ...] = ()
-    """What is wrong, in order of step, as the detectors of the exporter wrote it."""
+    """What is wrong, in order of step, as the detectors of the exporter wrote it. Jumps of a loss are not among it:
+    they are looked for when a log is read, by ``layerscope inspect`` and the tab."""
     examined: bool = False
     """Whether the detectors of the exporter have looked: then no findings say that they found nothing."""
     problems: tuple[str, ...] = ()

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a detector found, at the step where it first held."""
+    """Something that a detector found."""
 
     detector: str
     """Name of the rule, a key of ``findings.DETECTORS``: ``vanishing``, ``dead``, ``nan``, ..."""
     severity: str
     """``error``: training cannot go on well. ``warning``: worth a look."""
     step: int
-    """The step at which the evidence was complete."""
+    """The step at which the evidence was complete. Where that took several records, ``evidence["since_step"]`` is the
+    step of the first of them, since which it holds in every one."""
     layer: str
     """Layer key of the place, or "" if it is the model as a whole."""
     row: str
@@ -30,7 +31,7 @@ class Finding:
     source: str
     """Where the rule comes from: a paper or an author, with the place."""
     others: tuple[str, ...] = ()
-    """Rows of other layers where the same holds at this step, worst first; at most 20."""
+    """Rows of other layers where the same holds at this step, worst first, or from the place on; at most 20."""
 
 
 @dataclass(frozen=True)

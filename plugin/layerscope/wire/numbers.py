@@ -37,7 +37,11 @@ STATISTICS: dict[str, Statistic] = {
             "saturated_fraction", "fraction", "Share of the elements within 1 % of a bound of the activation function."
         ),
         Statistic("trainable", "fraction", "Share of the elements that require a gradient."),
-        Statistic("distance", "log", "Norm of the difference from the reference, over the norm of the reference."),
+        Statistic(
+            "distance",
+            "log",
+            "Norm of the difference from the reference, over the norm of the reference; none where that is 0.",
+        ),
         Statistic("cosine", "signed", "Cosine of the angle to the reference: 1 is the same direction."),
         Statistic("update_ratio", "log", "Norm of the update over the norm of what was updated."),
         Statistic("accuracy", "fraction", "Share of the held-out samples whose class a linear probe tells."),
