@@ -81,6 +81,8 @@ def replay(
         NotFoundError: there is no checkpoint.
         RankError: it failed on another rank.
     """
+    if not isinstance(methods, (str, Mapping)):
+        methods = tuple(methods)  # asked again at each checkpoint
     parts = _Parts(methods, layers, activations, parameters, maximize, Question(inputs, target, options))
     model = original(model)
     with team() as together:
@@ -125,6 +127,10 @@ class _Parts:
             if first and self.activations:
                 with attempt():
                     scope.activations(self.question.inputs, step=step, layers=self.layers)
+            # Before attributions: size and range of the images are those of all samples, which the graph was given.
+            if last and self.maximize is not False:
+                with attempt():
+                    scope.maximize(step=step, **({} if self.maximize is True else self.maximize))
             if question is not None and self.methods:
                 with attempt():
                     scope.attributions(
@@ -135,9 +141,6 @@ class _Parts:
                         layers=self.layers,
                         **question.options,
                     )
-            if last and self.maximize is not False:
-                with attempt():
-                    scope.maximize(step=step, **({} if self.maximize is True else self.maximize))
 
 
 def _record(

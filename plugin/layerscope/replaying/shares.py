@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope import codec, wire
@@ -15,6 +16,7 @@ from layerscope.probing.attributions import Loss, Target
 from layerscope.probing.pooling import chunks
 from layerscope.probing.representation import batch_size
 from layerscope.writing.message_log import Message
+from layerscope.writing.message_writer import compact
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,16 @@ def _joined(messages: Sequence[Message]) -> Message:
             "attributed for all of them. Choose layers that run for every sample, or use no more processes than there "
             "are checkpoints."
         )
-    blobs = [codec.encode_arrays({name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]})]
+    blobs = [codec.encode_arrays({name: _whole([part[name] for part in arrays]) for name in arrays[0]})]
     if len(first.value) > 1:
         blobs.append(codec.to_json(_described([codec.decode_samples(message.value[1]) for message in messages])))
     return replace(first, value=tuple(blobs))
+
+
+def _whole(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the array of all samples, in the precision that it would have had as one: a part may be smaller alone."""
+    whole = np.concatenate(parts)
+    return whole if len({part.dtype for part in parts}) == 1 else compact(whole)
 
 
 def _described(parts: Sequence[wire.SamplesBlob]) -> wire.SamplesBlob:

@@ -110,7 +110,7 @@ class MessageWriter:
             step: training step.
             description: how to show them.
         """
-        blobs = [codec.encode_arrays({str(i): _compact(array) for i, array in enumerate(inputs)})]
+        blobs = [codec.encode_arrays({str(i): compact(array) for i, array in enumerate(inputs)})]
         if description is not None:
             blobs.append(codec.to_json(description))
         digest = hashlib.sha256(b"".join(blobs)).hexdigest()
@@ -234,7 +234,7 @@ def _fill_metadata(metadata: Any, kind: wire.Kind, content: bytes) -> None:
     metadata.data_class = summary_pb2.DATA_CLASS_TENSOR if kind.tensor else summary_pb2.DATA_CLASS_BLOB_SEQUENCE
 
 
-def _compact(array: NDArray[Any]) -> NDArray[Any]:
+def compact(array: NDArray[Any]) -> NDArray[Any]:
     """Return floats as float16, which is enough to show, or float32 where float16 would lose digits."""
     if array.dtype.kind != "f":
         return array
