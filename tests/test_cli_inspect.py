@@ -22,7 +22,7 @@ DEAD = Finding(
     row="stage.relu",
     measure="training_activations.dead_fraction",
     message="All units of 'stage.relu' are dead.",
-    evidence={"dead_fraction": 1.0, "records": 3.0},
+    evidence={"dead_fraction": 0.123456, "nan_count": 1234567.0, "since_step": 0.0},
     rule="At least 90% of the units zero.",
     source="Lu et al. 2020.",
     others=("pool", "fc"),
@@ -50,7 +50,7 @@ def test_findings_are_printed_by_step(tmp_path: Path, capsys: pytest.CaptureFixt
         "\n"
         "  step 300      ERROR    dead  stage.relu\n"
         "      All units of 'stage.relu' are dead.\n"
-        "      evidence: dead_fraction 1, records 3\n"
+        "      evidence: dead_fraction 0.1235, nan_count 1234567, since_step 0\n"
         "      others: pool, fc\n"
         "\n"
         "  step 900      WARNING  nan  the model\n"

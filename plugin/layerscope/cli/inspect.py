@@ -106,7 +106,7 @@ def _finding(finding: wire.Finding) -> list[str]:
     place = printable(finding.layer) or "the model"
     if finding.row not in ("", finding.layer):
         place += f" ({printable(finding.row)})"
-    evidence = ", ".join(f"{printable(name)} {value:.4g}" for name, value in finding.evidence.items())
+    evidence = ", ".join(f"{printable(name)} {_number(value)}" for name, value in finding.evidence.items())
     parts = (
         ("", finding.message),
         ("evidence: ", evidence),
@@ -114,6 +114,11 @@ def _finding(finding: wire.Finding) -> list[str]:
     )
     head = f"  step {finding.step:<8} {printable(finding.severity).upper():8} {printable(finding.detector)}  {place}"
     return [head, *(line for name, text in parts if text for line in _wrapped(f"{name}{text}", " " * 6))]
+
+
+def _number(value: float) -> str:
+    """Return a number of an evidence: counts and steps in full."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else f"{value:.4g}"
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
