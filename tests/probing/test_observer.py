@@ -33,7 +33,7 @@ from layerscope.probing.measuring import Measuring
 from probed_models import DigitsNet, Plain, Recurrent, Reusing, Spectral, Tokens
 
 STEPS = 20
-EVERY = 3
+EVERY = 7
 PROBE = torch.linspace(-2, 2, 2 * 64).cos().reshape(2, 1, 8, 8)
 WORDS = torch.tensor([[1, 5, 3, 19], [2, 2, 0, 7]])
 
