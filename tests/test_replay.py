@@ -16,10 +16,13 @@ from torch.utils.tensorboard import SummaryWriter
 import layerscope
 import replayed_training as training
 from layerscope import Run, Scope
+from layerscope.codec import decode_arrays
 from layerscope.errors import InvalidArgumentError, NotFoundError
 from layerscope.probing.attributions import Loss
 from layerscope.replaying.checkpoints import in_order
-from layerscope.replaying.shares import Question, split
+from layerscope.replaying.shares import Question, joined, split
+from layerscope.writing import MessageWriter
+from layerscope.writing.message_log import MessageLog
 
 FEW: dict[str, Any] = {"methods": [], "activations": False}
 """Options with which only parameters are recorded."""
@@ -75,6 +78,24 @@ def test_samples_are_written_once(tmp_path: Path) -> None:
     assert file.read_bytes().count(b'"kind":"samples"') == 1
     (samples,) = layerscope.read(tmp_path)["."].samples["probe"]
     np.testing.assert_allclose(samples, training.inputs(), atol=2e-3)  # float16
+
+
+def test_findings_are_those_of_a_scope(tmp_path: Path) -> None:
+    given = {step: training.checkpoint(step) for step in training.STEPS}
+    given[20]["0.weight"][:2] = torch.nan
+    given[100]["4.bias"][:] = torch.inf
+    layerscope.replay(training.build(), given, tmp_path / "replay", training.inputs(), methods=[])
+    model = training.weighted(training.STEPS[0])
+    with Scope(model, tmp_path / "scope", strict=True) as scope:
+        scope.graph(training.inputs())
+        scope.reference()
+        for step, weights in given.items():
+            model.load_state_dict(weights)
+            scope.parameters(step)
+            scope.activations(training.inputs(), step=step)
+    found, expected = (layerscope.read(tmp_path / name)["."] for name in ("replay", "scope"))
+    training.assert_same(found, expected)
+    assert {(finding.detector, finding.step) for finding in found.findings} >= {("nan", 20)}
 
 
 def renamed(prefix: str) -> dict[str, torch.Tensor]:
@@ -233,6 +254,21 @@ def test_samples_are_split_with_their_targets_and_tokens() -> None:
     assert [part.target for part in split(Question(inputs, None, options), 9)] == [None] * 5
     vocabulary = ["zero", "one", "two", "three", "four"]
     assert split(Question(inputs, 1, options | {"tokens": vocabulary}), 2)[1].options["tokens"] == vocabulary
+
+
+def test_only_what_is_of_samples_is_put_together() -> None:
+    log = MessageLog()
+    writer = MessageWriter(log)
+    writer.findings([], step=3)
+    writer.findings([], step=3)
+    writer.samples("probe", [np.ones((2, 3), np.float32)], step=3)
+    first = log.take()
+    MessageWriter(log).samples("probe", [np.full((1, 3), 1e-3, np.float32)], step=3)
+    whole = joined([first, log.take()])
+    assert [message.metadata.kind for message in whole] == ["findings", "findings", "samples"]
+    (array,) = decode_arrays(whole[-1].value[0]).values()
+    assert array.dtype == np.float16  # as it would be of all three, though the third alone is kept in float32
+    np.testing.assert_allclose(array, [[1] * 3] * 2 + [[1e-3] * 3], rtol=1e-3)
 
 
 def test_labels_of_a_loss_are_split_and_a_function_is_not() -> None:

@@ -56,10 +56,15 @@ def joined(parts: Iterable[Sequence[Message]]) -> list[Message]:
     Raises:
         LayerscopeError: they do not fit together, since a layer could be attributed for some of the samples only.
     """
-    found: dict[tuple[str, str], list[Message]] = {}
+    others: list[Message] = []
+    shared: dict[tuple[str, str], list[Message]] = {}
     for message in (message for part in parts for message in part):
-        found.setdefault((message.metadata.kind, message.metadata.name), []).append(message)
-    return [messages[0] if len(messages) == 1 else _joined(messages) for messages in found.values()]
+        metadata = message.metadata
+        if isinstance(metadata, (wire.SamplesMetadata, wire.AttributionMetadata)):
+            shared.setdefault((metadata.kind, metadata.name), []).append(message)
+        else:
+            others.append(message)
+    return others + [messages[0] if len(messages) == 1 else _joined(messages) for messages in shared.values()]
 
 
 def _joined(messages: Sequence[Message]) -> Message:
