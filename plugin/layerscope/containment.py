@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from layerscope.errors import InvalidArgumentError
-from layerscope.module_state import ModuleState
+from layerscope.module_state import ModuleState, run_all
 
 _observing: ContextVar[bool] = ContextVar("_observing", default=False)
 
@@ -101,32 +101,37 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     """
     state = ModuleState(model)
     modules = state.modules
-    parameters = [(p, p.requires_grad) for p in dict.fromkeys(p for m in modules for p in m.parameters())]
-    buffers = list(dict.fromkeys(buffer for module in modules for buffer in module.buffers()))
-    _refuse_lazy([*(p for p, _ in parameters), *buffers])
-    training = [module.training for module in modules]
-    values = [buffer.detach().clone() for buffer in buffers]
+    parameters = list(dict.fromkeys(p for module in modules for p in module.parameters(recurse=False)))
+    buffers = list(dict.fromkeys(buffer for module in modules for buffer in module.buffers(recurse=False)))
+    _refuse_lazy([*parameters, *buffers])
     with torch.inference_mode(False):
-        storages = [parameter.data for parameter, _ in parameters]  # aliases, no copies
-    grads = [parameter.grad for parameter, _ in parameters]
-    with ExitStack() as stack:  # last in, first out; each restores its own thing, whatever another one raises
-        for (parameter, requires_grad), storage, grad in zip(parameters, storages, grads, strict=True):
-            stack.callback(_restore_grad, parameter, grad)
-            stack.callback(_restore_requires_grad, parameter, requires_grad)
-            stack.callback(_restore_storage, parameter, storage)
-            stack.callback(_restore_hooks, parameter, copy(parameter._backward_hooks))
-        for buffer, value in zip(buffers, values, strict=True):
-            stack.callback(_restore_values, buffer, value)
-        for module, flag in zip(modules, training, strict=True):
-            stack.callback(setattr, module, "training", flag)
-        stack.enter_context(state.restored())
-        stack.enter_context(_versions_preserved(buffers))
-        for module in modules if evaluating else ():
-            module.training = False
-        for parameter, _ in parameters if frozen else ():
-            if not parameter.is_inference():  # such a one has no gradient anyway, and could not be unfrozen
-                parameter.requires_grad_(False)
-        yield
+        storages = [(parameter, parameter.data) for parameter in parameters]  # aliases, no copies
+    values = [(buffer, buffer.detach().clone()) for buffer in buffers]
+    hooks = [(parameter, copy(parameter._backward_hooks)) for parameter in parameters]
+    required = [(parameter, parameter.requires_grad) for parameter in parameters]
+    grads = [(parameter, parameter.grad) for parameter in parameters]
+    training = [(module, module.training) for module in modules]
+    try:
+        with state.restored(), _versions_preserved(buffers):
+            for module in modules if evaluating else ():
+                module.training = False
+            for parameter in parameters if frozen else ():
+                if not parameter.is_inference():  # such a one has no gradient anyway, and could not be unfrozen
+                    parameter.requires_grad_(False)
+            yield
+    finally:
+        run_all(
+            (_restore_training, training),
+            (_restore_values, values),
+            (_restore_hooks, hooks),
+            (_restore_storage, storages),
+            (_restore_requires_grad, required),
+            (_restore_grad, grads),
+        )
+
+
+def _restore_training(module: nn.Module, training: bool) -> None:
+    module.training = training
 
 
 def _restore_grad(parameter: Tensor, grad: Tensor | None) -> None:
@@ -162,11 +167,12 @@ def _versions_preserved(tensors: list[Tensor]) -> Iterator[None]:
     That check is there to notice changed values; these values are put back too.
     """
     preserve = torch.autograd._unsafe_preserve_version_counter  # pyright: ignore[reportPrivateUsage]
-    with ExitStack() as stack:
-        for tensor in tensors:
-            if not tensor.is_inference():
-                stack.enter_context(preserve(tensor))
+    held = [preserve(tensor) for tensor in tensors if not tensor.is_inference()]
+    try:
         yield
+    finally:
+        for version in held:
+            version.__exit__(None, None, None)
 
 
 def _refuse_lazy(tensors: list[Tensor]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import is_
@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_CONTAINERS = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
+_CONTAINERS = frozenset((dict, OrderedDict, defaultdict, Counter, list, set, deque))
 _NUMBERS = frozenset((int, float, bool, complex, str, type(None)))
+_PLAIN = _NUMBERS | {Tensor, nn.Parameter, torch.dtype, torch.device, type}
+"""What most values are of, which saves the question whether they are instances of ``_LEAVES``."""
 _LEAVES = (Tensor, torch.dtype, torch.device, str, int, float, type(None), type)
 
 
@@ -52,53 +54,71 @@ class ModuleState:
             self._restore()
 
     def _restore(self) -> None:
-        errors: list[Exception] = []
-
-        def attempt(restore: Callable[..., object], *args: Any) -> None:
-            try:
-                restore(*args)
-            except Exception as error:
-                errors.append(error)
-
-        # No ExitStack: one callback for each container took as long as the forward of a model of many small layers.
-        for attributes, saved in self._attributes:
-            attempt(_restore_attributes, attributes, saved)
-        for container, saved in self._containers:
-            attempt(_restore_container, container, saved)
-        for set_state, state in self._generators:
-            attempt(set_state, state)
-        if errors:
-            raise errors[0]
+        run_all(
+            (_restore_attributes, self._attributes),
+            (_restore_container, self._containers),
+            (_call, self._generators),
+        )
 
     def _visit_attributes(self, holder: Any, package: str) -> None:
         attributes = vars(holder)
         self._attributes.append((attributes, attributes.copy()))
         for value in attributes.values():
-            self._visit(value, package)
+            if type(value) not in _PLAIN:
+                self._visit(value, package)
 
     def _visit(self, value: Any, package: str) -> None:
-        if isinstance(value, _LEAVES) or id(value) in self._known:
+        if id(value) in self._known:
             return
-        if isinstance(value, nn.Module):
+        if type(value) in _CONTAINERS:
+            self._visit_container(value, package)
+        elif isinstance(value, _LEAVES):
+            pass
+        elif isinstance(value, nn.Module):
             found = [module for module in value.modules() if id(module) not in self._known]
             self.modules += found
             self._known.update(map(id, found))
         elif isinstance(value, tuple):
             for item in value:
                 self._visit(item, package)
-        elif type(value) in _CONTAINERS:
-            self._known.add(id(value))
-            self._containers.append((value, value.copy()))
-            items = value.values() if isinstance(value, dict) else value
-            if not _NUMBERS.issuperset(map(type, items)):
-                for item in list(items):
-                    self._visit(item, package)
         elif isinstance(value, (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)):
             self._known.add(id(value))
             self._generators.append(_generator(value))
         elif _is_own(value, package):
             self._known.add(id(value))
             self._visit_attributes(value, package)
+
+
+    def _visit_container(self, value: Any, package: str) -> None:
+        self._known.add(id(value))
+        if not value:  # as most of a module's are, such as those of its hooks
+            self._containers.append((value, ()))
+            return
+        self._containers.append((value, value.copy()))
+        items = value.values() if isinstance(value, dict) else value
+        if not _PLAIN.issuperset(map(type, items)):
+            for item in list(items):
+                self._visit(item, package)
+
+
+def run_all(*restores: tuple[Callable[..., object], Iterable[tuple[Any, ...]]]) -> None:
+    """Call each function with each of its arguments, all of them, and raise the first error at the end.
+
+    No ``ExitStack``: its callbacks took as long as the forward of a model of many small layers.
+    """
+    errors: list[Exception] = []
+    for restore, arguments in restores:
+        for values in arguments:
+            try:
+                restore(*values)
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _call(set_state: Callable[[Any], object], state: Any) -> None:
+    set_state(state)
 
 
 def _generator(value: Any) -> tuple[Callable[[Any], object], Any]:
@@ -120,8 +140,9 @@ def _is_own(value: Any, package: str) -> bool:
 
 
 def _restore_attributes(attributes: dict[str, Any], saved: dict[str, Any]) -> None:
-    for name in attributes.keys() - saved.keys():
-        del attributes[name]
+    if attributes.keys() != saved.keys():
+        for name in attributes.keys() - saved.keys():
+            del attributes[name]
     attributes.update(saved)
 
 
@@ -136,4 +157,6 @@ def _same(one: Any, other: Any) -> bool:
     """Tell whether two containers of one type hold the same objects in order; ``==`` would compare tensors."""
     if len(one) != len(other):
         return False
+    if not one:
+        return True
     return all(map(is_, one, other)) and (not isinstance(one, dict) or all(map(is_, one.values(), other.values())))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,10 @@ from layerscope.probing.representation import Representation
 
 O = TypeVar("O")  # noqa: E741
 G = TypeVar("G")
+
+
+_MODIFIED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""Model -> keys of the layers whose output was once found to be modified in place later."""
 
 
 class Layer(NamedTuple):
@@ -73,13 +78,13 @@ def capture(
     around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     batch_dim: int = 0,
     once: Mapping[str, torch.Size] | None = None,
-    modified: set[str] | None = None,
 ) -> Captured[O, G]:
     """Run one forward pass and, if ``at_gradient`` is given, one backward pass, and reduce every layer in them.
 
     The model runs in evaluation mode and is left as it was found. A module that returns several tensors is seen by
     its first floating-point tensor. If a layer's output is modified in place after the layer (an in-place ReLU
-    behind it), the pass is run again with copies of just these outputs.
+    behind it), the forward pass is run again with copies of just these outputs; which ones is remembered, so that
+    later passes of this model copy them at once.
 
     A gradient is that of the tensor which the layer returned, wherever that tensor is used. A layer that returns its
     input itself (``nn.Identity``, dropout in evaluation mode) therefore has the gradient of its input: if that one
@@ -101,8 +106,6 @@ def capture(
             tensors whose samples are in dimension 0. An output without such a dimension comes as it is.
         once: if ``represent`` repeats the batch, the shapes that were captured without that: they tell the dimension of
             the samples, and layers whose output does not grow with the batch are left out and noted.
-        modified: keys of layers whose output is known to be modified in place later; what is found is added. Give the
-            same set to several calls, so that only the first runs again.
 
     Raises:
         InvalidArgumentError: ``layers`` is neither a list nor a word that ``Chosen`` knows.
@@ -112,7 +115,7 @@ def capture(
     """
     model = original(model)
     chosen = Chosen.of(layers, model, inputs)
-    copied = set[str]() if modified is None else modified
+    copied = _MODIFIED.setdefault(model, set())
     backward = at_gradient is not None
 
     def as_given() -> Representation:
@@ -180,7 +183,8 @@ class _Recording(Generic[O, G]):
     outputs: dict[str, O] = field(default_factory=dict)
     gradients: dict[str, G] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    _versions: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
+    _held: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
+    """Layer key -> its output, until its gradient comes, and the version that it had."""
     _sources: list[Tensor] = field(default_factory=list)
     """Leaves of the autograd graph other than the inputs, one for each output that depends on no leaf before it."""
     _borrowed: list[Tensor] = field(default_factory=list)
@@ -244,19 +248,21 @@ class _Recording(Generic[O, G]):
         activation = tensor.detach()  # shares memory and version
         if layer.key in self.copied:
             activation = activation.clone()
-        self._versions[layer.key] = activation, activation._version
+        self._held[layer.key] = activation, activation._version
         at_gradient = self.at_gradient
         assert at_gradient is not None
         batch = self._batches[layer.key]
 
         def on_gradient(gradient: Tensor) -> None:
-            self.gradients[layer.key] = at_gradient(layer, activation.movedim(batch, 0), gradient.movedim(batch, 0))
+            # Let go of, so that what is made of it and of the next ones finds memory that was in use already.
+            output, _ = self._held.pop(layer.key)
+            self.gradients[layer.key] = at_gradient(layer, output.movedim(batch, 0), gradient.movedim(batch, 0))
 
         self._hooks.append(tensor.register_hook(on_gradient))
 
     def modified(self) -> set[str]:
         """Return the keys of the layers whose output was modified in place after they returned it."""
-        return {key for key, (tensor, version) in self._versions.items() if tensor._version != version}
+        return {key for key, (tensor, version) in self._held.items() if tensor._version != version}
 
     def backward(self, values: Tensor, leaves: Iterable[Sequence[Tensor]]) -> list[list[tuple[Tensor, Tensor]]]:
         """Differentiate the summed objective; return (value, gradient) of the leaves of each input."""

@@ -63,10 +63,12 @@ class _Walk:
     def at_gradient(self, layer: Layer, output: Tensor, gradient: Tensor) -> None:
         """Add what goes on between some points [points, batch, ...] and the one before them."""
         key = layer.key
-        found = torch.einsum("p...,p...->...", gradient[:-1], output[1:] - output[:-1])
-        if key in self._last:
-            before, slope = self._last[key]
-            found += slope * (output[0] - before)
         self.layers[key] = layer
-        self.sums[key] = found if key not in self.sums else self.sums[key] + found
-        self._last[key] = output[-1].clone(), gradient[-1].clone()
+        # Point by point: what is in between stays small, and the sum is the same for any internal_batch_size.
+        before, slope = self._last.get(key, (output[0], gradient[0]))
+        found = self.sums[key] if key in self.sums else torch.zeros_like(output[0])
+        for point in range(0 if key in self.sums else 1, len(output)):
+            found.addcmul_(slope, output[point] - before)
+            before, slope = output[point], gradient[point]
+        self.sums[key] = found
+        self._last[key] = before.clone(), slope.clone()

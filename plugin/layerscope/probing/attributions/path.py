@@ -90,7 +90,6 @@ class Path:
     """
 
     def __init__(self, question: Question) -> None:
-        self._modified: set[str] = set()
         self._executed: tuple[str, ...] = ()
         self.skipped: dict[str, str] = {}
         """Layer key -> why there is nothing for this layer, in words."""
@@ -348,5 +347,4 @@ class Path:
             around=around,
             batch_dim=question.batch_dim,
             once=self._once,
-            modified=self._modified,
         )
