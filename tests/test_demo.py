@@ -42,9 +42,16 @@ def test_everything_is_recorded(run: layerscope.Run) -> None:
     for name in ("activations", "training_activations", "activation_gradients"):
         np.testing.assert_array_equal(run.series[name].steps, probes)
     assert {method: list(maps) for method, maps in run.attributions.items()} == {
-        "grad_cam": probes,
-        "gradient_x_activation": probes,
+        method: probes for method in sorted(demo.METHODS)
     }
+    for method in ("integrated_gradients", "deep_lift"):
+        maps = run.attributions[method][300]
+        assert maps.trust["completeness"].max() < 0.1
+        assert maps.trust["deletion"].mean() < maps.trust["deletion_random"].mean() - 0.1
+    assert run.descriptions["probe"].class_names == demo.DIGITS
+    np.testing.assert_array_equal(run.series["linear_probes"].steps, probes)
+    assert list(run.surrogates) == ["pool/decision_tree"]
+    assert run.surrogates["pool/decision_tree"][300].output_names == demo.DIGITS
     assert list(run.maximizations) == probes
     assert run.samples["probe"][0].shape == (10, 1, 8, 8)
     np.testing.assert_array_equal(run.attributions["grad_cam"][0].targets, range(10))
