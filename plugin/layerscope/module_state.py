@@ -88,7 +88,6 @@ class ModuleState:
             self._known.add(id(value))
             self._visit_attributes(value, package)
 
-
     def _visit_container(self, value: Any, package: str) -> None:
         self._known.add(id(value))
         if not value:  # as most of a module's are, such as those of its hooks
@@ -111,7 +110,7 @@ def run_all(*restores: tuple[Callable[..., object], Iterable[tuple[Any, ...]]]) 
         for values in arguments:
             try:
                 restore(*values)
-            except Exception as error:
+            except Exception as error:  # noqa: PERF203 - the others are restored all the same
                 errors.append(error)
     if errors:
         raise errors[0]
