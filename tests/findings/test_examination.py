@@ -138,7 +138,7 @@ def test_what_could_not_be_judged_yet_says_what_it_lacks() -> None:
 
 
 def test_the_loss_is_looked_at_in_either_case() -> None:
-    values = np.concatenate([np.ones(100), np.full(20, 9.0)])
+    values = np.concatenate([np.linspace(3, 1, 60), np.ones(40), np.full(20, 9.0)])
     run = replace(run_of([(0, dead("a"))]), scalars={"loss": (np.arange(120), values)})
     assert [f.detector for f in examine(run)] == ["loss_spike"]
     written = Finding("dead", "error", 500, "a", "a", "", "", {}, "", "")

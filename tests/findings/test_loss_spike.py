@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layerscope.findings import Examination, is_loss
+from layerscope.findings import Examination, in_order, is_loss
 from layerscope.wire import Finding, Series
 
 
@@ -117,3 +117,40 @@ def test_gradients_that_are_not_finite_are_not_what_moved_first() -> None:
     )
     series.values[149:, 1:3] *= 50  # finite, and before
     assert [f.layer for f in examine(values, series)] == ["net.a"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("loss", True),
+        ("val/kl_loss", True),
+        ("trainLoss", True),
+        ("trainloss", True),
+        ("Losses/all", True),
+        ("amp/loss_scale", False),
+        ("kl_loss_weight", False),
+        ("glossary", False),
+        ("accuracy", False),
+    ],
+)
+def test_what_is_called_a_loss(tag: str, expected: bool) -> None:
+    assert is_loss(tag) is expected
+
+
+def test_terms_that_grow_and_losses_of_adversaries_are_healthy() -> None:
+    rising = np.concatenate([np.full(60, 0.01), np.linspace(0.01, 3, 140)])  # the KL term of an autoencoder
+    assert examine(rising, tag="train/kl_loss") == ()
+    noise = np.random.default_rng(0).normal(0, 0.02, 200)
+    adversary = np.concatenate([np.full(100, 0.7), np.full(100, 1.5)]) + noise
+    assert examine(adversary, tag="G_loss") == ()
+
+
+def test_each_loss_has_its_own_spike() -> None:
+    early, late = falling(1000), falling(1000)
+    early[100:] += 3
+    late[900:] += 3
+    steps = np.arange(1000)
+    examination = Examination()
+    found = examination.observe_scalars({"z_loss": (steps, early), "a_loss": (steps, late)})
+    assert [(one.step, one.message.split("'")[1]) for one in found] == [(100, "z_loss"), (900, "a_loss")]
+    assert [one.step for one in in_order(found)] == [100, 900]

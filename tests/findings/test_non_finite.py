@@ -149,3 +149,18 @@ def test_a_probe_batch_tells_too() -> None:
     (found,) = examined([(3, "activations", of_layers("activations", {"a": OK, "b": NAN_ROW}))])
     assert found.layer == "b"
     assert "on the probe batch" in found.message
+
+
+def test_a_frozen_parameter_may_be_infinite_and_hides_no_later_nan() -> None:
+    def weights(**more: Mapping[str, float]) -> Statistics:
+        mask = {"a.mask": {**INF_ROW, "trainable": 0.0}}
+        rest = {"a.weight": {**OK, "trainable": 1.0}, **more}
+        return of_parameters("parameters", mask | rest)
+
+    healthy = [(step, "parameters", weights()) for step in range(0, 100, 10)]
+    assert examined(healthy, conclude=True) == []
+    broken = weights(**{"a.weight": {**NAN_ROW, "trainable": 1.0}})
+    (found,) = examined([*healthy, (100, "parameters", broken)])
+    assert (found.step, found.row) == (100, "a.weight")
+    frozen_nan = of_parameters("parameters", {"a.mask": {**NAN_ROW, "trainable": 0.0}})
+    assert [one.row for one in examined([(0, "parameters", frozen_nan)])] == ["a.mask"]

@@ -65,7 +65,7 @@ class Examination:
             for series in EXAMINED
         }
         self._findings: list[wire.Finding] = []
-        self._found: set[tuple[str, str]] = set()
+        self._found: set[tuple[str, str, str]] = set()
         self._ids = RowIds()
         self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Rows] = {}
         self._known = Known.nothing()
@@ -138,10 +138,10 @@ class Examination:
         for name, sighting in sightings:
             if len(self._findings) == MAX_FINDINGS:
                 break
-            if (name, sighting.layer) in self._found:
-                continue
-            self._found.add((name, sighting.layer))
             finding = _finding(name, sighting)
+            if _subject(finding) in self._found:
+                continue
+            self._found.add(_subject(finding))
             if len(self._findings) == MAX_FINDINGS - 1:
                 told = f"{finding.message} This is the last of {MAX_FINDINGS} findings: the detectors look no further."
                 finding = replace(finding, message=told)
@@ -171,11 +171,18 @@ def _finding(name: str, sighting: Sighting) -> wire.Finding:
     )
 
 
+def _subject(finding: wire.Finding) -> tuple[str, str, str]:
+    """Return what a finding is about; of findings about one thing the first counts."""
+    # Which loss it is, only the message tells.
+    loss = finding.message.partition(" jumps ")[0] if finding.detector == "loss_spike" else ""
+    return finding.detector, finding.layer, loss
+
+
 def in_order(*groups: Iterable[wire.Finding]) -> tuple[wire.Finding, ...]:
     """Return findings of several groups in order of step; of those of one detector and layer the first step's."""
-    first: dict[tuple[str, str], wire.Finding] = {}
+    first: dict[tuple[str, str, str], wire.Finding] = {}
     for finding in sorted((finding for group in groups for finding in group), key=lambda finding: finding.step):
-        first.setdefault((finding.detector, finding.layer), finding)
+        first.setdefault(_subject(finding), finding)
     return tuple(first.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -21,8 +22,9 @@ class LossSpike(Detector):
     Single high values are noise: of a small batch, or of one hard sample of a converged network. So it takes several
     in a row, each above the median of the values before by many times their robust deviation (1.4826 times the median
     absolute deviation, which is the standard deviation if they are normal), and that undo a good part of what training
-    had gained. A loss that is no longer finite counts, too. It is looked for where scalars are read, not beside the
-    training, which hands them to the SummaryWriter.
+    had gained. A loss that never fell does not spike: it is a term that grows, or that of an adversary. One that is no
+    longer finite counts, too. It is looked for where scalars are read, not beside the training, which hands them to the
+    SummaryWriter.
 
     If all layers move in one record, none of them was first, and none is named. Gradients that are not finite do not
     count as moved: where NaN begins is for ``NonFinite`` to say.
@@ -40,8 +42,8 @@ class LossSpike(Detector):
     series = ()
     needs: ClassVar[Mapping[str, int]] = {}
     rule = (
-        f"A scalar with loss in its name lies, {VALUES} values in a row, more than {DEVIATIONS:g} robust standard "
-        f"deviations above the median of the {WINDOW} values before, and undoes at least {PART_OF_GAIN:.0%} of its "
+        f"A scalar that is called a loss, and had fallen, lies, {VALUES} values in a row, more than {DEVIATIONS:g} "
+        f"robust standard deviations above the median of the {WINDOW} values before, and undoes {PART_OF_GAIN:.0%} of its "
         "fall since the beginning; or it is not finite. The layers named are those whose gradient norm was first more "
         f"than {LAYER_DEVIATIONS:g} robust standard deviations above its median, up to {RECORDS_BEFORE} records "
         "before, unless all were at once."
@@ -79,7 +81,9 @@ class LossSpike(Detector):
                 window = usable[max(0, i - self.WINDOW) : i]
                 median, deviation = _robust(window)
                 least = float(usable[i : i + self.VALUES].min())
-                gained = max(start - median, 0.0)
+                gained = start - median
+                if gained <= deviation:  # it never fell: a term that grows, or the loss of an adversary
+                    continue
                 if least - median > self.DEVIATIONS * deviation and least - median > self.PART_OF_GAIN * gained:
                     return i
         return end if len(ends) else None
@@ -152,9 +156,14 @@ class LossSpike(Detector):
         return names[: len(earliest)], names[len(earliest) :]
 
 
+_OF_A_LOSS = frozenset(("scale", "weight", "coef", "coefficient", "factor", "lr", "rate", "ratio", "lambda", "beta"))
+"""Words for what belongs to a loss and is none."""
+
+
 def is_loss(tag: str) -> bool:
-    """Return whether a scalar's tag says that it is a loss."""
-    return "loss" in tag.lower()
+    """Return whether a scalar's tag says that it is a loss: ``val/loss``, ``trainLoss``, but not ``amp/loss_scale``."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", tag)]
+    return any(word.endswith(("loss", "losses")) for word in words) and not _OF_A_LOSS.intersection(words)
 
 
 def _robust(values: Floats) -> tuple[float, float]:

@@ -18,6 +18,8 @@ class Nesting:
     def __init__(self, names: tuple[str, ...], graph: wire.ModelGraph | None) -> None:
         self._names = names
         self._graph = graph
+        self.knows_edges = graph is not None
+        """Whether it can be told what lies between layers."""
         self._row_of = {name: row for row, name in enumerate(names)}
 
     @cached_property

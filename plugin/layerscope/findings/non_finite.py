@@ -83,10 +83,16 @@ class NonFinite(Detector):
         if record.series == "activation_gradients":
             self._current.backward = _backward(record, record.not_finite)
             return ()
-        return self._tell(self._suspected) or self._tell(_parameters(record, record.not_finite))
+        return self._tell(self._suspected) or self._tell(_parameters(record, record.not_finite & ~_meant_so(record)))
 
     def conclude(self) -> Sequence[Sighting]:  # noqa: D102
+        # It may be a step that a GradScaler skipped; but a training that ends there more likely broke off.
         return () if self._done else self._tell(self._suspected)
+
+    def _same_rows(self, rows: Rows) -> bool:
+        """Return whether these are the rows whose gradients were suspected; made anew, they are equal in name."""
+        suspected = None if self._suspected is None else self._suspected.rows
+        return suspected is rows or (suspected is not None and suspected.names == rows.names)
 
     def _tell(self, found: _Step | Sighting | None) -> Sequence[Sighting]:
         place = found.place if isinstance(found, _Step) else found
@@ -118,7 +124,7 @@ class NonFinite(Detector):
         if not record.any_not_finite:
             self._meant |= current.infinite
             self._current = _Step(record.step)  # what was not finite is not part of the loss
-            if self._suspected is not None and self._suspected.rows is record.rows:
+            if self._suspected is not None and self._same_rows(record.rows):
                 self._suspected = None
             return ()
         current.gradients, current.rows = _by_gradients(record, record.not_finite), record.rows
@@ -188,7 +194,8 @@ def _first_forward(record: Record, bad: Mask) -> Sighting:
             f"({', '.join(functions[:5])})."
         )
     else:
-        before = " All that returned before it is finite, so it makes them."
+        between = "" if nesting.knows_edges else ", or a function does that is between them"
+        before = f" All that returned before it is finite, so it makes them{between}."
     when = "in the training pass" if record.series == "training_activations" else "on the probe batch"
     passed = f" {listed(others)} merely pass them on." if others else ""
     message = (
@@ -276,7 +283,17 @@ def _by_place(rows: Rows, bad: Mask) -> list[bool]:
     return np.logical_or.reduceat(bad[rows.parameters], rows.starts).tolist()
 
 
-def _parameters(record: Record, bad: Mask) -> Sighting:
+def _meant_so(record: Record) -> Mask:
+    """Return which parameters are infinite on purpose: frozen, as the mask of an attention, and without NaN."""
+    trainable, nans = record.column("trainable"), record.column("nan_count")
+    if trainable is None or nans is None:
+        return np.zeros(len(record.rows.names), np.bool_)
+    return np.asarray((trainable == 0) & (nans == 0), np.bool_)
+
+
+def _parameters(record: Record, bad: Mask) -> Sighting | None:
+    if not bad[record.rows.parameters].any() and record.series == "parameters":
+        return None
     rows = record.rows
     hit = [int(i) for i in rows.parameters if bad[i]] or [int(np.flatnonzero(bad)[0])]
     others = [rows.names[i] for i in hit[1:]]
