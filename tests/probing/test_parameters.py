@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,11 +141,51 @@ def test_the_reference_is_a_copy(given: bool) -> None:
     assert column(parameters(model, reference=reference), "distance")[1] == pytest.approx(1)
 
 
-def test_a_checkpoint_of_another_model_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"'weight' must have its shape \[2, 2\], but it has \[3, 2\]"):
-        Reference(nn.Linear(2, 2), {"weight": torch.ones(3, 2)})
-    with pytest.raises(InvalidArgumentError, match=r"under their names \('weight'.*but it holds 'wait'"):
-        Reference(nn.Linear(2, 2), {"wait": torch.ones(2, 2)})
+def test_what_has_another_shape_in_a_checkpoint_has_no_distance() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4, bias=False))
+    state = {name: 2 * value for name, value in model.state_dict().items()} | {"1.weight": torch.ones(5, 2)}
+    reference = Reference(model, state)
+    assert reference.left_out == ("'1.weight' ([4, 2], there [5, 2])",)
+    found = parameters(model, reference=reference)
+    np.testing.assert_allclose(column(found, "distance"), [0.5, 0.5, 0.5, np.nan, np.nan], rtol=1e-6)
+    assert Reference(model, model.state_dict()).left_out == ()
+
+
+WEIGHT = torch.ones(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"weight": torch.ones(3, 2)},
+            r"in their shapes, but it has 'weight' \(\[2, 2\], there \[3, 2\]\). Give the ch",
+        ),
+        ({"wait": WEIGHT}, r"under their names \('weight', 'bias'\), but it holds 'wait'. Give the state_dict of this"),
+        ({}, "but it holds nothing. Give the state_dict of this model"),
+        ("ck.pt", r"names -> tensors, but it is a str. Load the file: torch.load\('ck.pt', weights_only=True\)"),
+        (nn.Linear(2, 2), r"but it is a Linear. Give its .state_dict\(\)"),
+        ([WEIGHT], r"but it is a list. Give model.state_dict\(\)"),
+        (
+            {"epoch": 3, "model": {"weight": WEIGHT}},
+            r"holds 'epoch', 'model'. Give .* under 'model': checkpoint\['model'\]",
+        ),
+        (
+            {"module.weight": WEIGHT},
+            r"Take 'module.' off: {name.removeprefix\('module.'\): value for name, value in ch",
+        ),
+        ({"_orig_mod.weight": WEIGHT}, r"Take '_orig_mod.' off"),
+    ],
+)
+def test_what_is_no_checkpoint_of_the_model_is_refused_with_what_to_give(given: Any, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        Reference(nn.Linear(2, 2), given)
+
+
+def test_a_checkpoint_without_the_prefix_of_the_model_is_refused_with_what_to_do() -> None:
+    wrapped = nn.ModuleDict({"module": nn.Linear(2, 2)})  # as DistributedDataParallel does
+    with pytest.raises(InvalidArgumentError, match=r"Put 'module.' before them: {'module.' \+ name: value for name"):
+        Reference(wrapped, {"weight": WEIGHT})
 
 
 def test_parameters_are_only_read() -> None:
