@@ -7,7 +7,7 @@ from torch import nn
 
 import layerscope
 from layerscope import wire
-from layerscope.errors import CaptureError, LayerNotFoundError
+from layerscope.errors import CaptureError, InvalidArgumentError, LayerNotFoundError
 from layerscope.probing.activations import activations
 from probed_models import DigitsNet, Recurrent, Reusing, Tokens, twin
 
@@ -51,6 +51,15 @@ def test_layers_can_be_chosen() -> None:
         activations(Reusing(), x, layers=["fc2"])
     with pytest.raises(CaptureError, match="Choose among 'fc'"):
         activations(Reusing(), x, layers=["fc#1"])
+
+
+def test_layers_are_named() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    for given in (model[0], [model[0]]):
+        with pytest.raises(InvalidArgumentError, match=r"it has a Linear; for this module give \['0'\]"):
+            activations(model, torch.ones(1, 2), layers=given)
+    with pytest.raises(InvalidArgumentError, match=r"it has a int; as layerscope.trace\(model, x\) shows them"):
+        activations(model, torch.ones(1, 2), layers=[0])  # pyright: ignore[reportArgumentType]
 
 
 def test_nan_and_infinity_are_counted() -> None:

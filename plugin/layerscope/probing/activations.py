@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, nn
 
 from layerscope import wire
+from layerscope.errors import CaptureError, LayerNotFoundError
 from layerscope.probing.capture import Captured, Layer, capture
 from layerscope.probing.layer_rows import LayerRows
 
@@ -41,3 +43,27 @@ def activations(
 
     captured: Captured[None, None] = capture(model, inputs, layers=layers, at_output=reduce)
     return rows.result(tuple(captured.layers))
+
+
+def available_activations(
+    model: nn.Module, inputs: Any, *, layers: str | Sequence[str], attempt: Callable[[], AbstractContextManager[None]]
+) -> wire.Statistics:
+    """Return what ``activations`` does, of those of ``layers`` that are there; only if none is, raise.
+
+    Args:
+        model: as for ``activations``.
+        inputs: as for ``activations``.
+        layers: as for ``activations``. If one of a list fails, each is tried by itself.
+        attempt: gives a context manager that takes what one layer fails with (see ``guarding.failing_last``).
+    """
+    try:
+        return activations(model, inputs, layers=layers)
+    except (LayerNotFoundError, CaptureError):
+        found: list[str] = []
+        for layer in () if isinstance(layers, str) else layers:
+            with attempt():
+                activations(model, inputs, layers=[layer], histogram=False)
+                found.append(layer)
+        if not found:
+            raise
+        return activations(model, inputs, layers=found)

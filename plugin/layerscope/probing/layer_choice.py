@@ -72,6 +72,13 @@ class Chosen:
                 f'layers must be "all", "auto" or a list of layer keys and patterns, not {layers!r}; give [{layers!r}].'
             )
         names = dict(model.named_modules())
+        for layer in [layers] if isinstance(layers, nn.Module) else layers:
+            if not isinstance(layer, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                name = next((name for name, module in names.items() if module is layer), "")
+                instead = f"for this module give [{name!r}]" if name else "as layerscope.trace(model, x) shows them"
+                raise InvalidArgumentError(
+                    f"layers must be a list of layer keys, but it has a {type(layer).__name__}; {instead}."
+                )
         patterns = [key for key in layers if any(sign in key for sign in "*?[") and key not in names]
         return Chosen(keys=tuple(key for key in layers if key not in patterns), patterns=tuple(patterns))
 
