@@ -24,6 +24,7 @@ TORCH_SIDE = (
     "recorder",
     "replaying",
     "scope",
+    "step_checks",
     "tracing",
     "watching",
 )

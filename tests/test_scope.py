@@ -144,7 +144,8 @@ def test_it_writes_into_the_users_event_file(model: DigitsNet, tmp_path: Path) -
 def test_a_failure_warns_once_and_training_goes_on(model: DigitsNet, tmp_path: Path) -> None:
     scope = Scope(model, tmp_path)
     wrong = torch.rand(2, 3, 8, 8)
-    with pytest.warns(LayerscopeWarning, match="could not record activations: .* Training goes on") as caught:
+    where = r"could not record activations: RuntimeError in layer 'stem.0' \(Conv2d\): .* Training goes on"
+    with pytest.warns(LayerscopeWarning, match=where) as caught:
         scope.activations(wrong, step=0)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -180,6 +181,39 @@ def test_a_failing_layer_does_not_keep_the_others_from_being_recorded(model: Dig
     with Scope(model, tmp_path) as scope, pytest.warns(LayerscopeWarning, match="'nowhere' was asked for"):
         scope.maximize(step=0, layers=["nowhere", "fc"], channels=1, steps=1, input_shape=(1, 8, 8))
     assert [unit.layer for unit in layerscope.read(tmp_path)["."].maximizations[0].units] == ["fc"]
+
+
+def test_a_wrong_layer_does_not_keep_activations_of_the_others_from_being_recorded(
+    model: DigitsNet, tmp_path: Path
+) -> None:
+    x, _ = _batch(0)
+    with (
+        Scope(model, tmp_path) as scope,
+        pytest.warns(LayerscopeWarning, match="'fc1' .*'nowhere' was asked") as caught,
+    ):
+        scope.activations(x, step=0, layers=["fc", "fc1", "stem.0", "nowhere"])
+    assert len(caught) == 1
+    found = layerscope.read(tmp_path)["."].series["activations"]
+    assert found.layers == ("stem.0", "fc")
+    expected = layerscope.activations(model, x, layers=["stem.0", "fc"]).values
+    np.testing.assert_array_equal(found.values[0], expected)
+    with Scope(model, tmp_path / "none") as scope, pytest.warns(LayerscopeWarning, match="'fc1' was asked for"):
+        scope.activations(x, step=0, layers=["fc1"])
+
+
+def test_a_reference_with_a_head_of_another_shape_measures_the_rest(model: DigitsNet, tmp_path: Path) -> None:
+    state = model.state_dict()
+    model.fc = nn.Linear(32, 5)
+    told = r"another shape of 'fc.weight' \(\[5, 32\], there \[10, 32\]\), 'fc.bias' .*all other parameters .* compared"
+    with Scope(model, tmp_path, strict=True) as scope:
+        with pytest.warns(LayerscopeWarning, match=told):
+            scope.reference(state)
+        scope.parameters(0)
+    found = layerscope.read(tmp_path)["."].series["parameters"]
+    distance = found.values[0, :, found.statistics.index("distance")]
+    rows = dict(zip(found.layers, distance, strict=True))
+    assert np.isnan([rows["fc"], rows["fc.weight"], rows["fc.bias"]]).all()
+    assert rows["stem.0.weight"] == rows["stage2"] == 0
 
 
 def test_layers_are_chosen_among_those_that_run(tmp_path: Path) -> None:

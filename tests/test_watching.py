@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -184,8 +185,16 @@ def test_while_watching_there_are_two_hooks_on_the_optimizer_and_afterwards_none
         scope.close()
         assert hooks() == (0, 0, 0)
     with Scope(model, tmp_path / "again", strict=True) as scope:
-        scope.watch(optimizer)  # and leave while a pass is watched
+        scope.watch(optimizer)
+        backward(model, 0)
+        optimizer.step()
+        scope.watch(optimizer, step=100)  # and leave while a pass is watched
         assert hooks() == (1, 1, 2 * modules)
+        backward(model, 0)
+        optimizer.step()
+        scope.watch(optimizer, step=200)
+        with pytest.warns(LayerscopeWarning, match="SGD took no step while watched"):
+            scope.close()
     assert hooks() == (0, 0, 0)
 
 
@@ -228,40 +237,123 @@ def test_what_is_torchs_default_device_does_not_matter(model: DigitsNet, tmp_pat
     assert_recorded(series_of(tmp_path), model, steps)
 
 
-def no_optimizer(optimizer: Any, scope: Scope) -> None:
-    scope.watch(torch.nn.Linear(2, 2))  # pyright: ignore[reportArgumentType]
+def test_a_later_watch_goes_on_with_another_optimizer(model: DigitsNet, tmp_path: Path) -> None:
+    head = torch.optim.SGD(model.fc.parameters(), lr=0.01)
+    steps: dict[int, Step] = {}
+
+    def train(optimizer: torch.optim.Optimizer, numbers: range) -> None:
+        for i in numbers:
+            backward(model, i)
+            steps[i] = stepped(model, optimizer.step)
+
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.reference()
+        scope.watch(head, every=1)
+        train(head, range(3))
+        everything = torch.optim.Adam(model.parameters(), lr=0.002)
+        scope.watch(everything)  # counts on
+        assert not head._optimizer_step_pre_hooks
+        train(everything, range(3, 6))
+        scope.watch(everything, every=1, step=50)
+        train(everything, range(50, 52))
+    series = series_of(tmp_path)
+    for name in ("gradients", "parameters", "updates", *OUTPUTS):
+        assert series[name].steps.tolist() == [0, 1, 2, 3, 4, 5, 50, 51]
+    assert_recorded(series, model, steps)
+    assert at_step(series["updates"], "learning_rate", "fc") == [np.float32(0.01)] * 3 + [np.float32(0.002)] * 5
+    distances = at_step(series["parameters"], "distance", "stem.0.weight")
+    assert distances[:4] == [0] * 4
+    assert 0 < distances[4] < distances[5]
+
+
+def test_a_later_watch_adds_an_optimizer_which_counts_from_there(model: DigitsNet, tmp_path: Path) -> None:
+    head = torch.optim.SGD(model.fc.parameters(), lr=0.01)
+    stem = torch.optim.SGD(model.stem.parameters(), lr=0.5)
+    number = 100
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.watch(head, every=1, step=lambda: number)
+        for together in (False, False, True, True):
+            if together:
+                scope.watch(head, stem)
+            backward(model, number)
+            head.step()
+            if together:
+                stem.step()
+            number += 1
+    series = series_of(tmp_path)
+    assert series["updates"].steps.tolist() == [100, 101, 102, 103]
+    rates = at_step(series["updates"], "learning_rate", "stem")
+    assert np.isnan(rates).tolist() == [True, True, False, False]
+    assert rates[2:] == [0.5, 0.5]
+    assert at_step(series["updates"], "learning_rate", "fc") == [np.float32(0.01)] * 4
+
+
+def in_a_list(optimizer: Any, scope: Scope) -> None:
+    scope.watch([optimizer])  # pyright: ignore[reportArgumentType]
 
 
 def none_at_all(optimizer: Any, scope: Scope) -> None:
     scope.watch()
 
 
-def one_twice(optimizer: Any, scope: Scope) -> None:
-    scope.watch(optimizer, optimizer)
+def other_options(optimizer: Any, scope: Scope) -> None:
+    scope.watch(optimizer, every=2)
+    scope.watch(optimizer, every=3)
 
 
-def two_calls(optimizer: Any, scope: Scope) -> None:
+def step_of_no_number(optimizer: Any, scope: Scope) -> None:
+    scope.watch(optimizer, step="0")  # pyright: ignore[reportArgumentType]
+
+
+def function_of_no_number(optimizer: Any, scope: Scope) -> None:
+    scope.watch(optimizer, step=lambda: 1.5)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+
+def step_of_no_optimizer(optimizer: Any, scope: Scope) -> None:
+    scope.step(0, optimizer)  # pyright: ignore[reportArgumentType]
+
+
+def watch_closed(optimizer: Any, scope: Scope) -> None:
+    scope.close()
     scope.watch(optimizer)
-    scope.watch(optimizer)
+
+
+def gradients_closed(optimizer: Any, scope: Scope) -> None:
+    scope.close()
+    scope.gradients(0)
+
+
+def step_closed(optimizer: Any, scope: Scope) -> None:
+    scope.close()
+    scope.step(optimizer, 0)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (no_optimizer, r"watch needs a torch.optim.Optimizer, but was given Linear"),
+        (in_a_list, r"watch needs a torch.optim.Optimizer, but was given a list. .*: scope.watch\(\*optimizers\)"),
         (none_at_all, "watch needs at least one optimizer"),
-        (one_twice, "watch was given one optimizer twice"),
-        (two_calls, r"watch\(\) was called again, but a scope watches once"),
+        (other_options, r"every and max_bytes hold from the first watch\(\) on. Leave them out in later calls"),
+        (step_of_no_number, "step must be a whole number, but it is '0'"),
+        (function_of_no_number, r"step must be a whole number, but it is 1\.5"),
+        (step_of_no_optimizer, r"step needs .*, but was given an int. .* first, .*: scope.step\(optimizer, step\)"),
+        (watch_closed, r"the scope was closed. Record before close\(\)"),
+        (gradients_closed, r"the scope was closed. Record before close\(\)"),
+        (step_closed, r"the scope was closed. Record before close\(\)"),
     ],
 )
 def test_what_cannot_be_watched_is_told(
     model: DigitsNet, tmp_path: Path, call: Callable[[Any, Scope], None], message: str
 ) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    with Scope(model, tmp_path, strict=True) as scope, pytest.raises(InvalidArgumentError, match=message):
+    with pytest.raises(InvalidArgumentError, match=message), Scope(model, tmp_path, strict=True) as scope:
         call(optimizer, scope)
-    with Scope(model, tmp_path) as scope, pytest.warns(LayerscopeWarning, match=message) as caught:
+    with Scope(model, tmp_path) as scope, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         call(optimizer, scope)
+        scope.close()  # which may have more to tell
+    assert re.search(message, str(caught[0].message))
+    assert caught[0].category is LayerscopeWarning
     assert caught[0].filename == __file__
     assert not optimizer._optimizer_step_pre_hooks
 
@@ -271,7 +363,7 @@ def test_each_wrong_argument_is_told_but_not_without_end(model: DigitsNet, tmp_p
     with Scope(model, tmp_path) as scope:
         with pytest.warns(LayerscopeWarning, match="every names 'gradient'"):
             scope.watch(optimizer, every={"gradient": 1})
-        with pytest.warns(LayerscopeWarning, match=r"needs a torch.optim.Optimizer"):
+        with pytest.warns(LayerscopeWarning, match=r"needs a torch.optim.Optimizer, but was given a generator"):
             scope.watch(model.parameters())  # type: ignore[arg-type]
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")

@@ -1,7 +1,11 @@
 """Keeps what fails inside the exporter from breaking a training."""
 
+# pyright: reportPrivateUsage=false
+# Frames tell where the user's code is: warnings.warn() itself can skip packages from Python 3.12 on only.
+
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +15,9 @@ from layerscope.errors import InvalidArgumentError, LayerscopeError
 _MOST_WARNINGS = 20
 """After so many, messages that differ are no longer told apart: they may hold a number that changes."""
 
+_NOT_THE_USERS = ("layerscope", "torch", "contextlib")
+"""Packages whose frames lie between a line of the user and what is told about it."""
+
 
 class LayerscopeWarning(UserWarning):
     """Something could not be recorded; training goes on."""
@@ -19,23 +26,25 @@ class LayerscopeWarning(UserWarning):
 class Guard:
     """Warns once about each kind of failure, with its cause, instead of raising it.
 
-    Of wrong arguments each is a kind of its own: after one was mended, the next must not be silent.
+    Of wrong arguments each is a kind of its own: after one was mended, the next must not be silent. A warning points to
+    the line of the user that led there, also from a hook inside an optimizer's step.
 
     Args:
         strict: raise it all the same.
+        locate: returns where in the model something was raised, in words, or "".
     """
 
-    def __init__(self, *, strict: bool) -> None:
-        self._strict = strict
+    def __init__(self, *, strict: bool, locate: Callable[[Exception], str] = lambda error: "") -> None:
+        self._strict, self._locate = strict, locate
         self._failed: set[tuple[str, type[Exception], str]] = set()
+        self._told: set[str] = set()
 
     @contextmanager
-    def __call__(self, what: str, *, depth: int = 1) -> Iterator[None]:
+    def __call__(self, what: str) -> Iterator[None]:
         """Contain failures of the block.
 
         Args:
             what: what could not be recorded then.
-            depth: how many callers of the block's function the warning points past.
         """
         try:
             yield
@@ -46,12 +55,25 @@ class Guard:
             kind = what, type(error), str(error) if argument and len(self._failed) < _MOST_WARNINGS else ""
             if kind not in self._failed:
                 self._failed.add(kind)
-                warnings.warn(
-                    f"Layerscope could not record {what}: {type(error).__name__}: {str(error).rstrip('.')}. Training "
-                    "goes on; this is said once. Scope(..., strict=True) raises it instead.",
-                    LayerscopeWarning,
-                    stacklevel=3 + depth,  # contextmanager's own frames are passed, too
+                place = "" if isinstance(error, LayerscopeError) else self._locate(error)
+                _warn(
+                    f"Layerscope could not record {what}: {type(error).__name__}{place and f' in {place}'}: "
+                    f"{str(error).rstrip('.')}. Training goes on; this is said once. Scope(..., strict=True) raises it "
+                    "instead."
                 )
+
+    def tell(self, kind: str, message: str) -> None:
+        """Warn, once of each ``kind``, that what is recorded may not be what is meant; no failure, so never raised."""
+        if kind not in self._told:
+            self._told.add(kind)
+            _warn(f"Layerscope: {message}")
+
+
+def _warn(message: str) -> None:
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USERS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, LayerscopeWarning, stacklevel=level)
 
 
 @contextmanager

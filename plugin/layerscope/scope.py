@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from types import TracebackType
@@ -16,7 +15,7 @@ from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError, TraceError
 from layerscope.explaining import record_attributions
 from layerscope.guarding import Guard, failing_last
-from layerscope.probing.activations import activations
+from layerscope.probing.activations import available_activations
 from layerscope.probing.attributions import Methods, Target
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.describing import describe_inputs
@@ -24,14 +23,16 @@ from layerscope.probing.gradients import begin_gradients
 from layerscope.probing.linear_probes import linear_probes
 from layerscope.probing.maximizing import maximize
 from layerscope.probing.maximizing.choosing import ImageOptions, telling_layers
+from layerscope.probing.optimizers import Optimizers, checked_optimizers
 from layerscope.probing.parameter_rows import ParameterRows
-from layerscope.probing.parameters import Reference, begin_parameters
+from layerscope.probing.parameters import Reference, begin_parameters, left_out_told
 from layerscope.probing.ranks import Ranks
 from layerscope.probing.sharding import own_rank
 from layerscope.probing.surrogates import surrogate
 from layerscope.recorder import Due, Recorder
 from layerscope.tracing import trace
-from layerscope.watching import Optimizers, StepRecording, Watch, checked_optimizers
+from layerscope.tracing.forward import described, stopped_in
+from layerscope.watching import StepRecording, Watch, checked_step
 from layerscope.writing import MessageWriter
 from layerscope.writing.nowhere import Nowhere
 from layerscope.writing.schedule import MAX_BYTES, Schedules
@@ -67,7 +68,7 @@ class Scope:
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(f"model must be a torch.nn.Module, but it is {model!r}.")
         self._model = original(model)
-        self._guarded = Guard(strict=strict)
+        self._guarded = Guard(strict=strict, locate=self._locate)
         self._own_writer: SummaryWriter | None = None
         self._executed: set[str] = set()
         self._images = ImageOptions()
@@ -76,6 +77,7 @@ class Scope:
         self._ranks = Ranks()
         self._optimizers = Optimizers(self._model, self._ranks)
         self._watch: Watch | None = None
+        self._watch_options: tuple[int | Mapping[str, int] | None, int] | None = None
         writes = own_rank() == 0
         if writes and isinstance(writer, (str, PathLike)):
             from torch.utils.tensorboard import SummaryWriter
@@ -111,7 +113,8 @@ class Scope:
             histogram: write the histogram of every layer and parameter too.
         """
         with self._guarded("gradients"), self._recorder.alike():
-            step = _checked(step)
+            self._writer.require_open()
+            step = checked_step(step)
             rows = self._current_rows()
             if not self._recorder.takes(rows):
                 return
@@ -131,7 +134,7 @@ class Scope:
             histogram: write the histogram of every layer and parameter too.
         """
         with self._guarded("parameters"), self._recorder.alike():
-            step = _checked(step)
+            step = checked_step(step)
             rows = self._current_rows()
             if not self._recorder.takes(rows):
                 return
@@ -146,10 +149,13 @@ class Scope:
 
         Args:
             state_dict: a checkpoint to measure from, qualified parameter name -> tensor; None takes the parameters as
-                they are now. With FSDP2 give it on every rank, whole or in shards.
+                they are now. With FSDP2 give it on every rank, whole or in shards. What has another shape there (a head
+                that was replaced) has no distance, which is said.
         """
         with self._guarded("reference"):
             self._reference = Reference(self._model, state_dict)
+            if self._reference.left_out:
+                self._guarded.tell("reference", left_out_told(self._reference.left_out))
 
     def step(self, optimizer: Optimizer, step: int) -> StepRecording:
         """Write everything about one step of an optimizer: gradients and parameters now, and the update around it.
@@ -168,8 +174,9 @@ class Scope:
         """
         rows = None
         with self._guarded("step"):
-            (optimizer,) = checked_optimizers([optimizer])
-            step = _checked(step)
+            self._writer.require_open()
+            (optimizer,) = checked_optimizers([optimizer], "step")
+            step = checked_step(step)
             rows = self._optimizers.rows(optimizer)
         return StepRecording(
             rows, optimizer, step, reference=self._reference, recorder=self._recorder, guard=self._guarded
@@ -179,7 +186,7 @@ class Scope:
         self,
         *optimizers: Optimizer,
         every: int | Mapping[str, int] | None = None,
-        step: int | Callable[[], int] = 0,
+        step: int | Callable[[], int] | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         """Record every step of the optimizers from now on, by itself, as often as is worth it.
@@ -193,31 +200,38 @@ class Scope:
         them on a probe batch), and compiled steps of an optimizer (use ``with scope.step(...)`` around them). With a
         GradScaler, gradients are recorded unscaled; gradients at outputs of layers are those of the scaled loss.
 
+        A later call takes the place of the one before: call it again with the new optimizer where a stage of
+        fine-tuning makes one, or with the old and the new one where one is added.
+
         Args:
             optimizers: all optimizers of the model; each records the rows of the parameters that it holds.
             every: how many steps apart the records are at first: a number for all, or a mapping that changes some of
                 ``{"gradients": 1, "parameters": 50, "updates": 50, "training_activations": 100,
                 "activation_gradients": 100, "histograms": 10}``; 0 turns one off. Later they are ever further apart.
+                This and ``max_bytes`` hold from the first call on; a later one need not repeat them.
             step: number of the first step, counted up with each step of an optimizer; or a function that gives the
-                number of the current one.
+                number of the current one. None is 0, and in a later call goes on as before.
             max_bytes: the most that is written by this, however long the run is (see ``writing/schedule.py``).
         """
         with self._guarded("training"):
+            self._writer.require_open()
             found = checked_optimizers(optimizers)
-            if self._watch is not None:
-                raise InvalidArgumentError(
-                    "watch() was called again, but a scope watches once. Give all optimizers in one call."
+            counted = step if step is None or callable(step) else checked_step(step)
+            if self._watch is None:
+                self._watch = Watch(
+                    self._model,
+                    self._optimizers,
+                    schedules=Schedules(every, max_bytes),
+                    reference=lambda: self._reference,
+                    recorder=self._recorder,
+                    guard=self._guarded,
                 )
-            self._watch = Watch(
-                self._model,
-                found,
-                self._optimizers,
-                schedules=Schedules(every, max_bytes),
-                step=step if callable(step) else _checked(step),
-                reference=lambda: self._reference,
-                recorder=self._recorder,
-                guard=self._guarded,
-            )
+                self._watch_options = every, max_bytes
+            elif (every, max_bytes) not in ((None, MAX_BYTES), self._watch_options):
+                raise InvalidArgumentError(
+                    "every and max_bytes hold from the first watch() on. Leave them out in later calls, or repeat them."
+                )
+            self._watch.follow(found, counted)
 
     def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
         """Write statistics of every layer's output on a probe batch.
@@ -225,12 +239,14 @@ class Scope:
         Args:
             inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
             step: training step.
-            layers: ``"all"`` or layer keys.
+            layers: ``"all"``, ``"auto"``, or a list of layer keys and patterns, of which one that does not exist does
+                not keep the others from being recorded.
         """
-        with self._guarded("activations"):
-            step = _checked(step)
+        with self._guarded("activations"), failing_last() as attempt:
+            step = checked_step(step)
             self._images.remember(inputs)
-            self._recorder.write("activations", activations(self._model, inputs, layers=layers), step)
+            found = available_activations(self._model, inputs, layers=layers, attempt=attempt)
+            self._recorder.write("activations", found, step)
 
     def attributions(
         self,
@@ -274,7 +290,7 @@ class Scope:
             class_names: of the classes, in the order of the scores.
         """
         with self._guarded("attributions"):
-            step = _checked(step)
+            step = checked_step(step)
             self._images.remember(inputs)
             names = {"tokens": tokens, "feature_names": feature_names, "class_names": class_names}
             description = describe_inputs(inputs, modality=modality, batch_dim=batch_dim, **names)
@@ -294,7 +310,7 @@ class Scope:
             options: as in ``layerscope.surrogate``: ``of="fc1"``, ``feature_names=[...]``.
         """
         with self._guarded("surrogates"):
-            step = _checked(step)
+            step = checked_step(step)
             self._images.remember(inputs)
             with failing_last() as attempt:
                 for name in surrogates:
@@ -314,7 +330,7 @@ class Scope:
             options: as in ``layerscope.linear_probes``.
         """
         with self._guarded("linear_probes"):
-            step = _checked(step)
+            step = checked_step(step)
             self._images.remember(inputs)
             self._recorder.write(
                 "linear_probes", linear_probes(self._model, inputs, labels, layers=layers, **options), step
@@ -332,7 +348,7 @@ class Scope:
                 images that ``activations`` or ``attributions`` was given, or else ``graph``.
         """
         with self._guarded("maximize"):
-            step = _checked(step)
+            step = checked_step(step)
             if isinstance(layers, str):
                 raise InvalidArgumentError(f"layers must be a list of layer keys, not {layers!r}; give [{layers!r}].")
             images: dict[wire.Unit, tuple[Any, float]] = {}
@@ -369,15 +385,11 @@ class Scope:
     ) -> None:
         self.close()
 
+    def _locate(self, error: Exception) -> str:
+        module = stopped_in(error, self._model)
+        return "" if module is self._model else described(module, self._model)
+
     def _current_rows(self) -> ParameterRows:
         if self._rows is None or not self._rows.current():
             self._rows = ParameterRows(self._model, ranks=self._ranks)
         return self._rows
-
-
-def _checked(step: object) -> int:
-    """Return ``step`` as an int; a tensor or numpy integer will do."""
-    try:
-        return operator.index(step)  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        raise InvalidArgumentError(f"step must be a whole number, but it is {step!r}.") from None

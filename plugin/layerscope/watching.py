@@ -19,63 +19,15 @@ from torch.utils.hooks import RemovableHandle
 from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.guarding import Guard
 from layerscope.probing.gradients import begin_gradients
+from layerscope.probing.optimizers import Optimizers
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters
 from layerscope.probing.pending import Pending
-from layerscope.probing.ranks import Ranks
-from layerscope.probing.sharding import is_sharded
 from layerscope.probing.training_pass import TrainingPass
-from layerscope.probing.updates import Snapshot, held, learning_rates
+from layerscope.probing.updates import Snapshot, learning_rates
 from layerscope.recorder import EVERYTHING, Due, Recorder
+from layerscope.step_checks import StepChecks
 from layerscope.writing.schedule import Schedules
-
-
-class Optimizers:
-    """The optimizers that are known to train a model, and the rows that each of them is responsible for."""
-
-    def __init__(self, model: nn.Module, ranks: Ranks) -> None:
-        self._model = model
-        self._ranks = ranks
-        self._known: list[Optimizer] = []
-        self._rows: dict[int, tuple[object, ParameterRows]] = {}
-
-    def number(self, optimizer: Optimizer) -> int:
-        """Return the number of an optimizer, from 0 in the order in which they became known."""
-        for i, known in enumerate(self._known):
-            if known is optimizer:
-                return i
-        self._known.append(optimizer)
-        return len(self._known) - 1
-
-    def rows(self, optimizer: Optimizer) -> ParameterRows:
-        """Return the rows of an optimizer: of all parameters, but for those that only other known optimizers hold.
-
-        Parameters that nobody holds are the first one's.
-
-        Raises:
-            InvalidArgumentError: the optimizer steps shards in whose place the model has gathered parameters now.
-        """
-        number = self.number(optimizer)
-        holdings = tuple(tuple(len(group["params"]) for group in known.param_groups) for known in self._known)
-        key, rows = self._rows.get(number, (None, None))
-        if rows is None or key != holdings or not rows.current():
-            present = {id(parameter) for parameter in self._model.parameters()}
-            if any(is_sharded(parameter) and id(parameter) not in present for parameter in held(optimizer)):
-                raise InvalidArgumentError(
-                    "the optimizer steps shards, but FSDP has left gathered parameters in their place on the model. "
-                    "Call model.set_reshard_after_backward(True) before the last backward(), or model.reshard()."
-                )
-            rows = ParameterRows(self._model, self._only(number), ranks=self._ranks)
-            self._rows[number] = holdings, rows
-        return rows
-
-    def _only(self, number: int) -> list[nn.Parameter] | None:
-        if len(self._known) == 1:
-            return None
-        own = {id(parameter) for parameter in held(self._known[number])}
-        others = {id(p) for i, known in enumerate(self._known) if i != number for p in held(known)}
-        mine = own if number else {id(p) for p in self._model.parameters()} - (others - own)
-        return [parameter for parameter in self._model.parameters() if id(parameter) in mine]
 
 
 class StepRecording:
@@ -109,7 +61,7 @@ class StepRecording:
         if rows is None or not recorder.takes(rows):
             self._rows = None
             return
-        with guard("step", depth=2), recorder.alike():
+        with guard("step"), recorder.alike():
             if any(parameter.grad is not None for parameter in rows.parameters):
                 recorder.take("gradients", begin_gradients(rows, histogram=True), step, EVERYTHING)
             recorder.take("parameters", begin_parameters(rows, histogram=True, reference=reference), step, EVERYTHING)
@@ -132,10 +84,8 @@ class Watch:
 
     Args:
         model: the model, uncompiled.
-        optimizers: which optimizers.
-        known: the optimizers known so far; these are added.
+        known: the optimizers known so far.
         schedules: when to record what.
-        step: number of the first step, or what gives the current one.
         reference: what gives the reference of ``parameters``, or None.
         recorder: takes what is to be written.
         guard: contains failures.
@@ -144,11 +94,9 @@ class Watch:
     def __init__(
         self,
         model: nn.Module,
-        optimizers: Sequence[Optimizer],
         known: Optimizers,
         *,
         schedules: Schedules,
-        step: int | Callable[[], int],
         reference: Callable[[], Reference | None],
         recorder: Recorder,
         guard: Guard,
@@ -156,11 +104,14 @@ class Watch:
         self._known, self._schedules, self._recorder, self._guard = known, schedules, recorder, guard
         self._model = model
         self._reference = reference
-        self._given_step = step
+        self._given_step: int | Callable[[], int] = 0
         self._pass = TrainingPass(model)
         self._pass_due = [_NOTHING, _NOTHING]
         """What of each of ``_OUTPUTS`` is due in the pass that is watched."""
-        self._steps: dict[int, int] = {}
+        self._optimizers: list[Optimizer] = []
+        """Those that are watched, by number; the steps of the first one bound the training passes."""
+        self._steps: list[int] = []
+        """How many steps each has taken, or another had before it took that one's place."""
         self._last_step: int | None = None
         self._stride = 1
         """How far apart the leader's last two steps were."""
@@ -168,31 +119,51 @@ class Watch:
         self._frames: dict[int, FrameType] = {}
         """What runs the step of each optimizer, from which the hooks are called."""
         self._handles: list[RemovableHandle] = []
-        self._leader = known.number(optimizers[0])
-        """Number of the optimizer whose steps bound the training passes."""
+        self.checks = StepChecks(model, known, guard)
+
+    def follow(self, optimizers: Sequence[Optimizer], step: int | Callable[[], int] | None) -> None:
+        """Watch these optimizers from now on, and no others.
+
+        Args:
+            optimizers: which.
+            step: number of the first step, or what gives the current one; None counts on.
+        """
+        counted = dict(zip(map(id, self._optimizers), self._steps, strict=True))
+        self._stop_following()
+        if step is not None:
+            self._given_step, counted = step, {}
+        self.checks.follow(optimizers)
+        self._known.replace(optimizers)
+        go_on = next(iter(counted.values()), 0)
+        self._steps = [counted.get(id(optimizer), go_on) for optimizer in optimizers]
+        self._optimizers = list(optimizers)
         for optimizer in optimizers:
-            self._steps[known.number(optimizer)] = 0
             self._handles.append(optimizer.register_step_pre_hook(self._before))
             self._handles.append(optimizer.register_step_post_hook(self._after))
-        if recorder.writes:
-            with guard("training", depth=2):
-                self._begin_pass(self._step(self._leader))
+        if self._recorder.writes:
+            with self._guard("training"):
+                self._begin_pass(self._step(_LEADER))
 
     def stop(self) -> None:
         """Take back every hook."""
+        self.checks.conclude()
+        self._stop_following()
+
+    def _stop_following(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self._handles.clear()
+        for kept in (self._handles, self._snapshots, self._frames):
+            kept.clear()
         self._pass.discard()
 
     def _step(self, number: int) -> int:
         if callable(self._given_step):
-            return operator.index(self._given_step())
+            return checked_step(self._given_step())
         return self._given_step + self._steps[number]
 
     def _next_step(self, step: int) -> int:
         """Return the number of the leader's step after ``step``, foreseen where it is not counted up yet."""
-        coming = self._step(self._leader)
+        coming = self._step(_LEADER)
         return step + self._stride if coming == step else coming
 
     def _note_stride(self, step: int) -> None:
@@ -219,7 +190,7 @@ class Watch:
         self._frames[number] = sys._getframe(1)
         with self._guard("training"), self._recorder.alike():
             step = self._step(number)
-            if number == self._leader:
+            if number == _LEADER:
                 self._note_stride(step)
             self._snapshots.pop(number, None)  # of a step that raised
             if not _runs_closure(args, kwargs):
@@ -242,6 +213,7 @@ class Watch:
         with self._guard("training"), self._recorder.alike():
             step = self._step(number)
             self._steps[number] += 1
+            self.checks.count(number, step, counted=not callable(self._given_step))
             snapshot = self._snapshots.pop(number, None)
             if snapshot is not None:
                 self._write("updates", snapshot.updates(), step, Due(values=True, histograms=False), number)
@@ -249,7 +221,7 @@ class Watch:
                 self._record_pass(optimizer, number, step)
             self._recorder.exchange()
         with self._guard("training"):
-            if number == self._leader and self._recorder.writes and self._last_step is not None:
+            if number == _LEADER and self._recorder.writes and self._last_step is not None:
                 self._begin_pass(self._next_step(self._last_step))
 
     def _record_pass(self, optimizer: Optimizer, number: int, step: int) -> None:
@@ -259,14 +231,14 @@ class Watch:
         if rows and self._recorder.takes(rows) and any(parameter.grad is not None for parameter in rows.parameters):
             pending = begin_gradients(rows, histogram=due.histograms, scale=_scale(optimizer))
             self._write("gradients", pending, step, due, number)
-        if number == self._leader:
-            with self._guard("training", depth=2):  # of its own: what fails there fails on rank 0 alone
+        if number == _LEADER:
+            with self._guard("training"):  # of its own: what fails there fails on rank 0 alone
                 self._end_pass(step)
 
     def _begin_pass(self, step: int) -> None:
         """Watch the pass that leads to ``step`` if anything of it is due then, or could not be seen before."""
         for i, name in enumerate(_OUTPUTS):
-            due = self._due(name, step, self._leader)
+            due = self._due(name, step, _LEADER)
             self._pass_due[i] = Due(*map(operator.or_, self._pass_due[i], due))
         activations, gradients = self._pass_due
         if any(activations) or any(gradients):
@@ -284,14 +256,13 @@ class Watch:
         found = self._pass.end()
         if found is None:
             raise CaptureError(
-                "the outputs of the layers were asked for at this step, but no layer was seen while the training pass "
-                "ran: torch.compile, scripting or another thread hides them. Gradients, parameters and updates are "
-                f"recorded all the same. {_INSTEAD}"
+                f"the outputs of the layers were asked for at this step, but {self._why_unseen()}. Gradients, "
+                f"parameters and updates are recorded all the same. {_INSTEAD}"
             )
         for name, pending, wanted in zip(_OUTPUTS, found, due, strict=True):
             if any(wanted):
-                self._due(name, step, self._leader)  # so that the schedule knows of this step, if another was foreseen
-                self._write(name, pending, step, wanted, self._leader)
+                self._due(name, step, _LEADER)  # so that the schedule knows of this step, if another was foreseen
+                self._write(name, pending, step, wanted, _LEADER)
         hidden = self._hidden()
         if hidden:
             raise CaptureError(
@@ -299,6 +270,17 @@ class Watch:
                 "gradients: torch.compile hides the layers that it runs. Those of the other layers are recorded. "
                 f"{_INSTEAD}"
             )
+
+    def _why_unseen(self) -> str:
+        if self._pass.validated and not self._pass.compiled:
+            return (
+                "the model was in evaluation mode ever since the step before, where it was in training mode, so every "
+                "pass was taken for validation. Call model.train() after validation"
+            )
+        return (
+            "no layer was seen while the training pass ran: torch.compile, scripting or another thread hides them, or "
+            "the model was not called"
+        )
 
     def _hidden(self) -> list[str]:
         """Return the names of modules that take part in training and were not seen where torch.compile was at work."""
@@ -313,6 +295,7 @@ class Watch:
     @torch.compiler.assume_constant_result  # so it runs while the compiler looks at the hook, which is then empty
     def _say_compiled(self) -> None:
         self._pass.discard()
+        self.checks.note_compiled()
         with self._guard("training"):
             raise CaptureError(
                 "torch.compile runs the step of the optimizer, where nothing can be recorded. Record around what was "
@@ -322,6 +305,9 @@ class Watch:
 
 
 _OUTPUTS = ("training_activations", "activation_gradients")
+
+_LEADER = 0
+"""Number of the optimizer whose steps bound the training passes."""
 
 _NOTHING = Due(values=False, histograms=False)
 
@@ -350,20 +336,13 @@ def _scale(optimizer: Optimizer) -> Tensor | None:
     return scale if isinstance(scale, Tensor) else None
 
 
-def checked_optimizers(optimizers: Sequence[object]) -> list[Optimizer]:
-    """Return the optimizers.
+def checked_step(step: object) -> int:
+    """Return the number of a step as an int; a tensor or numpy integer will do.
 
     Raises:
-        InvalidArgumentError: there is none, one is given twice, or one is no ``torch.optim.Optimizer``.
+        InvalidArgumentError: it is no whole number.
     """
-    found: list[Optimizer] = []
-    for optimizer in optimizers:
-        inner = getattr(optimizer, "optimizer", optimizer)  # what Accelerate and others wrap
-        if not isinstance(inner, Optimizer):
-            raise InvalidArgumentError(f"watch needs a torch.optim.Optimizer, but was given {optimizer!r}.")
-        if any(inner is known for known in found):
-            raise InvalidArgumentError("watch was given one optimizer twice. Give each once.")
-        found.append(inner)
-    if not found:
-        raise InvalidArgumentError("watch needs at least one optimizer: scope.watch(optimizer).")
-    return found
+    try:
+        return operator.index(step)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise InvalidArgumentError(f"step must be a whole number, but it is {step!r}.") from None

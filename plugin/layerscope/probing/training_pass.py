@@ -63,6 +63,8 @@ class TrainingPass:
         """Whether something was compiled meanwhile, so that nothing was measured."""
         self.compiled = False
         """Whether torch.compile was ever seen at work."""
+        self.validated = False
+        """Whether a pass was passed over since it ran in evaluation mode, though with gradients."""
         self.seen: set[nn.Module] = set()
         """The modules that were called in what was watched last."""
 
@@ -91,7 +93,7 @@ class TrainingPass:
         self._layouts = Layouts()
         self._order: dict[str, None] = {}
         self._thread = threading.get_ident()
-        self.interrupted, self.seen, self.running = False, set(), True
+        self.interrupted, self.validated, self.seen, self.running = False, False, set(), True
         _compiler_callbacks().register_start_callback(self._interrupt)
         self._install()
 
@@ -188,6 +190,7 @@ class TrainingPass:
     def _begin_call(self, module: nn.Module) -> None:
         if not self._calls:
             if not torch.is_grad_enabled() or (self._modules[module] and not module.training):
+                self.validated |= torch.is_grad_enabled()
                 self._step_aside(module)
                 return
             if module is self._model or module in self._called:  # another pass

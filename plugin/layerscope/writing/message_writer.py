@@ -163,6 +163,15 @@ class MessageWriter:
         """Write a message that another writer gave to a ``MessageLog``."""
         self._write(message.metadata, message.value, message.step)
 
+    def require_open(self) -> None:
+        """Raise if it was closed.
+
+        Raises:
+            InvalidArgumentError: it was.
+        """
+        if self._closed:
+            raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
+
     def _write(
         self,
         metadata: wire.Metadata,
@@ -172,8 +181,7 @@ class MessageWriter:
         *,
         part: int = 0,
     ) -> None:
-        if self._closed:  # a closed SummaryWriter would begin a second event file
-            raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
+        self.require_open()  # a closed SummaryWriter would begin a second event file
         kind = wire.KINDS[metadata.kind]
         tag, content = self._tag(metadata)
         event = event_pb2.Event(wall_time=time.time(), step=step)
