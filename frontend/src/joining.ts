@@ -9,6 +9,9 @@ import type { Numbers } from "./backend";
 import { Series } from "./series";
 import type { SeriesMetadata, Statistic } from "./wire";
 
+/** The most numbers of a joined series that are not there: tags of many steps and others of many rows. */
+export const MAX_MISSING = 2 ** 26;
+
 /** One tag of a series, or what of it is new. */
 export interface Part {
   readonly metadata: SeriesMetadata;
@@ -40,6 +43,11 @@ export function joinSeries(parts: readonly Part[], known: Series | null = null):
     known?.steps ?? [],
     ordered.map(({ numbers }) => numbers.steps),
   );
+  const held = ordered.reduce((sum, { numbers }) => sum + numbers.values.length, known?.values.length ?? 0);
+  const size = steps.length * owners.size * statistics.length;
+  if (size - held > MAX_MISSING) {
+    throw new Error(`Of ${name}, only ${held} of ${size} numbers are there; at most ${MAX_MISSING} may be missing.`);
+  }
   const table = grown(known, steps, [...owners.keys()], [...owners.values()], statistics);
   for (const part of ordered) write(table, part);
   return new Series(name, steps, table.rows, table.owners, statistics, table.values, table.written);

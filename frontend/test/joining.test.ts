@@ -159,3 +159,11 @@ describe("what comes later is joined with what is known", () => {
     ]);
   });
 });
+
+test("what was hardly written takes no memory", () => {
+  const many = Array.from({ length: 9000 }, (_, index) => `row ${index}`);
+  const steps = Array.from({ length: 9000 }, (_, index) => index);
+  const wide = part(many, [0], new Array(9000).fill(1));
+  const long = part(["row 0"], steps, new Array(9000).fill(1));
+  expect(() => joinSeries([wide, long])).toThrow(/only 18000 of 81000000 numbers are there/);
+});

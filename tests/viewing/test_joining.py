@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from layerscope.errors import MalformedError
+from layerscope.viewing import joining
 from layerscope.viewing.joining import Part, join
 from layerscope.viewing.store import Arrays
 
@@ -62,3 +65,13 @@ def test_of_one_tag_the_last_wall_time_of_a_step_wins() -> None:
     data = [(0, 1.0, np.full((1, 1), 1)), (1, 9.0, np.full((1, 1), 2)), (1, 3.0, np.full((1, 1), 3))]
     for order in itertools.permutations(data):
         np.testing.assert_array_equal(Arrays(order).values[:, 0, 0], [1, 2])
+
+
+def test_what_was_hardly_written_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MAX_NUMBERS", 1000)
+    wide = _part("".join(map(chr, range(100, 140))), "x", range(1), 0)
+    long = _part("a", "x", range(40), 100)
+    with pytest.raises(MalformedError, match="has 40 steps of 41 layers with 1 columns, but only 80 of these 1640"):
+        join([wide, long])
+    full = _part("".join(map(chr, range(100, 140))), "x", range(200), 0)
+    assert join([full]).values.shape == (200, 40, 1)  # more than that, but all of it is there

@@ -10,6 +10,7 @@ import pytest
 import layerscope
 import serving
 from layerscope.errors import NotFoundError, NothingRecordedError
+from layerscope.viewing import joining
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,12 @@ def test_nothing_of_ours(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as missing:
         layerscope.read(tmp_path / "nowhere")
     assert str(missing.value) == f"this machine has no directory {str(tmp_path / 'nowhere')!r}."
+
+
+def test_a_series_that_cannot_be_joined_is_named_and_the_others_are_read(
+    logdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MAX_NUMBERS", -1_000_000)
+    run = layerscope.read(logdir / "restarted")["."]
+    assert "gradients" not in run.series
+    assert any("numbers are there; may be missing" in problem for problem in run.problems)

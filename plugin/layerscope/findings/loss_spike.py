@@ -43,9 +43,9 @@ class LossSpike(Detector):
     needs: ClassVar[Mapping[str, int]] = {}
     rule = (
         f"A scalar that is called a loss, and had fallen, lies, {VALUES} values in a row, more than {DEVIATIONS:g} "
-        f"robust standard deviations above the median of the {WINDOW} values before, and undoes {PART_OF_GAIN:.0%} of its "
-        "fall since the beginning; or it is not finite. The layers named are those whose gradient norm was first more "
-        f"than {LAYER_DEVIATIONS:g} robust standard deviations above its median, up to {RECORDS_BEFORE} records "
+        f"robust standard deviations above the median of the {WINDOW} values before, and undoes {PART_OF_GAIN:.0%} of "
+        "its fall since the beginning; or it is not finite. The layers named are those whose gradient norm was first "
+        f"more than {LAYER_DEVIATIONS:g} robust standard deviations above its median, up to {RECORDS_BEFORE} records "
         "before, unless all were at once."
     )
     source = (

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.errors import MalformedError
 from layerscope.viewing.store import Arrays
+
+MAX_NUMBERS = 1 << 26
+"""The most numbers of a joined series that are not there: 256 MiB. Of some tags with few steps of many layers and
+others with many steps of few, the product can be far more than what was written."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,21 @@ class Joined:
 
 
 def join(parts: Sequence[Part]) -> Joined:
-    """Return all parts together; of a layer at a step, what was written last counts, whole."""
+    """Return all parts together; of a layer at a step, what was written last counts, whole.
+
+    Raises:
+        MalformedError: together they would lack more than ``MAX_NUMBERS``.
+    """
     parts = sorted(parts, key=lambda part: float(part.arrays.wall_times[0]))
     layers = tuple(dict.fromkeys(layer for part in parts for layer in part.layers))
     columns = tuple(dict.fromkeys(column for part in parts for column in part.columns))
     steps = np.unique(np.concatenate([part.arrays.steps for part in parts]))
+    size, held = len(steps) * len(layers) * len(columns), sum(part.arrays.values.size for part in parts)
+    if size - held > MAX_NUMBERS:
+        raise MalformedError(
+            f"a series in {len(parts)} tags has {len(steps)} steps of {len(layers)} layers with {len(columns)} "
+            f"columns, but only {held} of these {size} numbers are there; at most {MAX_NUMBERS} may be missing."
+        )
     values = np.full((len(steps), len(layers), len(columns)), np.nan, dtype=np.float32)
     written = np.full((len(steps), len(layers)), -np.inf)
     row_of = {layer: row for row, layer in enumerate(layers)}

@@ -97,13 +97,14 @@ def read_run(store: Store, name: str, wanted: Callable[[wire.TagEntry], bool] = 
         with _noting(problems):
             arrays = store.scalar(name, tag)
             scalars[tag] = (arrays.steps, arrays.values[:, 0, 0].astype(np.float64))
+    series: dict[str, wire.Series] = {}
+    for which, parts in found["series"].items():
+        with _noting(problems):
+            series[which] = _series(parts, found["histograms"].get(which), owners[which])
     return wire.Run(
         name=name,
         graph=found["graph"].get("model"),
-        series={
-            series: _series(parts, found["histograms"].get(series), owners[series])
-            for series, parts in found["series"].items()
-        },
+        series=series,
         samples={name: arrays for name, (arrays, _) in found["samples"].items()},
         descriptions={name: described for name, (_, described) in found["samples"].items() if described is not None},
         attributions=found["attribution"],
