@@ -124,3 +124,13 @@ def test_help_tells_of_options_and_status(capsys: pytest.CaptureFixture[str]) ->
     said = " ".join(capsys.readouterr().out.split())
     assert all(option in said for option in ("LOGDIR", "--run", "--json"))
     assert "Exit status: 0 if nothing was found, 3 if something was, 2 if no run" in said
+
+
+def test_no_name_steers_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with SummaryWriter(str(tmp_path / "run\x1b[2J")) as summary:
+        MessageWriter(summary).graph(ModelGraph({}, (), (), ()))
+    for arguments in ([], ["--run", "other"], ["--run", "\x1b[31m"]):
+        assert cli.main(["inspect", str(tmp_path), *arguments]) == 2
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err
+        assert "run\\x1b[2J" in said.err

@@ -7,6 +7,7 @@ import sys
 
 import layerscope
 from layerscope.cli import demo, dot, inspect, replay
+from layerscope.cli.terminal import printable
 from layerscope.errors import InvalidArgumentError, LayerscopeError, NotFoundError
 
 
@@ -29,5 +30,6 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return arguments.command(arguments)
     except LayerscopeError as error:
-        print(f"layerscope: {error}", file=sys.stderr)
+        lines = map(printable, str(error).split("\n"))
+        print("layerscope:", "\n".join(lines), file=sys.stderr)
         return 2 if isinstance(error, (InvalidArgumentError, NotFoundError)) else 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import layerscope
 from layerscope import codec, wire
 from layerscope.cli.commands import Commands
+from layerscope.cli.terminal import printable
 from layerscope.errors import InvalidArgumentError, NotFoundError
 from layerscope.findings import EXAMINED, examine, is_loss, unjudged
 
@@ -125,8 +126,3 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         printable(text), _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False
     )
-
-
-def printable(text: str) -> str:
-    """Return ``text`` without what would steer the terminal: names of layers may hold anything."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
