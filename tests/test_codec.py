@@ -20,6 +20,7 @@ from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
 import serving
 from layerscope import codec, wire
 from layerscope.errors import MalformedError, NewerVersionError
+from layerscope.findings import MAX_FINDINGS
 
 METADATA: tuple[wire.Metadata, ...] = (
     wire.GraphMetadata("graph", "model"),
@@ -191,3 +192,23 @@ def test_counts_of_another_size_are_refused(spoil: Callable[[NDArray[np.uint8]],
         codec.decode_counts(spoil(data), (3, 4))
     with pytest.raises(MalformedError, match=r"have 50 bytes, which is not right for \[3, 400\]"):
         codec.decode_counts(data, (3, 400))
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "words"),
+    [
+        (codec.MAX_FINDINGS + 1, 1, "the findings are 1001, but at most 1000 are read"),
+        (1, 2**63, "hold one of step 9223372036854775808, but steps are integers of 64 bits"),
+        (1, -(2**63) - 1, "hold one of step -9223372036854775809"),
+    ],
+)
+def test_findings_that_no_training_writes_are_refused(number: int, step: int, words: str) -> None:
+    found = wire.Finding("dead", "error", step, "a", "a", "x.y", "", {}, "", "")
+    with pytest.raises(MalformedError, match=words):
+        codec.decode_findings(codec.to_json(wire.FindingsBlob((found,) * number)))
+
+
+def test_as_many_findings_as_are_written_are_read() -> None:
+    assert MAX_FINDINGS <= codec.MAX_FINDINGS
+    blob = wire.FindingsBlob((wire.Finding("dead", "error", -1, "a", "a", "x.y", "", {}, "", ""),) * codec.MAX_FINDINGS)
+    assert codec.decode_findings(codec.to_json(blob)) == blob

@@ -27,6 +27,7 @@ MAX_JSON_BYTES = 256 << 20
 MAX_ARRAYS_BYTES = 256 << 20
 MAX_IMAGE_BYTES = 32 << 20
 MAX_FINDINGS_BYTES = 16 << 20
+MAX_FINDINGS = 1000
 MAX_SAMPLES_BYTES = 16 << 20
 MAX_SURROGATE_BYTES = 32 << 20
 
@@ -140,9 +141,16 @@ def decode_findings(data: bytes, *, what: str = "the findings") -> wire.Findings
     """Decode what detectors have found.
 
     Raises:
-        MalformedError: not a ``FindingsBlob``, or larger than ``MAX_FINDINGS_BYTES``.
+        MalformedError: not a ``FindingsBlob``, larger than ``MAX_FINDINGS_BYTES``, of more than ``MAX_FINDINGS``, or
+            of a step that no event can have.
     """
-    return from_json(wire.FindingsBlob, data, what=what, limit=MAX_FINDINGS_BYTES)
+    blob = from_json(wire.FindingsBlob, data, what=what, limit=MAX_FINDINGS_BYTES)
+    if len(blob.findings) > MAX_FINDINGS:
+        raise MalformedError(f"{what} are {len(blob.findings)}, but at most {MAX_FINDINGS} are read.")
+    for finding in blob.findings:
+        if not -(2**63) <= finding.step < 2**63:
+            raise MalformedError(f"{what} hold one of step {finding.step}, but steps are integers of 64 bits.")
+    return blob
 
 
 def decode_samples(data: bytes, *, what: str = "the description of the samples") -> wire.SamplesBlob:
