@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,3 +149,11 @@ def test_a_record_that_can_never_fit_is_told() -> None:
 def test_what_makes_no_sense_is_refused(every: object, max_bytes: int, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         Schedules(every, max_bytes)  # pyright: ignore[reportArgumentType]
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    schedules = Schedules(np.int64(5), np.int32(10**9))  # pyright: ignore[reportArgumentType]
+    assert [step for step in range(11) if schedules.due("series", "gradients", step)] == [0, 5, 10]
+    assert (type(schedules.max_bytes), schedules.max_bytes) == (int, 10**9)
+    one = Schedules({"updates": np.int16(3)})  # pyright: ignore[reportArgumentType]
+    assert [step for step in range(7) if one.due("series", "updates", step)] == [0, 3, 6]

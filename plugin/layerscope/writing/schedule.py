@@ -8,7 +8,9 @@ records in relation to its length.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 from layerscope.errors import InvalidArgumentError
 
@@ -156,8 +158,7 @@ class Schedules:
 
     def __init__(self, every: int | Mapping[str, int] | None = None, max_bytes: int = MAX_BYTES) -> None:
         spacings = _spacings(every)
-        if not _is_whole(max_bytes):
-            raise InvalidArgumentError(f"max_bytes must be a whole number >= 0, but it is {max_bytes!r}.")
+        max_bytes = _whole("max_bytes must be a whole number >= 0", max_bytes)
         first = {("series", name): spacing for name, spacing in spacings.items() if spacing and name != "histograms"}
         if spacings["histograms"]:  # at steps at which there are values too, so that little is measured for them alone
             for name in WITH_HISTOGRAMS:
@@ -195,17 +196,25 @@ class Schedules:
         return sum(schedule.bytes_written for schedule in self._schedules.values())
 
 
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+def _whole(rule: str, number: Any) -> int:
+    """Return a whole number >= 0, numpy's too, as an int."""
+    try:
+        whole = -1 if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        whole = -1
+    if whole < 0:
+        raise InvalidArgumentError(f"{rule}, but it is {number!r}.")
+    return whole
 
 
 def _spacings(every: int | Mapping[str, int] | None) -> dict[str, int]:
     if every is None:
         return EVERY
     given = every if isinstance(every, Mapping) else dict.fromkeys(EVERY, every)
-    for name, spacing in given.items():
+    for name in given:
         if name not in EVERY:
             raise InvalidArgumentError(f"every names {name!r}, but what can be recorded is {', '.join(EVERY)}.")
-        if not _is_whole(spacing):
-            raise InvalidArgumentError(f"every[{name!r}] must be a whole number of steps >= 0, but it is {spacing!r}.")
-    return EVERY | dict(given)
+    return EVERY | {
+        name: _whole(f"every[{name!r}] must be a whole number of steps >= 0", spacing)
+        for name, spacing in given.items()
+    }
