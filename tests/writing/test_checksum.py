@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto import event_pb2
@@ -37,4 +38,13 @@ def test_a_writer_is_quickened_in_the_middle_of_its_file(tmp_path: Path) -> None
 
 
 def test_what_is_built_differently_is_left_alone() -> None:
-    quicken(object())
+    class Another(RecordWriter):
+        """A record writer that is not known."""
+
+    for record_writer in (Another(io.BytesIO()), io.BytesIO()):
+        kept = type(record_writer)
+        async_writer = SimpleNamespace(_writer=record_writer)
+        quicken(SimpleNamespace(event_writer=SimpleNamespace(_async_writer=async_writer)))
+        assert type(async_writer._writer) is kept
+    quicken(without := SimpleNamespace())
+    assert vars(without) == {}

@@ -103,3 +103,14 @@ def test_what_is_not_admitted_is_not_written(tmp_path: Path) -> None:
     assert (series.steps.tolist(), series.histogram_steps.tolist()) == ([5], [6])
     assert series.histogram is not None
     np.testing.assert_array_equal(series.histogram[0], serving.statistics(6).histogram)
+
+
+def test_a_closed_summary_writer_begins_no_second_event_file(tmp_path: Path) -> None:
+    user = SummaryWriter(str(tmp_path))
+    writer = MessageWriter(user)
+    writer.series("gradients", serving.statistics(0), step=0)
+    user.close()
+    with pytest.raises(InvalidArgumentError, match="the SummaryWriter was closed, and a second event file"):
+        writer.series("gradients", serving.statistics(1), step=1)
+    assert len(list(tmp_path.iterdir())) == 1
+    np.testing.assert_array_equal(layerscope.read(tmp_path)["."].series["gradients"].steps, [0])

@@ -164,13 +164,18 @@ class MessageWriter:
         self._write(message.metadata, message.value, message.step)
 
     def require_open(self) -> None:
-        """Raise if it was closed.
+        """Raise if it was closed, or the SummaryWriter was, which would begin a second event file.
 
         Raises:
-            InvalidArgumentError: it was.
+            InvalidArgumentError: one of them was.
         """
         if self._closed:
             raise InvalidArgumentError("the scope was closed. Record before close(), or make another Scope.")
+        if getattr(self._summary_writer, "all_writers", self) is None:  # how torch's SummaryWriter knows it
+            raise InvalidArgumentError(
+                "the SummaryWriter was closed, and a second event file in its directory would freeze its curves in "
+                "TensorBoard. Close it after the scope, or make another SummaryWriter and Scope."
+            )
 
     def _write(
         self,
@@ -181,7 +186,7 @@ class MessageWriter:
         *,
         part: int = 0,
     ) -> None:
-        self.require_open()  # a closed SummaryWriter would begin a second event file
+        self.require_open()
         kind = wire.KINDS[metadata.kind]
         tag, content = self._tag(metadata)
         event = event_pb2.Event(wall_time=time.time(), step=step)
