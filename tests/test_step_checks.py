@@ -1,5 +1,6 @@
 """``Scope.watch`` tells where what is watched is not what trains the model, or counts other steps than the user."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import gc
@@ -8,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -107,8 +109,8 @@ def test_a_wrapper_around_a_watched_optimizer_is_no_other_one(model: nn.Sequenti
             super().__init__(base.param_groups, {})
             self.base = base
 
-        def step(self, closure: Callable[[], float] | None = None) -> None:
-            self.base.step()
+        def step(self, closure: Any = None) -> Any:
+            return self.base.step(closure)
 
     base = SGD(model.parameters(), lr=0.1)
     around = Lookahead(base)
@@ -155,6 +157,18 @@ def test_a_counter_that_stands_still_is_told(model: nn.Sequential, tmp_path: Pat
         scope.watch(optimizer, step=lambda: counter["iteration"])
         for counter["iteration"] in (0, 0, 0, 1, 1, 1):
             assert told_by(lambda: train(model, optimizer)) == []
+
+
+def test_a_counter_that_fails_is_all_that_is_told(model: nn.Sequential, tmp_path: Path) -> None:
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    def run() -> None:
+        with Scope(model, tmp_path) as scope:
+            scope.watch(optimizer, step=lambda: 1 // 0)
+            train(model, optimizer, steps=2)
+
+    (told,) = told_by(run)
+    assert "could not record training: ZeroDivisionError: integer division or modulo by zero. Training goes on" in told
 
 
 def test_two_scopes_that_are_open_at_once_are_told(model: nn.Sequential, tmp_path: Path) -> None:

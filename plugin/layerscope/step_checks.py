@@ -40,7 +40,9 @@ class StepChecks:
         self._model, self._known, self._guard = model, known, guard
         self._watched: list[Optimizer] = []
         self._taken: list[int] = []
-        """How many steps each of these has taken."""
+        """How many steps each of these has taken, as far as they have a number."""
+        self._stepped: set[int] = set()
+        """Which of them have stepped at all."""
         self._last_step: int | None = None
         self._repeated = 0
         """How often in a row the first one's number of the step has stayed the same."""
@@ -65,6 +67,7 @@ class StepChecks:
         """Look at these from now on; call it before they are hooked into."""
         self._replaced.update(dict.fromkeys(self._watched))
         self._watched, self._taken = list(optimizers), [0] * len(optimizers)
+        self._stepped.clear()
         self._last_step, self._repeated, self._advanced = None, 0, False
         for optimizer in optimizers:
             self._replaced.pop(optimizer, None)
@@ -118,7 +121,7 @@ class StepChecks:
         self._handle.remove()
         if self._compiled or sys.exc_info()[0] is not None:
             return
-        idle = [type(o).__name__ for o, taken in zip(self._watched, self._taken, strict=True) if not taken]
+        idle = [type(o).__name__ for i, o in enumerate(self._watched) if i not in self._stepped]
         if idle:
             self._guard.tell(
                 "no step",
@@ -136,7 +139,9 @@ class StepChecks:
         )
 
     def _before_any(self, optimizer: Optimizer) -> None:
-        if any(optimizer is one for one in self._watched):
+        watched = [i for i, one in enumerate(self._watched) if one is optimizer]
+        if watched:
+            self._stepped.update(watched)
             self._unwatched_steps = 0
             return
         if optimizer not in self._trains:
