@@ -156,9 +156,9 @@ class Recorder:
         write(statistics)
 
     def _write_findings(self, new: tuple[wire.Finding, ...]) -> None:
-        """Write all findings if there are new ones, and once when there are none, to say that the detectors look."""
+        """Write new findings if there are any, and once when there are none, to say that the detectors look."""
         if new or (self.examination.examined and not self._examined):
-            self._writer.findings(self.examination.findings, step=self._last_step)
+            self._writer.findings(new, step=self._last_step)
             self._examined = True
 
 

@@ -187,8 +187,8 @@ class SurrogateMetadata:
 class FindingsMetadata:
     """Metadata of kind ``findings``. Values: [JSON of a FindingsBlob].
 
-    A value holds everything that was found so far since the writer began, so the last one of a writer holds all. An
-    empty one says that the detectors run and found nothing.
+    A value holds what was found since the one before (in logs of older versions everything since the writer began), so
+    all of them together are what was found. An empty one says that the detectors run.
     """
 
     kind: str

@@ -36,6 +36,6 @@ class Finding:
 
 @dataclass(frozen=True)
 class FindingsBlob:
-    """What detectors have found so far, in order of step."""
+    """What detectors have found since the blob before."""
 
     findings: tuple[Finding, ...]

@@ -150,7 +150,10 @@ class MessageWriter:
         self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
 
     def findings(self, findings: Sequence[wire.Finding], *, step: int) -> None:
-        """Write everything that was found so far, none too, at the step that training has come to.
+        """Write what was found since the last time, at the step that training has come to.
+
+        Nothing says that detectors look. Each finding is written once: all of them anew whenever there is another
+        one took 80 times the bytes.
 
         Loaders give one blob of a tag at a step: where one was written at that step already, another tag is taken.
         """

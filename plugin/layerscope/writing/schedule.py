@@ -151,6 +151,7 @@ class Schedules:
         every: the spacings at first, in steps: a number for all, or a mapping that changes some of ``EVERY``; 0 turns
             one off, and leaves its share to the others.
         max_bytes: how much may be written in all: series and histograms, with all that the event file holds for them.
+            Findings are not among them: there are at most 200, each is written once, and 200 took 192 kB.
 
     Raises:
         InvalidArgumentError: a name that is not in ``EVERY``, or a number that is negative or not whole.
