@@ -9,10 +9,10 @@ The data's way is the directory listing::
     structure/   ModelGraph -> folds, DOT, differences   [no torch; tracing and viewing stand on it]
     findings/    series -> what is wrong, and where      [no torch; recording and viewing stand on it]
 
-``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; ``watching.py``
-hooks into optimizers for it, ``recorder.py`` writes what was measured when it has arrived. ``replaying/`` does the same
-from the checkpoints of a training that is over. What passes between the rooms is defined in ``wire/``; ``naming.py``
-makes the layer keys that they all share.
+``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; ``watching.py`` hooks
+into optimizers for it, ``step_checks.py`` looks whether those are the right ones, ``recorder.py`` writes what was
+measured when it has arrived. ``replaying/`` does the same from the checkpoints of a training that is over. What passes
+between the rooms is defined in ``wire/``; ``naming.py`` makes the layer keys that they all share.
 
 Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
 """
