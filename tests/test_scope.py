@@ -343,3 +343,20 @@ def test_an_unknown_method_lists_the_known(model: DigitsNet, tmp_path: Path) -> 
 def test_the_writer_must_be_one(model: DigitsNet) -> None:
     with pytest.raises(InvalidArgumentError, match=r"writer must be a torch.utils.tensorboard.SummaryWriter"):
         Scope(model, 3)  # pyright: ignore[reportArgumentType]
+
+
+def test_closing_never_raises_into_the_training(
+    model: DigitsNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SummaryWriter(str(tmp_path))
+
+    def full() -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(writer, "flush", full)
+    with pytest.warns(LayerscopeWarning, match="could not record training: OSError"):
+        Scope(model, writer).close()
+    with pytest.raises(OSError, match="No space left"):
+        Scope(model, writer, strict=True).close()
+    monkeypatch.undo()
+    writer.close()

@@ -243,6 +243,26 @@ def test_what_a_grad_scaler_scales_is_recorded_unscaled(
     assert_recorded(series_of(tmp_path), model, steps)
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_one_step_of_a_grad_scaler_is_recorded_unscaled(model: DigitsNet, tmp_path: Path, fused: bool) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    expected: dict[int, float] = {}
+    with Scope(model, tmp_path, strict=True) as scope:
+        for i in range(3):
+            optimizer.zero_grad()
+            scaled(scaler, model, i)
+            assert model.fc.weight.grad is not None
+            expected[i] = float(model.fc.weight.grad.norm() / scaler.get_scale())
+            with scope.step(optimizer, i):
+                scaler.step(optimizer)
+            scaler.update()
+    assert not optimizer._optimizer_step_pre_hooks
+    series = series_of(tmp_path)["gradients"]
+    assert series.steps.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(at_step(series, "norm", "fc.weight"), list(expected.values()), rtol=1e-4)
+
+
 def test_steps_that_a_grad_scaler_skips_are_not_counted(model: DigitsNet, tmp_path: Path) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)

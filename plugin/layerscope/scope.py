@@ -368,14 +368,17 @@ class Scope:
 
         Where other ranks have not answered yet, waits for what they have of the last steps, at most half a minute.
         """
-        if self._watch is not None:
-            self._watch.stop()
-        with self._guarded("training"):
-            self._recorder.conclude()
-        self._writer.close()
-        self._summary_writer.flush()
-        if self._own_writer is not None:
-            self._own_writer.close()
+        with self._guarded("training"), failing_last() as attempt:
+            with attempt():
+                if self._watch is not None:
+                    self._watch.stop()
+            with attempt():
+                self._recorder.conclude()
+            self._writer.close()
+            with attempt():
+                self._summary_writer.flush()
+            if self._own_writer is not None:
+                self._own_writer.close()
 
     def __enter__(self) -> Scope:
         return self

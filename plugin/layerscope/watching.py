@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -34,7 +35,8 @@ class StepRecording:
     """Records one step of an optimizer, whatever a schedule says: what ``Scope.step`` returns.
 
     Gradients and parameters are recorded when it is made; used as a context manager around the optimizer's step, it
-    records the update and the learning rates as well.
+    records the update and the learning rates as well. If a GradScaler takes the step, which unscales gradients then, they
+    are recorded again, and that record counts.
 
     Args:
         rows: which parameters; None if there is nothing to record, since something failed before.
@@ -58,6 +60,7 @@ class StepRecording:
         self._rows, self._optimizer, self._step = rows, optimizer, step
         self._recorder, self._guard = recorder, guard
         self._snapshot: Snapshot | None = None
+        self._handle: RemovableHandle | None = None
         if rows is None or not recorder.takes(rows):
             self._rows = None
             return
@@ -70,8 +73,23 @@ class StepRecording:
         with self._guard("step"), self._recorder.alike():
             if self._rows is not None:
                 self._snapshot = Snapshot(self._rows, learning_rates(self._optimizer))
+                self._handle = self._optimizer.register_step_pre_hook(self._before)
+
+    def _before(self, optimizer: Optimizer, *_: object) -> None:
+        """Record the gradients again if they were scaled before."""
+        self._remove_hook()
+        with self._guard("step"), self._recorder.alike():
+            if self._rows is not None and _is_in_grad_scaler():
+                pending = begin_gradients(self._rows, histogram=True, scale=_scale(optimizer))
+                self._recorder.take("gradients", pending, self._step, EVERYTHING)
+
+    def _remove_hook(self) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._remove_hook()
         with self._guard("step"), self._recorder.alike():
             if self._snapshot is not None and kind is None:
                 due = Due(values=True, histograms=False)
@@ -194,14 +212,22 @@ class Watch:
                 self._note_stride(step)
             self._snapshots.pop(number, None)  # of a step that raised
             if not _runs_closure(args, kwargs):
-                self._record_pass(optimizer, number, step)
-            due = self._due("parameters", step, number)
-            if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
-                pending = begin_parameters(rows, histogram=due.histograms, reference=self._reference())
-                self._write("parameters", pending, step, due, number)
+                with (
+                    self._guard("gradients"),
+                    self._recorder.alike(),
+                ):  # of its own, as the others: one that fails costs none of them
+                    self._record_pass(optimizer, number, step)
+            with self._guard("parameters"), self._recorder.alike():
+                self._record_parameters(optimizer, number, step)
             due = self._due("updates", step, number)
             if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
                 self._snapshots[number] = Snapshot(rows, learning_rates(optimizer))
+
+    def _record_parameters(self, optimizer: Optimizer, number: int, step: int) -> None:
+        due = self._due("parameters", step, number)
+        if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
+            pending = begin_parameters(rows, histogram=due.histograms, reference=self._reference())
+            self._write("parameters", pending, step, due, number)
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if torch.compiler.is_compiling():
@@ -328,6 +354,14 @@ def _is_running(frame: FrameType | None) -> bool:
 def _runs_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Tell whether the step itself runs the training pass; ``args`` begin with the optimizer."""
     return callable(kwargs.get("closure", args[1] if len(args) > 1 else None))
+
+
+def _is_in_grad_scaler() -> bool:
+    """Return whether a GradScaler is taking the step from which this is called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not GradScaler.step.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _scale(optimizer: Optimizer) -> Tensor | None:
