@@ -35,8 +35,8 @@ class StepRecording:
     """Records one step of an optimizer, whatever a schedule says: what ``Scope.step`` returns.
 
     Gradients and parameters are recorded when it is made; used as a context manager around the optimizer's step, it
-    records the update and the learning rates as well. If a GradScaler takes the step, which unscales gradients then, they
-    are recorded again, and that record counts.
+    records the update and the learning rates as well. If a GradScaler takes the step, and unscales gradients for it,
+    they are recorded again, and that record counts.
 
     Args:
         rows: which parameters; None if there is nothing to record, since something failed before.
