@@ -114,6 +114,7 @@ def _write_restarted(run: Path) -> None:
             writer = MessageWriter(user)
             for step in steps:
                 writer.series("gradients", serving.statistics(step, layers, session), step=step)
+        serving.wait_for_another_second()
 
 
 @pytest.fixture(scope="session", params=serving.LOADERS, ids=["rust", "python"])

@@ -38,6 +38,7 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer = MessageWriter(user)
             for step, findings in found:
                 writer.findings(findings, step=step)
+        serving.wait_for_another_second()
     with SummaryWriter(str(root / "at_one_step")) as user:
         writer = MessageWriter(user)
         for findings in ((), (FIRST,), (FIRST, SECOND)):
@@ -54,12 +55,17 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = MessageWriter(user)
         writer.findings((), step=0)
         for step in range(120):
-            user.add_scalar("train/loss", 1.0 if step < 100 else 9.0, step)
+            user.add_scalar("train/loss", 2.0 if step < 20 else 1.0 if step < 100 else 9.0, step)
             user.add_scalar("other", 1.0 if step < 100 else 9.0, step)
             grown = 500.0 if step >= 98 else 1.0
             writer.series("gradients", gradients({"a": 1.0, "b": grown * (1 + step % 7 / 100)}), step=step)
     with SummaryWriter(str(root / "only_graph")) as user:
         MessageWriter(user).graph(serving.graph())
+    with SummaryWriter(str(root / "sparse")) as user:
+        writer = MessageWriter(user)
+        for step in range(1, 1200):
+            writer.series("gradients", gradients({"a": 1.0}), step=step)
+        writer.series("gradients", gradients({f"layer{i}": 1.0 for i in range(1200)}), step=0)
     with SummaryWriter(str(root / "broken")) as user:
         writer = MessageWriter(user)
         writer.findings((), step=0)
@@ -84,7 +90,7 @@ def tensorboard(
 ) -> Iterator[serving.TensorBoard]:
     log = tmp_path_factory.mktemp("log") / "tensorboard.log"
     with serving.serving(logdir, log, "--load_fast", request.param) as server:
-        server.wait(lambda: all(server.get("tags", run=run).code == 200 for run in (*EXPECTED, "broken")))
+        server.wait(lambda: all(server.get("tags", run=run).code == 200 for run in (*EXPECTED, "sparse", "broken")))
         server.wait(lambda: b'"steps":[0,5]' in server.get("tags", run="broken").body)
         server.wait(lambda: [f["detector"] for f in listing(server, "written")["findings"]][-1:] == ["frozen"])
         server.wait(lambda: bool(listing(server, "jumped")["findings"]))
@@ -116,6 +122,12 @@ def test_blobs_are_checked(tensorboard: serving.TensorBoard) -> None:
     tag = tensorboard.tag("broken", "findings", "training")
     assert tensorboard.get("blob", run="broken", tag=tag, step=5).code == 400
     assert json.loads(tensorboard.get("blob", run="broken", tag=tag, step=0).body) == {"findings": []}
+
+
+def test_what_cannot_be_examined_is_not_called_healthy(tensorboard: serving.TensorBoard) -> None:
+    answer = tensorboard.get("findings", run="sparse")
+    assert answer.code == 400
+    assert b"nothing of run 'sparse' could be examined: a series has 1200 steps of 2402 layers" in answer.body
 
 
 def test_what_is_missing_is_said(tensorboard: serving.TensorBoard) -> None:

@@ -68,10 +68,18 @@ def test_of_one_tag_the_last_wall_time_of_a_step_wins() -> None:
 
 
 def test_what_was_hardly_written_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "MAX_NUMBERS", 1000)
-    wide = _part("".join(map(chr, range(100, 140))), "x", range(1), 0)
-    long = _part("a", "x", range(40), 100)
+    many = "".join(map(chr, range(100, 140)))
+    wide, long = _part(many, "x", range(1), 0), _part("a", "x", range(40), 100)
+    taken = 40 * 41 * (4 + 8)  # a float32 of each, and a float64 when it was written
+    monkeypatch.setattr(joining, "MAX_SPARSE_BYTES", taken - 1)
     with pytest.raises(MalformedError, match="has 40 steps of 41 layers with 1 columns, but only 80 of these 1640"):
         join([wide, long])
-    full = _part("".join(map(chr, range(100, 140))), "x", range(200), 0)
-    assert join([full]).values.shape == (200, 40, 1)  # more than that, but all of it is there
+    assert join([_part(many, "x", range(200), 0)]).values.shape == (200, 40, 1)  # larger, but all of it is there
+    monkeypatch.setattr(joining, "MAX_SPARSE_BYTES", taken)
+    joined = join([wide, long])
+    assert (joined.values.shape, int(np.isfinite(joined.values).sum())) == ((40, 41, 1), 80)
+
+
+def test_series_without_columns_take_no_memory_either() -> None:
+    with pytest.raises(MalformedError, match="has 3000 steps of 3000 layers with 0 columns"):
+        joining.check_size(3000, 3000, 0, 0)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 import layerscope
 import serving
 from layerscope.errors import NotFoundError, NothingRecordedError
 from layerscope.viewing import joining
+from layerscope.writing import MessageWriter
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +80,34 @@ def test_nothing_of_ours(tmp_path: Path) -> None:
     assert str(missing.value) == f"this machine has no directory {str(tmp_path / 'nowhere')!r}."
 
 
-def test_a_series_that_cannot_be_joined_is_named_and_the_others_are_read(
-    logdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(joining, "MAX_NUMBERS", -1_000_000)
-    run = layerscope.read(logdir / "restarted")["."]
-    assert "gradients" not in run.series
-    assert any("numbers are there; may be missing" in problem for problem in run.problems)
+@pytest.fixture
+def sparse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of gradients that hardly hold anything, and of one record of updates."""
+    monkeypatch.setattr(joining, "MAX_SPARSE_BYTES", 1 << 10)
+    with SummaryWriter(str(tmp_path)) as user:
+        writer = MessageWriter(user)
+        for step in range(1, 40):
+            writer.series("gradients", serving.statistics(step, ("a",)), step=step)
+        many = tuple(f"layer{i}" for i in range(40))
+        for name in ("gradients", "updates"):
+            writer.series(name, serving.statistics(0, many), step=0)
+    return tmp_path
+
+
+def test_a_series_that_cannot_be_joined_is_named_and_the_others_are_read(sparse: Path) -> None:
+    run = layerscope.read(sparse)["."]
+    assert list(run.series) == ["updates"]
+    assert run.series["updates"].values.shape == (1, 40, 2)
+    (problem,) = run.problems
+    assert problem.startswith("a series has 40 steps of 41 layers with 2 columns, but only 158 of these 3280 numbers")
+
+
+def test_histograms_of_few_layers_do_not_grow_to_those_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "MAX_SPARSE_BYTES", 1 << 10)
+    with SummaryWriter(str(tmp_path)) as user:
+        writer = MessageWriter(user)
+        writer.series("gradients", serving.statistics(0, tuple(f"layer{i}" for i in range(40))), step=0)
+        for step in range(1, 400):
+            writer.histograms("gradients", serving.statistics(step, ("layer0",)), step=step)
+    (problem,) = layerscope.read(tmp_path)["."].problems
+    assert problem.startswith("a series has 400 steps of 40 layers with 3 columns, but only")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from layerscope import codec, wire
+from layerscope.errors import MalformedError
 from layerscope.findings import EXAMINED, Examination, in_order, is_loss, replay
 from layerscope.viewing.reader import read_run
 from layerscope.viewing.store import Store
@@ -30,7 +31,7 @@ class Examiner:
 
         Raises:
             NotFoundError: there is no such run.
-            WireError: what was written as findings is malformed.
+            WireError: what was written as findings is malformed, or, where none were, all that would be examined is.
         """
         tags = store.tags(run)
         written = [entry for entry in tags.tags if entry.kind == "findings"]
@@ -84,6 +85,8 @@ def _written(store: Store, run: str, entries: list[wire.TagEntry]) -> tuple[wire
 
 def _replayed(store: Store, run: str) -> tuple[wire.Finding, ...]:
     read = read_run(store, run, lambda entry: entry.kind == "graph" or _is_examined(entry))
+    if read.problems and not read.series:
+        raise MalformedError(f"nothing of run {run!r} could be examined: {' '.join(read.problems)}")
     examination = Examination(read.graph)
     replay(examination, read.series)
     return examination.findings

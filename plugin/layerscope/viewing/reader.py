@@ -19,7 +19,7 @@ from tensorboard.context import RequestContext
 from layerscope import codec, wire
 from layerscope.errors import LayerscopeError, MalformedError, NotFoundError, NothingRecordedError
 from layerscope.findings import in_order
-from layerscope.viewing.joining import Part, join
+from layerscope.viewing.joining import Part, check_size, join
 from layerscope.viewing.store import Store
 
 # Steps kept by plugin name; 0 keeps all.
@@ -157,6 +157,7 @@ def _series(parts: list[Part], histograms: list[Part] | None, owner_of: dict[str
     # Counts of other bins cannot stand in one array with these.
     counts = join([part for part in histograms if part.columns == last.columns])
     rows = [counts.layers.index(layer) if layer in counts.layers else -1 for layer in joined.layers]
+    check_size(len(counts.steps), len(rows), len(counts.columns), counts.values.size)
     histogram = counts.values[:, rows]
     histogram[:, np.array(rows) == -1] = np.nan
     bins: Any = last.columns
