@@ -9,8 +9,11 @@ import type { Numbers } from "./backend";
 import { Series } from "./series";
 import type { SeriesMetadata, Statistic } from "./wire";
 
-/** The most numbers of a joined series that are not there: tags of many steps and others of many rows. */
-export const MAX_MISSING = 2 ** 26;
+/**
+ * What a joined series may always take; more than that only where more than one in 8 of its numbers is there. Of tags
+ * with many steps and others with many rows the product can be far more than was written.
+ */
+const MAX_SPARSE_BYTES = 2 ** 26;
 
 /** One tag of a series, or what of it is new. */
 export interface Part {
@@ -45,8 +48,8 @@ export function joinSeries(parts: readonly Part[], known: Series | null = null):
   );
   const held = ordered.reduce((sum, { numbers }) => sum + numbers.values.length, known?.values.length ?? 0);
   const size = steps.length * owners.size * statistics.length;
-  if (size - held > MAX_MISSING) {
-    throw new Error(`Of ${name}, only ${held} of ${size} numbers are there; at most ${MAX_MISSING} may be missing.`);
+  if (4 * size + 8 * steps.length * owners.size > MAX_SPARSE_BYTES && held <= size / 8) {
+    throw new Error(`Of ${name}, only ${held} of ${size} numbers are there; of one so large it must be one in 8.`);
   }
   const table = grown(known, steps, [...owners.keys()], [...owners.values()], statistics);
   for (const part of ordered) write(table, part);

@@ -83,16 +83,27 @@ export async function loadSeries(
       return { metadata: wanted === null ? metadata : restricted(metadata, wanted), numbers: news.later };
     } catch (error) {
       if (signal.aborted) throw error;
-      problems.push(`${tag}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`${tag}: ${words(error)}`);
       return null;
     }
   });
   const parts = await Promise.all(asking);
   if (parts.includes("anew")) return loadSeries(backend, run, tags, rows, signal, null);
   const fresh = parts.filter((part): part is Part => part !== null && part !== "anew");
-  const series = fresh.length > 0 ? joinSeries(fresh, known?.series ?? null) : (known?.series ?? null);
-  const same = known !== null && fresh.length === 0 && problems.join() === known.problems.join();
-  return same ? known : { series, problems, reached: far };
+  const before = known?.series ?? null;
+  const asBefore = (reached: ReadonlyMap<string, Reached>): LoadedSeries =>
+    problems.join() === known?.problems.join() ? known : { series: before, problems, reached };
+  if (fresh.length === 0) return asBefore(far);
+  try {
+    return { series: joinSeries(fresh, before), problems, reached: far };
+  } catch (error) {
+    problems.push(words(error));
+    return asBefore(known?.reached ?? new Map()); // what was not joined is not known
+  }
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function restricted(metadata: SeriesMetadata, rows: readonly string[]): SeriesMetadata {
@@ -113,6 +124,8 @@ export interface HistogramSeries {
 /** The histograms of some rows as far as they are loaded. */
 export interface LoadedHistograms {
   readonly all: readonly HistogramSeries[];
+  /** What could not be read, in words. */
+  readonly problems: readonly string[];
   readonly parts: ReadonlyMap<string, HistogramPart>;
 }
 
@@ -132,23 +145,36 @@ export async function loadHistograms(
   signal: AbortSignal,
   known: LoadedHistograms | null,
 ): Promise<LoadedHistograms> {
-  const asking = tags.map(async ({ tag, metadata, last }): Promise<[string, HistogramPart][]> => {
-    const row = rowOf(metadata);
-    if (row === null) return [];
+  const problems: string[] = [];
+  const load = async ({ tag, metadata, last }: Tag<HistogramsMetadata>, row: string): Promise<HistogramPart | null> => {
     const ask = (more: Wanted) => backend.array(run, tag, { ...more, rows: [row] }, signal);
     const before = known?.parts.get(tag);
     const news = before?.row === row ? await newsOf(ask, before.reached, last) : "anew";
-    if (before !== undefined && news !== "anew" && news.later === null) return [[tag, before]];
+    if (before !== undefined && news !== "anew" && news.later === null) return before;
     const fresh = news === "anew" ? await ask({}) : news.later;
-    if (fresh === null) return [];
+    if (fresh === null) return null;
     const numbers = news === "anew" || before === undefined ? fresh : appended(before.numbers, fresh);
-    return [[tag, { metadata, row, numbers, reached: reached(numbers) }]];
+    return { metadata, row, numbers, reached: reached(numbers) };
+  };
+  const asking = tags.map(async (tag): Promise<[string, HistogramPart][]> => {
+    const row = rowOf(tag.metadata);
+    if (row === null) return [];
+    try {
+      const part = await load(tag, row);
+      return part === null ? [] : [[tag.tag, part]];
+    } catch (error) {
+      if (signal.aborted) throw error;
+      problems.push(`${tag.tag}: ${words(error)}`);
+      const before = known?.parts.get(tag.tag);
+      return before?.row === row ? [[tag.tag, before]] : [];
+    }
   });
   const parts = new Map((await Promise.all(asking)).flat());
-  if (known?.parts.size === parts.size && [...parts].every(([tag, part]) => known.parts.get(tag) === part))
+  const told = known?.problems.join() === problems.join();
+  if (told && known?.parts.size === parts.size && [...parts].every(([tag, part]) => known.parts.get(tag) === part))
     return known;
   const alike = group(parts.values(), ({ metadata: { name, edges }, row }) => JSON.stringify([name, row, edges]));
-  return { all: [...alike.values()].map(joinHistograms), parts };
+  return { all: [...alike.values()].map(joinHistograms), problems, parts };
 }
 
 function appended(before: Numbers, later: Numbers): Numbers {

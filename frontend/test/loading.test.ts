@@ -146,6 +146,25 @@ describe("a series", () => {
     const mended = await load(first, tags);
     expect([mended.series?.rows, mended.problems]).toEqual([["a", "a.weight", "b"], []]);
   });
+
+  test("that hardly hold anything are not joined: it is said, and asked for again", async () => {
+    const many = Array.from({ length: 9000 }, (_, index) => index);
+    rowsOf.set(
+      "wide",
+      many.map((row) => `row ${row}`),
+    );
+    write("one", many);
+    write("wide", [0]);
+    const refused = await load();
+    expect([refused.series, refused.reached.size]).toEqual([null, 0]);
+    expect(refused.problems).toEqual([
+      "Of gradients, only 27000 of 81018000 numbers are there; of one so large it must be one in 8.",
+    ]);
+    expect(await load(refused)).toBe(refused);
+    written.delete("wide");
+    const mended = await load(refused);
+    expect([mended.series?.rows, mended.problems]).toEqual([["a", "a.weight"], []]);
+  });
 });
 
 describe("histograms", () => {
@@ -193,5 +212,25 @@ describe("histograms", () => {
       ["h", { rows: ["a"] }],
       ["h", { after: 0, rows: ["a"] }],
     ]);
+  });
+
+  test("that cannot be read are named; the others are shown, and what was known of them stays", async () => {
+    put("h", [0, 1], [0, 0], [1, 2, 3, 4]);
+    put("bad", [0, 1], [0, 0], [5, 6, 7, 8]);
+    const tags = () => [tag("h", ["a"]), tag("bad", ["a"], [0, 10, 20])];
+    const broken: Backend = {
+      ...plain,
+      array: (run, name, wanted, end) =>
+        name === "bad" ? Promise.reject(new Error("malformed.")) : plain.array(run, name, wanted, end),
+    };
+    const first = await loadHistograms(broken, "r", tags(), rowOf, signal, null);
+    expect(first.problems).toEqual(["bad: malformed."]);
+    expect(first.all.map(({ edges, counts }) => [edges, [...counts]])).toEqual([[EDGES, [1, 2, 3, 4]]]);
+    expect(await loadHistograms(broken, "r", tags(), rowOf, signal, first)).toBe(first);
+    const mended = await loadHistograms(plain, "r", tags(), rowOf, signal, first);
+    expect([mended.problems, mended.all.length]).toEqual([[], 2]);
+    put("bad", [0, 1, 2], [0, 0, 0], [5, 6, 7, 8, 9, 9]);
+    const kept = await loadHistograms(broken, "r", tags(), rowOf, signal, mended);
+    expect([kept.problems, [...(kept.all[1]?.counts ?? [])]]).toEqual([["bad: malformed."], [5, 6, 7, 8]]);
   });
 });

@@ -26,6 +26,11 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
   return (
     <section class="panel" aria-label="Distributions over steps">
       <h4>Distributions</h4>
+      {histograms.data?.problems.map((problem) => (
+        <p class="problem" key={problem}>
+          {problem}
+        </p>
+      ))}
       {filled.length === 0 ? (
         <Waiting resource={histograms}>
           <p>No histograms of {store.row.value ?? "this layer"} in this run. They come with</p>
