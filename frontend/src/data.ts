@@ -2,16 +2,17 @@
 
 import type { Backend } from "./backend";
 import type { Tensor, Tensors } from "./safetensors";
-import type {
-  AttributionMetadata,
-  HistogramsMetadata,
-  MaximizationMetadata,
-  MaximizationStep,
-  Metadata,
-  SamplesMetadata,
-  SeriesMetadata,
-  TagEntry,
-  TagListing,
+import {
+  type AttributionMetadata,
+  type HistogramsMetadata,
+  type MaximizationMetadata,
+  type MaximizationStep,
+  type Metadata,
+  type SamplesMetadata,
+  type SeriesMetadata,
+  type TagEntry,
+  type TagListing,
+  TRUST,
 } from "./wire";
 
 /** A tag that can be read, of one kind. */
@@ -81,27 +82,38 @@ export interface Maps {
   readonly targets: Tensor | null;
   readonly probabilities: Tensor | null;
   readonly delta: Tensor | null;
+  /** Name in TRUST -> [samples]: how far to trust it; of inputs only. */
+  readonly trust: ReadonlyMap<string, Tensor>;
 }
 
-/** The maps of one layer at one step. */
+/** The maps of one layer at one step; of `null` those of the first input. */
 export async function loadMaps(
   memory: BlobMemory,
   run: string,
   { tag, metadata }: Tag<AttributionMetadata>,
   step: number,
-  layer: string,
+  layer: string | null,
   signal: AbortSignal,
 ): Promise<Maps> {
   const tensors = await memory.load(run, tag, step, signal);
+  const scores = [...TRUST.keys()].map((name) => [name, tensors.get(`trust:${name}`)] as const);
   return {
     step,
     method: metadata.method,
     signed: metadata.signed,
-    map: tensors.get(`layer:${layer}`) ?? null,
+    map: tensors.get(layer === null ? INPUT : `layer:${layer}`) ?? null,
     targets: tensors.get("targets") ?? null,
     probabilities: tensors.get("probabilities") ?? null,
     delta: tensors.get("delta") ?? null,
+    trust: new Map(layer === null ? scores.filter((score): score is [string, Tensor] => score[1] !== undefined) : []),
   };
+}
+
+const INPUT = "input:0";
+
+/** Whether a method says anything of a layer, or, of `null`, of the first input. */
+export function tells({ metadata }: Tag<AttributionMetadata>, layer: string | null): boolean {
+  return layer === null ? metadata.inputs?.includes(0) === true : metadata.layers.includes(layer);
 }
 
 /** Up to `count` of the items, evenly spread, the first and the last among them. */

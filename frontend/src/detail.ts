@@ -2,7 +2,7 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Backend } from "./backend";
-import { BlobMemory, type Images, loadImages, loadMaps, type Maps, spread, type Tag } from "./data";
+import { BlobMemory, type Images, loadImages, loadMaps, type Maps, spread, type Tag, tells } from "./data";
 import { type LoadedHistograms, loadHistograms } from "./loading";
 import { type AllSeries, askRows } from "./questions";
 import { type Question, type Resource, resource } from "./resource";
@@ -68,19 +68,19 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
-  /** Where the maps of the selected layer lie: a method has several tags if the set of layers changed. */
+  /** Where the maps of the selected layer lie, or, without one, of the inputs: a method has several tags if the set of layers changed. */
   const frames = (): { run: string; key: string; at: readonly Frame[] } | null => {
     const run = store.run.value;
     const method = store.method.value;
     const layer = store.layer.value;
-    if (run === null || method === null || layer === null) return null;
-    const holding = method.tags.filter(({ metadata }) => metadata.layers.includes(layer));
+    if (run === null || method === null) return null;
+    const holding = method.tags.filter((tag) => tells(tag, layer));
     const bySteps = new Map(holding.flatMap((tag) => tag.steps.map((step): [number, Frame] => [step, { tag, step }])));
     const at = [...bySteps.values()].sort((one, other) => one.step - other.step);
     return at.length ? { run, key: JSON.stringify([run, method.name, layer]), at } : null;
   };
   const load = (run: string, { tag, step }: Frame, signal: AbortSignal) =>
-    loadMaps(memory, run, tag, step, store.layer.peek() ?? "", signal);
+    loadMaps(memory, run, tag, step, store.layer.peek(), signal);
 
   const nearestFrame = (at: readonly Frame[]): Frame => {
     const steps = at.map(({ step }) => step);

@@ -6,7 +6,7 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Backend, Numbers } from "./backend";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
-import { sortTags, type Tag } from "./data";
+import { sortTags, type Tag, tells } from "./data";
 import { type Detail, layerDetail } from "./detail";
 import { byLayer, inOrder, keyOf, placeOf } from "./findings";
 import type { ModelGraph } from "./graph";
@@ -152,8 +152,16 @@ export class Store {
       return { name, tags: own, samples: own[0]?.metadata.samples ?? "" };
     });
   });
+  /** The methods that say something of the selected layer, or, without one, of the inputs; else all. */
+  readonly tellingMethods = computed<readonly Method[]>(() => {
+    const layer = this.layer.value;
+    const telling = this.methods.value.filter(({ tags }) => tags.some((tag) => tells(tag, layer)));
+    return telling.length > 0 ? telling : this.methods.value;
+  });
+  /** Whether any method says something of the inputs. */
+  readonly tellsOfInputs = computed(() => this.methods.value.some(({ tags }) => tags.some((tag) => tells(tag, null))));
   readonly method = computed<Method | null>(() => {
-    const methods = this.methods.value;
+    const methods = this.tellingMethods.value;
     return methods.find(({ name }) => name === this.choice.method.value) ?? methods[0] ?? null;
   });
   readonly expanded = computed<ReadonlySet<string>>(() => {

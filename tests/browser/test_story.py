@@ -103,6 +103,17 @@ def test_clicking_a_layer_shows_its_maps_and_images(tab: Tab) -> None:
     assert widths == [8] * 6
 
 
+def test_without_a_layer_the_inputs_have_their_attributions_and_how_far_to_trust_them(tab: Tab) -> None:
+    panel = tab.part("layer-panel")
+    expect(panel.get_by_role("heading", name="Attribution of the inputs")).to_be_visible()
+    panel.get_by_test_id("method-picker").select_option("integrated_gradients")
+    expect(panel.get_by_test_id("attribution-map")).to_have_count(10)
+    expect(panel.get_by_test_id("trust")).to_contain_text("completeness gap")
+    expect(panel.get_by_test_id("trust")).to_contain_text("deletion")
+    offered = panel.get_by_test_id("method-picker").locator("option").all_inner_texts()
+    assert "grad cam" not in offered  # it says nothing of inputs
+
+
 def test_the_address_opens_the_same_state_in_a_new_window(tab: Tab, browser: Browser, tensorboard: TensorBoard) -> None:
     _open(tab, "stage2.0")
     tab.box("stage2.0.conv2").focus()  # brings it into view

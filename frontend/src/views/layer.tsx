@@ -31,7 +31,10 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
       <div class="pane-scroll">
         <div class="measured" ref={ref}>
           {layer === null ? (
-            <Overview store={store} />
+            <>
+              <Overview store={store} />
+              {inner > 0 && store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
+            </>
           ) : (
             <>
               <NodeFacts graph={graph} id={layer} onSelect={(id) => store.select(id, true)} />

@@ -9,21 +9,26 @@ import type { Inputs } from "../detail";
 import { formatNumber, formatShape } from "../format";
 import type { Tensors } from "../safetensors";
 import type { Store } from "../store";
+import { Trust } from "./trust";
 import { Waiting } from "./words";
 
 const MAX_SAMPLES = 16;
 const TILE = 80;
 
-/** Where the selected layer looked: its attribution maps at the current step, over the inputs, and over training. */
+/**
+ * Where the selected layer looked: its attribution maps at the current step, over the inputs, and over training. Without
+ * a layer, what the inputs themselves contribute, and how far to trust that.
+ */
 export function Attributions({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {
   const maps = store.detail.maps.value;
   const film = store.detail.film.value.data;
-  const methods = store.methods.value;
+  const methods = store.tellingMethods.value;
+  const ofInputs = store.layer.value === null;
   const scale = useMemo(() => mapScale([...(maps.data ? [maps.data] : []), ...(film ?? [])]), [maps.data, film]);
   return (
     <section class="panel" aria-label="Attribution maps">
       <div class="panel-title">
-        <h4>Attribution</h4>
+        <h4>{ofInputs ? "Attribution of the inputs" : "Attribution"}</h4>
         {methods.length > 0 && (
           <select
             aria-label="Attribution method"
@@ -54,6 +59,7 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
       ) : (
         <>
           <Legend scale={scale} title="" attribution />
+          <Trust scores={maps.data.trust} />
           <Samples
             store={store}
             maps={maps.data}
@@ -93,7 +99,7 @@ function Samples({ store, maps, inputs, scale, width }: SamplesProps): JSX.Eleme
   return (
     <>
       <p class="quiet">
-        {grid.length === 2 ? "layer grid " : "layer output "}
+        {store.layer.value === null ? "input " : grid.length === 2 ? "layer grid " : "layer output "}
         {formatShape(grid)}
         {grid.length > 2 ? ": maps of this shape are not drawn" : ""}
         {count > MAX_SAMPLES ? `; ${MAX_SAMPLES} of ${count} samples` : ""}

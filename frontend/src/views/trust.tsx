@@ -1,0 +1,78 @@
+import type { JSX } from "preact";
+import { formatNumber } from "../format";
+import type { Tensor } from "../safetensors";
+import { TRUST } from "../wire";
+
+/** The gap from which on what is attributed does not add up to what it should explain. */
+const LARGE_GAP = 0.1;
+/** The likeness to the map of random weights from which on a map says little of the network. */
+const BLIND = 0.5;
+
+export interface Score {
+  readonly name: string;
+  readonly label: string;
+  readonly help: string;
+  /** Mean over the samples. */
+  readonly value: number;
+  /** The same score of a random order and of the input's magnitude, where there is one. */
+  readonly beside: readonly { readonly label: string; readonly value: number }[];
+  /** Why not to trust, in words; "" if nothing speaks against it. */
+  readonly doubt: string;
+}
+
+/** The scores of an attribution, each beside those that it should beat. */
+export function scoresOf(trust: ReadonlyMap<string, Tensor>): Score[] {
+  const means = new Map([...trust].map(([name, { data }]) => [name, mean(data)]));
+  return [...TRUST.values()].flatMap(({ name, label, help, better }) => {
+    const value = means.get(name);
+    if (value === undefined || Number.isNaN(value) || /_(random|input)$/.test(name)) return [];
+    const beside = [
+      { label: "random", value: means.get(`${name}_random`) },
+      { label: "raw input", value: means.get(`${name}_input`) },
+    ].filter((one): one is { label: string; value: number } => one.value !== undefined && !Number.isNaN(one.value));
+    const random = beside.find((one) => one.label === "random")?.value;
+    return [{ name, label, help, value, beside, doubt: doubtOf(name, value, random, better) }];
+  });
+}
+
+function doubtOf(name: string, value: number, random: number | undefined, better: string): string {
+  if (name === "completeness" && value > LARGE_GAP) return "it does not add up to what it should explain";
+  if (name === "randomization" && value > BLIND) return "random weights give much the same map";
+  if (random === undefined) return "";
+  return (better === "lower" ? value < random : value > random) ? "" : "no better than a random order";
+}
+
+function mean(values: ArrayLike<number>): number {
+  const finite = Array.from(values).filter(Number.isFinite);
+  return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
+}
+
+/** How far to trust an attribution of the inputs, in numbers, and in words where something speaks against it. */
+export function Trust({ scores }: { readonly scores: ReadonlyMap<string, Tensor> }): JSX.Element | null {
+  const found = scoresOf(scores);
+  if (found.length === 0) return null;
+  return (
+    <dl class="facts" data-testid="trust">
+      {found.map(({ name, label, help, value, beside, doubt }) => (
+        <div key={name} class="fact-pair" title={help}>
+          <dt>{label}</dt>
+          <dd>
+            <span class="number">{formatNumber(value)}</span>
+            {beside.map((one) => (
+              <span key={one.label} class="quiet">
+                {" "}
+                {one.label} <span class="number">{formatNumber(one.value)}</span>
+              </span>
+            ))}
+            {doubt !== "" && (
+              <span class="doubt">
+                {" "}
+                <span aria-hidden="true">!</span> {doubt}
+              </span>
+            )}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
