@@ -36,7 +36,21 @@ def _fine_tuning(run: layerscope.Run) -> None:
     assert run.findings == ()
 
 
-LEFT = {"first_steps.py": _first_steps, "fine_tuning.py": _fine_tuning}
+def _breast_cancer(run: layerscope.Run) -> None:
+    assert set(run.attributions) == {"integrated_gradients", "kernel_shap", "lime"}
+    for maps in run.attributions.values():
+        assert list(maps) == [20, 100, 300]
+        trust = maps[300].trust
+        assert trust["deletion"].mean() < trust["deletion_random"].mean()
+    fitted = ("logistic_regression", "decision_tree", "random_forest")
+    assert set(run.surrogates) == {f"inputs/{surrogate}" for surrogate in fitted}
+    assert all(steps[300].score > 0.7 for steps in run.surrogates.values())
+    probes = run.series["linear_probes"]
+    accuracy, majority = (probes.values[-1, :, probes.statistics.index(n)] for n in ("accuracy", "majority"))
+    assert (accuracy > majority + 0.2).all()
+
+
+LEFT = {"breast_cancer.py": _breast_cancer, "first_steps.py": _first_steps, "fine_tuning.py": _fine_tuning}
 """Example -> what checks that it left what it promises."""
 
 
