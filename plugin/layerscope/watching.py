@@ -212,22 +212,14 @@ class Watch:
                 self._note_stride(step)
             self._snapshots.pop(number, None)  # of a step that raised
             if not _runs_closure(args, kwargs):
-                with (
-                    self._guard("gradients"),
-                    self._recorder.alike(),
-                ):  # of its own, as the others: one that fails costs none of them
-                    self._record_pass(optimizer, number, step)
-            with self._guard("parameters"), self._recorder.alike():
-                self._record_parameters(optimizer, number, step)
+                self._record_pass(optimizer, number, step)
+            due = self._due("parameters", step, number)
+            if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
+                pending = begin_parameters(rows, histogram=due.histograms, reference=self._reference())
+                self._write("parameters", pending, step, due, number)
             due = self._due("updates", step, number)
             if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
                 self._snapshots[number] = Snapshot(rows, learning_rates(optimizer))
-
-    def _record_parameters(self, optimizer: Optimizer, number: int, step: int) -> None:
-        due = self._due("parameters", step, number)
-        if any(due) and self._recorder.takes(rows := self._known.rows(optimizer)):
-            pending = begin_parameters(rows, histogram=due.histograms, reference=self._reference())
-            self._write("parameters", pending, step, due, number)
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if torch.compiler.is_compiling():
