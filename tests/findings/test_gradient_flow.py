@@ -47,6 +47,23 @@ def test_what_begins_at_zero_and_grows_does_not_vanish() -> None:
     assert examined(records) == []
 
 
+@pytest.mark.parametrize("rate", [1e-9, 1e-7, 1e-6])
+def test_what_grows_in_proportion_to_the_steps_does_not_vanish(rate: float) -> None:
+    """The ratio behind a layer that begins at zero, with Adam."""
+    records = [entry for step in range(300) for entry in flow(rate * step, 1, 1, 1, 1, steps=range(step, step + 1))]
+    assert examined(records) == []
+
+
+def test_what_grows_and_stays_low_vanishes() -> None:
+    sizes = [1e-6 * min(step + 1.1, 10) for step in range(40)]
+    records = [
+        entry for step, size in enumerate(sizes) for entry in flow(size, 1, 1, 1, 1, steps=range(step, step + 1))
+    ]
+    (found,) = examined(records)
+    # Counted anew at steps 1, 3 and 6, where it is 2.1, 4.1 and 7.1; at step 11 six of all twelve records do.
+    assert (found.detector, found.layer, found.evidence["since_step"], found.step) == ("vanishing", "a", 6, 11)
+
+
 def test_layers_without_gradient_are_left_out() -> None:
     assert examined(flow(NAN, 0.0, 1, 1, 1, steps=range(9))) == []
     assert examined(flow(1e-9, NAN, NAN, NAN, 1, steps=range(9))) == []  # two layers are too few

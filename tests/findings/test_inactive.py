@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hand_made_graphs import chain, graph_of, module
-from hand_made_series import examined, of_layers
+from hand_made_series import examined, moments, of_layers, of_parameters
 from layerscope.wire import Edge, ModelGraph
 
 
@@ -60,7 +60,27 @@ def test_dropout_is_exempt() -> None:
     graph = chain(module("relu", "ReLU"), module("drop", "Dropout"))
     shares = {"relu": 0.0, "drop": 1.0}
     assert examined(records(range(0, 300, 100), shares), graph) == []
-    assert [found.layer for found in examined(records(range(0, 300, 100), shares))] == ["drop"]
+    elsewhere = {"relu": 0.0, "dropped.act": 1.0}
+    assert examined(records(range(0, 300, 100), {"relu": 0.0, "block.drop_path1#2": 1.0})) == []  # by its name
+    assert [found.layer for found in examined(records(range(0, 300, 100), elsewhere))] == ["dropped.act"]
+
+
+def test_what_no_gradient_leads_through_is_not_dead() -> None:
+    shares = {"relu": 0.0, "bias": 1.0}
+    backward = of_layers("activation_gradients", {"relu": moments(1.0)})
+    both = [
+        entry
+        for one in records(range(0, 300, 100), shares)
+        for entry in (one, (one[0], "activation_gradients", backward))
+    ]
+    assert examined(both) == []
+    backward = of_layers("activation_gradients", {"relu": moments(1.0), "bias": moments(1.0)})
+    both = [
+        entry
+        for one in records(range(0, 300, 100), shares)
+        for entry in (one, (one[0], "activation_gradients", backward))
+    ]
+    assert [(found.detector, found.layer) for found in examined(both)] == [("dead", "bias")]
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.9001, 1), (0.8999, 0)])
@@ -77,6 +97,16 @@ def test_probabilities_are_allowed_to_be_sure() -> None:
     shares = {"tanh": 0.0, "fc": 0.0, "sigmoid": 1.0}
     assert examined(records(range(0, 300, 100), shares, "saturated_fraction")) == []
     assert examined(records(range(0, 300, 100), shares, "saturated_fraction"), with_output("sigmoid")) == []
+
+
+def test_without_the_structure_what_runs_after_the_last_parameters_is_exempt() -> None:
+    shares = {"tanh": 1.0, "fc": 0.0, "sigmoid": 1.0, "flatten": 0.0}
+    weights = of_parameters("parameters", {"fc.weight": moments(1.0)})
+    (found,) = examined([(0, "parameters", weights), *records(range(0, 300, 100), shares, "saturated_fraction")])
+    assert (found.layer, found.others) == ("tanh", ())
+    # As long as nothing is known of parameters it is the last layer alone.
+    (found,) = examined(records(range(0, 300, 100), shares, "saturated_fraction"))
+    assert (found.layer, found.others) == ("tanh", ("sigmoid",))
 
 
 def test_with_the_structure_all_that_stands_behind_the_last_parameters_is_exempt() -> None:

@@ -131,6 +131,7 @@ class Examination:
                 self._layouts.clear()
             rows = Rows(*key, self._ids.of(statistics.layers), self._graph)
             self._layouts[key] = rows
+            self._known.owners.update(owner for name, owner in zip(*key, strict=True) if name != owner)
         return rows
 
     def _keep(self, sightings: Iterable[tuple[str, Sighting]]) -> tuple[wire.Finding, ...]:

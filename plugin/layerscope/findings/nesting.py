@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cached_property
 
 from layerscope import wire
@@ -87,9 +88,9 @@ class Nesting:
 
     @cached_property
     def at_output(self) -> set[int]:
-        """The rows behind which no layer with parameters follows, by the structure; without it the last leaf."""
+        """The rows behind which no layer with parameters follows, by the structure; without it none are known."""
         if self._graph is None:
-            return set(self.leaves[-1:])
+            return set()
         waiting, seen = list(self._graph.outputs), set(self._graph.outputs)
         while waiting:
             for node in self._neighbours[False].get(waiting.pop(), ()):
@@ -99,6 +100,11 @@ class Nesting:
                         waiting.append(node)
         found = {self._row_of[node] for node in seen if node in self._row_of}
         return found | {parent for row in found for parent in self.enclosing(row)}
+
+    def behind(self, owners: Set[str]) -> list[int]:
+        """Return the leaves that ran after the last leaf whose module is one of ``owners``; of none the last leaf."""
+        last = max((row for row in self.leaves if module_of(self._names[row]) in owners), default=None)
+        return self.leaves[-1:] if last is None else [row for row in self.leaves if row > last]
 
     @cached_property
     def _neighbours(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

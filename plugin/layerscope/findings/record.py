@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 
@@ -135,6 +135,8 @@ class Known:
     gradient_step: Floats
     finite_gradients: int | None = None
     """The step of the last record of gradients that were all finite."""
+    owners: set[str] = field(default_factory=set[str])
+    """The layers that own a parameter in a record."""
 
     @classmethod
     def nothing(cls) -> Known:

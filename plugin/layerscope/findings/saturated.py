@@ -11,7 +11,8 @@ class Saturated(InactiveUnits):
     """Nearly all outputs of a bounded activation function (sigmoid, tanh, ...) lie at its bounds, record after record.
 
     What stands behind the last layer with parameters is exempt: the probabilities of a good classifier are near 0 and
-    1, the pixels of a good generator often black and white.
+    1, the pixels of a good generator often black and white. Without the structure it is what ran after that layer;
+    which layers have parameters is known from the series of the parameters.
     """
 
     SATURATED_FRACTION = 0.9
@@ -32,7 +33,10 @@ class Saturated(InactiveUnits):
         return share >= self.SATURATED_FRACTION
 
     def _is_exempt(self, record: Record, row: int) -> bool:
-        return row in record.rows.nesting.at_output
+        nesting = record.rows.nesting
+        if nesting.knows_edges:
+            return row in nesting.at_output
+        return row in nesting.behind(record.known.owners)
 
     def _sighting(self, record: Record, layer: str, share: float, others: tuple[str, ...], since: int) -> Sighting:
         return Sighting(

@@ -15,19 +15,21 @@ class Vanishing(Detector):
     Compared are the medians of the first and the last quarter of the layers that own parameters; of each layer the
     largest root mean square among its parameters' gradients, sqrt((mean² + std²) / (1 - share of zeros)), which depends
     neither on how many elements it has nor on how many are used. Layers without gradient, or with one that is exactly
-    zero, are left out. The records of a layer that was initialized at zero begin low and grow: as long as the ratio
-    doubles within the records, nothing is said.
+    zero, are left out. Behind a layer that was initialized at zero the ratio begins low and grows with the steps: the
+    records are counted anew where it has grown by half, and they must be half of those since it became low, which they
+    never are while it grows in proportion to them, however small the learning rate.
     """
 
     LEAST_RATIO = 1e-4
     RECORDS = 5
+    GROWN = 1.5
     LEAST_LAYERS = 3
 
     series = ("gradients",)
     needs: ClassVar[Mapping[str, int]] = {"gradients": RECORDS}
     rule = (
         f"Root mean square of the gradients of the first quarter of the layers below {LEAST_RATIO:g} of that of the "
-        f"last quarter, in {RECORDS} records in a row."
+        f"last quarter, in {RECORDS} records in a row (and half of all since it is) in which it does not grow by half."
     )
     source = (
         "Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section "
@@ -38,6 +40,8 @@ class Vanishing(Detector):
     def __init__(self) -> None:
         self._runs: dict[Rows, tuple[int, float, int]] = {}
         """Rows -> (records in a row, ratio and step of the first of them)."""
+        self._low: dict[Rows, int] = {}
+        """Rows -> records in a row with a low ratio, however it grew."""
         self._told: set[Rows] = set()
 
     def observe(self, record: Record) -> Sequence[Sighting]:  # noqa: D102
@@ -49,10 +53,13 @@ class Vanishing(Detector):
         count, first, since = self._runs.get(record.rows, (0, ratio, record.step))
         if ratio >= self.LEAST_RATIO:
             self._runs.pop(record.rows, None)
+            self._low.pop(record.rows, None)
             return ()
-        count, first, since = (1, ratio, record.step) if ratio > 2 * first else (count + 1, first, since)
+        grown = ratio > self.GROWN * first
+        count, first, since = (1, ratio, record.step) if grown else (count + 1, first, since)
         self._runs[record.rows] = count, first, since
-        if count < self.RECORDS:
+        self._low[record.rows] = low_records = self._low.get(record.rows, 0) + 1
+        if count < self.RECORDS or 2 * count < low_records:
             return ()
         self._told.add(record.rows)
         low = [i for i in range(len(flow.places)) if flow.sizes[i] < self.LEAST_RATIO * late]
