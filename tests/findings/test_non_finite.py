@@ -40,6 +40,18 @@ def test_what_a_container_does_itself_is_its_own() -> None:
     assert (found.layer, found.others) == ("block", ("b",))
 
 
+def test_of_several_outputs_only_the_first_is_vouched_for() -> None:
+    encoder = replace(module("a"), output_shapes=((1, 8), (1, 8)))
+    records = [(3, "training_activations", outputs(first=OK, a=OK, b=NAN_ROW))]
+    graph = graph_of([module("first"), encoder, module("b")], [Edge("first", "a"), Edge("a", "b")])
+    (found,) = examined(records, graph)
+    assert "All that was recorded before it is finite, so it makes them. Of what 'a' returns only" in found.message
+    (found,) = examined(records, replace(graph, nodes={**graph.nodes, "a": module("a")}))
+    assert found.message.endswith("All that was recorded before it is finite, so it makes them.")
+    (found,) = examined(records, replace(graph, edges=graph.edges[:1]))  # what feeds it is not known
+    assert found.message.endswith("so it makes them, or a function does that is between them.")
+
+
 def test_infinity_that_turns_into_nan_begins_where_it_is_infinite() -> None:
     (found,) = examined([(3, "training_activations", outputs(a=OK, b=INF_ROW, c=NAN_ROW))])
     assert (found.layer, found.measure) == ("b", "training_activations.inf_count")
@@ -97,7 +109,9 @@ def test_steps_that_a_grad_scaler_skips_are_no_finding() -> None:
     records = [(step, "gradients", BROKEN if step < 16 else FINE) for step in range(99)]
     assert examined(records, conclude=True) == []
     at_last = [*records, (99, "gradients", BROKEN)]
-    assert [found.step for found in examined(at_last, conclude=True)] == [99]
+    (found,) = examined(at_last, conclude=True)
+    assert (found.step, found.severity) == (99, "warning")  # it may be one more
+    assert found.message.endswith("before it is clear whether it stays so: a GradScaler skips such steps.")
 
 
 def test_gradients_that_stay_broken_need_no_other_evidence() -> None:

@@ -128,7 +128,7 @@ def test_nan_made_in_one_forward(tmp_path: Path, graph: bool) -> None:
     assert found.measure == "training_activations.nan_count"
     assert found.evidence["nan_count"] > 0
     between = "" if graph else ", or a function does that is between them"
-    told = f"All that returned before it is finite, so it makes them{between}. '3', '4', '5' merely pass"
+    told = f"All that was recorded before it is finite, so it makes them{between}. '3', '4', '5' merely pass"
     assert told in found.message
 
 

@@ -15,9 +15,10 @@ class Frozen(Detector):
     """An optimizer holds a parameter and leaves it as it is, or it could learn and no optimizer holds it.
 
     Three ways: it does not require a gradient, though an optimizer got it (of a whole backbone that is meant so, which
-    then is better left out); it has a gradient, and the update is exactly zero for all parameters of the layer (an
-    update below the precision of the parameters' type is rounded away); it has a gradient, and no recorded optimizer
-    holds it. A learning rate of zero, as in a warm-up, counts as meant. ``NoGradient`` looks at those without gradient.
+    then is better left out, unless it is unfrozen later); it has a gradient, and the update is exactly zero for all
+    parameters of the layer (an update below the precision of the parameters' type is rounded away); it has a gradient,
+    and no recorded optimizer holds it. A learning rate of zero, as in a warm-up, counts as meant. ``NoGradient`` looks
+    at those without gradient.
 
     What no optimizer holds is known from the last record of updates, while gradients are recorded far more often: so
     these are counted.
@@ -60,7 +61,7 @@ class Frozen(Detector):
         new = self._unheld.update(ids, holds, record.step)
         if not len(new):
             return ()
-        words = "{} has a gradient, but no recorded optimizer holds it, so it does not learn."
+        words = "{} has a gradient, but no recorded optimizer holds it, so it has not learned so far."
         gradient = float(norms[rows.parameters[new[0]]])
         return (self._sighting(record, new, words, self._unheld, gradient_norm=gradient),)
 
@@ -82,7 +83,7 @@ class Frozen(Detector):
                 self._handed,
                 held & current & (trainable == 0) & ~(norms > 0),
                 "{} is frozen, though an optimizer holds it: it requires no gradient. If that is meant, leave it out "
-                "of the optimizer.",
+                "of the optimizer, unless it is to be unfrozen later.",
             ),
             (
                 self._unmoved,

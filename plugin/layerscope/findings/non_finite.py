@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from layerscope.findings.detector import ERROR, Detector, Sighting, finite, listed
+from layerscope.findings.detector import ERROR, WARNING, Detector, Sighting, finite, listed
 from layerscope.findings.record import Mask, Record, Rows
 
 
@@ -86,8 +86,12 @@ class NonFinite(Detector):
         return self._tell(self._suspected) or self._tell(_parameters(record, record.not_finite & ~_meant_so(record)))
 
     def conclude(self) -> Sequence[Sighting]:  # noqa: D102
-        # It may be a step that a GradScaler skipped; but a training that ends there more likely broke off.
-        return () if self._done else self._tell(self._suspected)
+        # A training that ends there more likely broke off, but it may be a step that a GradScaler skipped.
+        unclear = " The records end before it is clear whether it stays so: a GradScaler skips such steps."
+        return [
+            replace(found, severity=WARNING, message=found.message + unclear)
+            for found in (() if self._done else self._tell(self._suspected))
+        ]
 
     def _same_rows(self, rows: Rows) -> bool:
         """Return whether these are the rows whose gradients were suspected; made anew, they are equal in name."""
@@ -185,23 +189,32 @@ def _first_forward(record: Record, bad: Mask) -> Sighting:
     infected = [row for row in nesting.completed if bad[row]]
     row = infected[0]
     others = [names[other] for other in nesting.innermost(infected[1:]) if other not in nesting.enclosing(row)]
-    functions = nesting.feeding(row)[1]
+    feeding, functions = nesting.feeding(row)
+    several = [names[other] for other in feeding if _returns_several(record.rows, other)]
     if row == nesting.completed[0]:
         before = " No layer returned before it, so what came in may not have been finite either."
     elif functions:
         before = (
-            " All that returned before it is finite, so it makes them, or a function that feeds it does "
+            " All that was recorded before it is finite, so it makes them, or a function that feeds it does "
             f"({', '.join(functions[:5])})."
         )
     else:
-        between = "" if nesting.knows_edges else ", or a function does that is between them"
-        before = f" All that returned before it is finite, so it makes them{between}."
+        certain = nesting.knows_edges and (feeding or row not in nesting.leaves)
+        between = "" if certain else ", or a function does that is between them"
+        before = f" All that was recorded before it is finite, so it makes them{between}."
+    if several:
+        before += f" Of what {listed(several)} returns only the first tensor was recorded: look at the others, too."
     when = "in the training pass" if record.series == "training_activations" else "on the probe batch"
     passed = f" {listed(others)} merely pass them on." if others else ""
     message = (
         f"{names[row]!r} is the first layer whose output is not finite {when}: {_what(record, row)}.{before}{passed}"
     )
     return _sighting(record, row, message, others)
+
+
+def _returns_several(rows: Rows, row: int) -> bool:
+    node = None if rows.graph is None else rows.graph.nodes.get(rows.names[row])
+    return node is not None and len(node.output_shapes) > 1
 
 
 def _backward(record: Record, bad: Mask) -> Sighting:
