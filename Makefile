@@ -25,10 +25,11 @@ test: setup ## run every check, as CI does
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory web
-	$(BIN)/python -m pytest -m "not bench"
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not bench and not browser"
+	$(BIN)/python -m pytest -m browser
 
 fast: $(VENV) ## run the Python tests that need no browser and build no package
-	$(BIN)/python -m pytest -m "not browser and not bench" --ignore=tests/packaging
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not browser and not bench" --ignore=tests/packaging
 
 lint: $(VENV) $(NODE_MODULES) ## check style, imports between the rooms, and formatting
 	$(BIN)/ruff check --quiet .

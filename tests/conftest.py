@@ -1,9 +1,10 @@
-"""One thread for torch, so that numbers and times repeat; the tests that drive a browser run last."""
+"""One thread for torch, so that numbers and times repeat; lines for the end; the log of the demo."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 # Before anything imports numpy or torch.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -11,11 +12,25 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 import torch
 
+import summary
+
 torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a process of pytest-xdist
+        session.config.workeroutput["summary"] = summary.lines
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    summary.lines += getattr(node, "workeroutput", {}).get("summary", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in summary.lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,8 @@ def test_the_viewer_needs_no_torch(wheel: zipfile.ZipFile) -> None:
     assert not [requirement for requirement in base if requirement.startswith(("torch", "captum", "scikit-learn"))]
     assert "tensorboard>=2.21" in base
     assert 'torchview==0.2.7; extra == "torch"' in requirements
-    assert _metadata(wheel).get_all("Provides-Extra") == ["torch", "surrogates", "images", "demo", "dev", "bench"]
+    extras = ["torch", "surrogates", "images", "demo", "examples", "dev", "bench"]
+    assert _metadata(wheel).get_all("Provides-Extra") == extras
 
 
 def test_the_wheel_announces_the_plugin_and_the_command(wheel: zipfile.ZipFile) -> None:

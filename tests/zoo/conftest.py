@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
+import summary
 from zoo.registry import FAMILIES
 from zoo.results import done
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_sessionfinish() -> None:
     for family, cases in FAMILIES.items():
         outcomes = [done[case] for case in cases if case in done]
         if outcomes:
@@ -16,7 +15,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             correct = sum(outcome.graph is not None and not outcome.faults for outcome in outcomes)
             untouched = sum(not outcome.changes for outcome in outcomes)
             judged = sum(outcome.truth.differentiable for outcome in outcomes)
-            terminalreporter.write_line(
+            summary.lines.append(
                 f"zoo {family}: finished {finished}/{len(outcomes)}, correct {correct}/{len(outcomes)}, "
                 f"left as before {untouched}/{len(outcomes)}, judged by autograd {judged}/{len(outcomes)}"
             )
