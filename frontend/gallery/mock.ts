@@ -5,6 +5,7 @@ import type { ModelGraph } from "../src/graph";
 import type { Tensor } from "../src/safetensors";
 import { type Finding, type Metadata, type Node, SERIES, type TagEntry, type TagListing } from "../src/wire";
 import { later, logSpaced, numbers, seeded, statisticAt, statisticsOf } from "./mock_numbers";
+import { type Kind, mockSamples } from "./mock_samples";
 
 export interface Shape {
   /** Names of the leaf layers in order; dots nest them. */
@@ -14,6 +15,8 @@ export interface Shape {
   readonly broken?: number;
   /** Attribution maps are [samples, features] instead of images. */
   readonly tabular?: boolean;
+  /** The inputs are of this kind, and attributed. */
+  readonly kind?: Kind;
   readonly problem?: string;
   readonly warnings?: readonly string[];
   readonly bare?: boolean;
@@ -90,6 +93,7 @@ export function mockBackend(shape: Shape): Backend {
         ? samples(shape)
         : maps(shape, metadata, step / Math.max(1, steps.at(-1) ?? 1));
     },
+    description: async () => (shape.kind ? mockSamples(shape.kind).description : null),
     maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7] }),
     imageUrl: (_run, _tag, step, unit) => image(step, unit),
   };
@@ -116,7 +120,7 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
         samples: "probe",
         signed,
         layers: [...shape.layers],
-        inputs: [],
+        inputs: shape.kind ? [0] : [],
         version: 1,
       },
       sparse,
@@ -210,7 +214,8 @@ function graphOf(leaves: readonly string[], warnings: readonly string[]): ModelG
 const SAMPLES = 8;
 const SIDE = 16;
 
-function samples({ tabular }: Shape): Map<string, Tensor> {
+function samples({ tabular, kind }: Shape): Map<string, Tensor> {
+  if (kind) return new Map([["0", mockSamples(kind).inputs]]);
   if (tabular) return new Map([["0", { shape: [SAMPLES, 30], data: new Float32Array(SAMPLES * 30) }]]);
   const data = new Float32Array(SAMPLES * SIDE * SIDE);
   for (let at = 0; at < data.length; at++) {
@@ -237,11 +242,27 @@ function maps(shape: Shape, metadata: Metadata, t: number): Map<string, Tensor> 
     if (shape.broken !== undefined && index >= shape.broken) data.fill(Number.NaN, 0, 3);
     tensors.set(`layer:${layer}`, { shape: [SAMPLES, ...grid], data });
   });
+  if (shape.kind) {
+    tensors.set("input:0", mockSamples(shape.kind).attributions(t, signed));
+    const score = (value: number): Tensor => ({ shape: [SAMPLES], data: new Float32Array(SAMPLES).fill(value) });
+    for (const [name, value] of TRUSTED) tensors.set(`trust:${name}`, score(value));
+  }
   const p = Float32Array.from({ length: SAMPLES }, (_, i) => 0.1 + 0.89 * t * (1 - i / 20));
   tensors.set("targets", { shape: [SAMPLES], data: Float64Array.from({ length: SAMPLES }, (_, i) => i) });
   tensors.set("probabilities", { shape: [SAMPLES], data: p });
   return tensors;
 }
+
+/** Two of these speak for the attribution, two against it. */
+const TRUSTED: readonly (readonly [string, number])[] = [
+  ["completeness", 0.004],
+  ["deletion", 0.31],
+  ["deletion_random", 0.62],
+  ["deletion_input", 0.55],
+  ["insertion", 0.48],
+  ["insertion_random", 0.52],
+  ["randomization", 0.71],
+];
 
 /** A small bitmap that depends on step and unit. */
 function image(step: number, unit: number): string {
@@ -310,6 +331,9 @@ export const APP_CASES: Readonly<Record<string, Shape>> = {
   "100,000 steps": { layers: ["stem", ...blocks(66), "head"], steps: 0, recorded: logSpaced(100_000, 1500) },
   "not examined": { layers: ["fc1", "act1", "fc2"], steps: 20, series: ["activations"], unexamined: true },
   tabular: { layers: ["fc1", "act1", "fc2"], steps: 20, tabular: true },
+  text: { layers: ["embedding", "lstm", "fc"], steps: 20, kind: "text" },
+  "named columns": { layers: ["fc1", "act1", "fc2"], steps: 20, kind: "table" },
+  "time series": { layers: ["conv1", "act1", "fc"], steps: 20, kind: "time_series" },
   "long and hostile names": {
     layers: [
       "encoder.layers.0.self_attention.query_key_value_projection_with_a_very_long_name",

@@ -2,7 +2,7 @@
 
 import { type ModelGraph, toGraph } from "./graph";
 import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
-import type { FindingsListing, GraphBlob, MaximizationStep, RunListing, TagListing } from "./wire";
+import type { FindingsListing, GraphBlob, MaximizationStep, RunListing, SamplesBlob, TagListing } from "./wire";
 
 /** The numbers of one tag: `values[(step * rows + row) * columns + column]`. */
 export interface Numbers {
@@ -33,6 +33,8 @@ export interface Backend {
   graph(run: string, tag: string, step: number, signal: AbortSignal): Promise<ModelGraph>;
   /** Samples or attribution maps. */
   tensors(run: string, tag: string, step: number, signal: AbortSignal): Promise<Tensors>;
+  /** How to show samples; null in logs that do not tell. */
+  description(run: string, tag: string, step: number, signal: AbortSignal): Promise<SamplesBlob | null>;
   maximization(run: string, tag: string, step: number, signal: AbortSignal): Promise<MaximizationStep>;
   /** Address of the image of unit `unit` (from 0). */
   imageUrl(run: string, tag: string, step: number, unit: number): string;
@@ -78,6 +80,12 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
     },
     graph: (run, tag, step, signal) => json<GraphBlob>("blob", blob(run, tag, step, 0), signal).then(toGraph),
     tensors: (run, tag, step, signal) => tensors("blob", blob(run, tag, step, 0), signal),
+    description: async (run, tag, step, signal) => {
+      const response = await reached(url("blob", blob(run, tag, step, 1)), signal);
+      if (response.status === 404) return null;
+      if (!response.ok) throw new Error(await refusal(response));
+      return response.json() as Promise<SamplesBlob>;
+    },
     maximization: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
     imageUrl: (run, tag, step, unit) => url("blob", blob(run, tag, step, unit + 1)),
   };

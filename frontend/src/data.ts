@@ -8,6 +8,7 @@ import {
   type MaximizationMetadata,
   type MaximizationStep,
   type Metadata,
+  type SamplesBlob,
   type SamplesMetadata,
   type SeriesMetadata,
   type TagEntry,
@@ -53,22 +54,22 @@ export function sortTags(listing: TagListing | null): Tags {
 }
 
 /** Remembers the last blobs, so that scrubbing back and forth does not load them again. */
-export class BlobMemory {
-  private readonly blobs = new Map<string, Tensors>();
+export class BlobMemory<T> {
+  private readonly blobs = new Map<string, T>();
 
   constructor(
-    private readonly backend: Backend,
+    private readonly ask: (run: string, tag: string, step: number, signal: AbortSignal) => Promise<T>,
     private readonly capacity = 32,
   ) {}
 
-  async load(run: string, tag: string, step: number, signal: AbortSignal): Promise<Tensors> {
+  async load(run: string, tag: string, step: number, signal: AbortSignal): Promise<T> {
     const key = JSON.stringify([run, tag, step]);
-    const tensors = this.blobs.get(key) ?? (await this.backend.tensors(run, tag, step, signal));
+    const blob = this.blobs.has(key) ? (this.blobs.get(key) as T) : await this.ask(run, tag, step, signal);
     this.blobs.delete(key);
-    this.blobs.set(key, tensors);
+    this.blobs.set(key, blob);
     const [oldest] = this.blobs.keys();
     if (this.blobs.size > this.capacity && oldest !== undefined) this.blobs.delete(oldest);
-    return tensors;
+    return blob;
   }
 }
 
@@ -77,7 +78,7 @@ export interface Maps {
   readonly step: number;
   readonly method: string;
   readonly signed: boolean;
-  /** [samples, ...] of the selected layer, or null if the blob lacks it. */
+  /** [samples, ...] of the selected layer or input, or null if the blob lacks it. */
   readonly map: Tensor | null;
   readonly targets: Tensor | null;
   readonly probabilities: Tensor | null;
@@ -86,13 +87,13 @@ export interface Maps {
   readonly trust: ReadonlyMap<string, Tensor>;
 }
 
-/** The maps of one layer at one step; of `null` those of the first input. */
+/** The maps of one layer, or of the input at a position, at one step. */
 export async function loadMaps(
-  memory: BlobMemory,
+  memory: BlobMemory<Tensors>,
   run: string,
   { tag, metadata }: Tag<AttributionMetadata>,
   step: number,
-  layer: string | null,
+  of: string | number,
   signal: AbortSignal,
 ): Promise<Maps> {
   const tensors = await memory.load(run, tag, step, signal);
@@ -101,19 +102,45 @@ export async function loadMaps(
     step,
     method: metadata.method,
     signed: metadata.signed,
-    map: tensors.get(layer === null ? INPUT : `layer:${layer}`) ?? null,
+    map: tensors.get(typeof of === "number" ? `input:${of}` : `layer:${of}`) ?? null,
     targets: tensors.get("targets") ?? null,
     probabilities: tensors.get("probabilities") ?? null,
     delta: tensors.get("delta") ?? null,
-    trust: new Map(layer === null ? scores.filter((score): score is [string, Tensor] => score[1] !== undefined) : []),
+    trust: new Map(
+      typeof of === "number" ? scores.filter((score): score is [string, Tensor] => score[1] !== undefined) : [],
+    ),
   };
 }
 
-const INPUT = "input:0";
+/** The inputs of a probe set. */
+export interface Inputs {
+  /** Null where there are none, or not yet. */
+  readonly tensors: Tensors | null;
+  /** How to show them; null where nothing tells. */
+  readonly description: SamplesBlob | null;
+  /** Why they cannot be shown, or not by their names, in words; "" if they can, or are on their way. */
+  readonly problem: string;
+}
 
-/** Whether a method says anything of a layer, or, of `null`, of the first input. */
+/** The inputs saved at one step; those whose description cannot be read are there without it. */
+export async function loadInputs(
+  memory: BlobMemory<Tensors>,
+  descriptions: BlobMemory<SamplesBlob | null>,
+  run: string,
+  tag: string,
+  step: number,
+  signal: AbortSignal,
+): Promise<Inputs> {
+  const described = descriptions.load(run, tag, step, signal).then(
+    (description) => ({ description, problem: "" }),
+    (error: Error) => ({ description: null, problem: `The inputs of step ${step} have no names. ${error.message}` }),
+  );
+  return { tensors: await memory.load(run, tag, step, signal), ...(await described) };
+}
+
+/** Whether a method says anything of a layer, or, of `null`, of an input. */
 export function tells({ metadata }: Tag<AttributionMetadata>, layer: string | null): boolean {
-  return layer === null ? metadata.inputs?.includes(0) === true : metadata.layers.includes(layer);
+  return layer === null ? (metadata.inputs ?? []).length > 0 : metadata.layers.includes(layer);
 }
 
 /** Up to `count` of the items, evenly spread, the first and the last among them. */

@@ -2,11 +2,21 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Backend } from "./backend";
-import { BlobMemory, type Images, loadImages, loadMaps, type Maps, spread, type Tag, tells } from "./data";
+import {
+  BlobMemory,
+  type Images,
+  type Inputs,
+  loadImages,
+  loadInputs,
+  loadMaps,
+  type Maps,
+  spread,
+  type Tag,
+  tells,
+} from "./data";
 import { type LoadedHistograms, loadHistograms } from "./loading";
 import { type AllSeries, askRows } from "./questions";
 import { type Question, type Resource, resource } from "./resource";
-import type { Tensors } from "./safetensors";
 import { nearest, nearestIndex } from "./series";
 import type { Store } from "./store";
 import type { AttributionMetadata, HistogramsMetadata, SeriesMetadata } from "./wire";
@@ -20,20 +30,14 @@ export interface Detail {
   /** The maps at a few steps spread over the whole run. */
   readonly film: ReadonlySignal<Resource<readonly Maps[]>>;
   /** The inputs that those maps belong to, by the step at which they were saved. */
-  readonly samples: ReadonlySignal<Resource<ReadonlyMap<number, Tensors>>>;
+  readonly samples: ReadonlySignal<Resource<ReadonlyMap<number, Inputs>>>;
   /** The inputs that were the latest when maps were saved at `step`. */
   readonly inputsAt: (step: number) => Inputs;
   readonly images: ReadonlySignal<Resource<Images>>;
 }
 
-export interface Inputs {
-  /** Null where there are none, or not yet. */
-  readonly tensors: Tensors | null;
-  /** Why they cannot be shown, in words; "" if they can, or are on their way. */
-  readonly problem: string;
-}
-
 const FILM_FRAMES = 6;
+const NO_INPUTS: Inputs = { tensors: null, description: null, problem: "" };
 
 interface Frame {
   readonly tag: Tag<AttributionMetadata>;
@@ -42,7 +46,8 @@ interface Frame {
 
 /** Follow the store's selection with the resources of the layer panel. */
 export function layerDetail(store: Store, backend: Backend, end: AbortSignal): Detail {
-  const memory = new BlobMemory(backend);
+  const memory = new BlobMemory(backend.tensors);
+  const descriptions = new BlobMemory(backend.description);
 
   const askCurves = (): Question<AllSeries> | null => {
     const run = store.run.value;
@@ -68,7 +73,7 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
-  /** Where the maps of the selected layer lie, or, without one, of the inputs: a method has several tags if the set of layers changed. */
+  /** Where the maps of the selected layer lie, or, without one, of the input: a method has several tags if the set of layers changed. */
   const frames = (): { run: string; key: string; at: readonly Frame[] } | null => {
     const run = store.run.value;
     const method = store.method.value;
@@ -77,10 +82,10 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     const holding = method.tags.filter((tag) => tells(tag, layer));
     const bySteps = new Map(holding.flatMap((tag) => tag.steps.map((step): [number, Frame] => [step, { tag, step }])));
     const at = [...bySteps.values()].sort((one, other) => one.step - other.step);
-    return at.length ? { run, key: JSON.stringify([run, method.name, layer]), at } : null;
+    return at.length ? { run, key: JSON.stringify([run, method.name, layer ?? store.input.value]), at } : null;
   };
   const load = (run: string, { tag, step }: Frame, signal: AbortSignal) =>
-    loadMaps(memory, run, tag, step, store.layer.peek(), signal);
+    loadMaps(memory, run, tag, step, store.layer.peek() ?? store.input.peek(), signal);
 
   const nearestFrame = (at: readonly Frame[]): Frame => {
     const steps = at.map(({ step }) => step);
@@ -130,8 +135,8 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
       version: steps.join(),
       look: store.look.value,
       load: async (signal: AbortSignal) => {
-        const loaded = await Promise.all(steps.map((step) => memory.load(run, tag.tag, step, signal)));
-        return new Map(loaded.map((tensors, index) => [steps[index] as number, tensors]));
+        const load = (step: number) => loadInputs(memory, descriptions, run, tag.tag, step, signal);
+        return new Map(await Promise.all(steps.map(async (step) => [step, await load(step)] as const)));
       },
     };
   };
@@ -154,13 +159,16 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
-  const samples = resource<ReadonlyMap<number, Tensors>>(end, askSamples);
+  const samples = resource<ReadonlyMap<number, Inputs>>(end, askSamples);
   const inputsAt = (step: number): Inputs => {
     const saved = savedUntil(step);
-    if (saved === undefined) return { tensors: null, problem: `No inputs were saved up to step ${step}.` };
-    const tensors = samples.value.data?.get(saved) ?? null;
-    const reason = tensors === null ? samples.value.error : tensors.has("0") ? "" : "Their type is not read here.";
-    return { tensors, problem: reason && `The inputs of step ${saved} cannot be shown. ${reason}` };
+    if (saved === undefined) return { ...NO_INPUTS, problem: `No inputs were saved up to step ${step}.` };
+    const inputs = samples.value.data?.get(saved);
+    if (inputs?.problem) return inputs;
+    const shown = String(store.layer.value === null ? store.input.value : 0);
+    const reason =
+      inputs === undefined ? samples.value.error : inputs.tensors?.has(shown) ? "" : "Their type is not read here.";
+    return { ...(inputs ?? NO_INPUTS), problem: reason && `The inputs of step ${saved} cannot be shown. ${reason}` };
   };
 
   return {

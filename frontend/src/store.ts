@@ -164,6 +164,18 @@ export class Store {
     const methods = this.tellingMethods.value;
     return methods.find(({ name }) => name === this.choice.method.value) ?? methods[0] ?? null;
   });
+  /** Positions of the inputs that the method attributes. */
+  readonly inputs = computed<readonly number[]>(() => {
+    const held = (this.method.value?.tags ?? []).flatMap(({ metadata }) => metadata.inputs ?? []);
+    return [...new Set(held)].sort((a, b) => a - b);
+  });
+  /** The input whose attribution is shown where no layer is selected. */
+  readonly input = computed(() => {
+    const chosen = this.choice.input.value;
+    return chosen !== null && this.inputs.value.includes(chosen) ? chosen : (this.inputs.value[0] ?? 0);
+  });
+  /** Whether all features of an input are shown, not only the first or those that matter most. */
+  readonly allFeatures = computed(() => this.choice.allFeatures.value ?? false);
   readonly expanded = computed<ReadonlySet<string>>(() => {
     const chosen = this.choice.expanded.value;
     const graph = this.graph.value.data;

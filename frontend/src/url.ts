@@ -26,6 +26,10 @@ export interface Selection {
   /** Name of the attribution tag: the method, after `<samples>/` unless its samples are `probe`. */
   readonly method: string | null;
   readonly sample: number | null;
+  /** Position of the input whose attribution is shown. */
+  readonly input: number | null;
+  /** Whether all features of an input are shown, not only the first or those that matter most. */
+  readonly allFeatures: boolean | null;
   /** Tag of the user's scalar in the scrubber. */
   readonly scalar: string | null;
   readonly query: string | null;
@@ -57,6 +61,11 @@ const whole: Codec<number> = {
   decode: (value) => (/^-?\d{1,15}$/.test(value) ? Number(value) : null),
 };
 
+const position: Codec<number> = {
+  encode: String,
+  decode: (value) => (/^\d{1,6}$/.test(value) ? Number(value) : null),
+};
+
 const list: Codec<readonly string[]> = {
   encode: (values) =>
     values
@@ -84,7 +93,9 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   row: text,
   measure: text,
   method: text,
-  sample: { encode: String, decode: (value) => (/^\d{1,6}$/.test(value) ? Number(value) : null) },
+  sample: position,
+  input: position,
+  allFeatures: flag,
   scalar: text,
   query: text,
   expanded: list,
@@ -104,6 +115,8 @@ export const NOTHING: Selection = {
   measure: null,
   method: null,
   sample: null,
+  input: null,
+  allFeatures: null,
   scalar: null,
   query: null,
   expanded: null,

@@ -9,6 +9,8 @@ const ALL: Selection = {
   measure: "gradients.norm",
   method: "probe/grad_cam",
   sample: 7,
+  input: 1,
+  allFeatures: true,
   scalar: "loss/train %",
   query: "conv|層 🔬",
   expanded: ["a,b", "c~d", "~", ",", "~0", "~1", "<img src=x>", "__proto__", "100%"],

@@ -9,6 +9,8 @@ export interface LegendProps {
   readonly title: string;
   /** Say which end supports and which opposes. */
   readonly attribution?: boolean;
+  /** Stops of the ramp, where the colours are not those of the scale. */
+  readonly ramp?: readonly string[];
   readonly help?: string;
   /** Say what stripes are: what does not train. */
   readonly frozen?: boolean;
@@ -24,7 +26,7 @@ const WORDS = {
 } as const;
 
 /** A colour scale with its limits in numbers; `≤` and `≥` say that the data reaches beyond. */
-export function Legend({ scale, title, attribution = false, help, frozen = false }: LegendProps): JSX.Element {
+export function Legend({ scale, title, attribution = false, ramp, help, frozen = false }: LegendProps): JSX.Element {
   if (scale === null) {
     return (
       <div class="legend">
@@ -44,7 +46,7 @@ export function Legend({ scale, title, attribution = false, help, frozen = false
         </span>
         <span
           class="legend-ramp"
-          style={{ background: `linear-gradient(to right, ${scale.stops().join(", ")})` }}
+          style={{ background: `linear-gradient(to right, ${(ramp ?? scale.stops()).join(", ")})` }}
           role="img"
           aria-label={`colours from ${format(scale.low)} to ${format(scale.high)}`}
         />
@@ -59,7 +61,13 @@ export function Legend({ scale, title, attribution = false, help, frozen = false
         </span>
       )}
       {attribution ? (
-        <span class="quiet">{scale.kind === "signed" ? "red supports · blue opposes" : "brighter matters more"}</span>
+        <span class="quiet">
+          {scale.kind === "signed"
+            ? "red supports · blue opposes"
+            : ramp
+              ? "more colour matters more"
+              : "brighter matters more"}
+        </span>
       ) : (
         <span class="quiet">{WORDS[scale.kind]}</span>
       )}

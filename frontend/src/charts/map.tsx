@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useCallback } from "preact/hooks";
+import { share } from "../attribution";
 import type { ColourScale, Rgb } from "../colour";
 import type { Tensor } from "../safetensors";
 import { Canvas, hatch, type Inks } from "./canvas";
@@ -56,8 +57,7 @@ const MAX_ALPHA = 0.85;
 
 /** How opaque a value is laid over a photograph: in proportion to its size, so that nothing hides the photograph. */
 export function alpha(scale: ColourScale, value: number): number {
-  const share = scale.kind === "signed" ? Math.abs(scale.position(value) - 0.5) * 2 : scale.position(value);
-  return share * MAX_ALPHA;
+  return share(scale, value) * MAX_ALPHA;
 }
 
 export interface MapProps {

@@ -1,19 +1,19 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { attributionScale } from "../attribution";
 import { Legend } from "../charts/legend";
-import { AttributionMap, type Picture, pictureOf, type SampleMap, sampleOf } from "../charts/map";
-import { Strip } from "../charts/strip";
-import { type ColourScale, fitScale } from "../colour";
+import { sampleOf } from "../charts/map";
+import type { ColourScale } from "../colour";
 import type { Maps } from "../data";
-import type { Inputs } from "../detail";
-import { formatNumber, formatShape } from "../format";
-import type { Tensors } from "../safetensors";
+import { nodeOf } from "../graph";
 import type { Store } from "../store";
+import { visible } from "../token_text";
+import type { ProbeInput, SamplesBlob } from "../wire";
+import { Extent, MAX_SAMPLES, Samples } from "./attribution_samples";
+import type { AttributionView, Shown } from "./attribution_view";
+import { viewOf } from "./attribution_views";
 import { Trust } from "./trust";
 import { Waiting } from "./words";
-
-const MAX_SAMPLES = 16;
-const TILE = 80;
 
 /**
  * Where the selected layer looked: its attribution maps at the current step, over the inputs, and over training. Without
@@ -21,10 +21,8 @@ const TILE = 80;
  */
 export function Attributions({ store, width }: { readonly store: Store; readonly width: number }): JSX.Element {
   const maps = store.detail.maps.value;
-  const film = store.detail.film.value.data;
   const methods = store.tellingMethods.value;
   const ofInputs = store.layer.value === null;
-  const scale = useMemo(() => mapScale([...(maps.data ? [maps.data] : []), ...(film ?? [])]), [maps.data, film]);
   return (
     <section class="panel" aria-label="Attribution maps">
       <div class="panel-title">
@@ -43,6 +41,7 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
             ))}
           </select>
         )}
+        {ofInputs && <InputPicker store={store} />}
         {maps.data !== null && <span class="quiet number">at step {maps.data.step}</span>}
       </div>
       {maps.data?.map == null ? (
@@ -57,203 +56,144 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
           )}
         </Waiting>
       ) : (
-        <>
-          <Legend scale={scale} title="" attribution />
-          <Trust scores={maps.data.trust} />
-          <Samples
-            store={store}
-            maps={maps.data}
-            inputs={store.detail.inputsAt(maps.data.step)}
-            scale={scale}
-            width={width}
-          />
-          {film !== null && <Film store={store} film={film} scale={scale} width={width} />}
-        </>
+        <Attributed store={store} maps={maps.data} width={width} />
       )}
     </section>
   );
 }
 
-/** One scale for every sample and every step that is shown, so that they compare. */
-export function mapScale(maps: readonly Maps[]): ColourScale | null {
-  const signed = maps.some((one) => one.signed);
-  const values = function* () {
-    for (const { map } of maps) if (map !== null) yield* map.data;
-  };
-  return fitScale(signed ? "signed" : "linear", Float64Array.from(values()));
+/** Which of the inputs, where a method attributes several. */
+function InputPicker({ store }: { readonly store: Store }): JSX.Element | null {
+  const positions = store.inputs.value;
+  const step = store.detail.maps.value.data?.step;
+  if (positions.length < 2) return null;
+  const described = step === undefined ? [] : (store.detail.inputsAt(step).description?.inputs ?? []);
+  return (
+    <select
+      aria-label="Input"
+      data-testid="input-picker"
+      value={store.input.value}
+      onChange={(event) => store.choose({ input: Number(event.currentTarget.value) })}
+    >
+      {positions.map((position) => (
+        <option key={position} value={position}>
+          input {visible(described[position]?.name || String(position))}
+        </option>
+      ))}
+    </select>
+  );
 }
 
-interface SamplesProps {
+interface AttributedProps {
   readonly store: Store;
   readonly maps: Maps;
-  readonly inputs: Inputs;
-  readonly scale: ColourScale | null;
   readonly width: number;
 }
 
-function Samples({ store, maps, inputs, scale, width }: SamplesProps): JSX.Element | null {
-  const map = maps.map;
-  if (map === null || scale === null) return <p class="empty">The map has no finite values.</p>;
-  const [count = 0, ...grid] = map.shape;
-  const flat = grid.length === 1;
+function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
+  const film = store.detail.film.value.data;
+  const samples = store.detail.samples.value.data;
+  const layer = store.layer.value;
+  const graph = store.graph.value.data;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown depends on the inputs and the structure too
+  const shown = useMemo(() => shownOf(store, maps), [maps, samples, layer, graph]);
+  const view = shown[0] === undefined ? null : viewOf(shown[0]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as above
+  const scale = useMemo(() => {
+    const all = [maps, ...(film ?? [])];
+    return view === null ? null : scaleOf(store, all, view);
+  }, [maps, film, samples, layer, graph, view]);
+  const { problem } = store.detail.inputsAt(maps.step);
+  if (view === null || scale === null) {
+    return (
+      <>
+        <Extent store={store} maps={maps} />
+        <p class="empty">{view === null ? "Maps of this shape are not drawn." : "The map has no finite values."}</p>
+      </>
+    );
+  }
   return (
     <>
-      <p class="quiet">
-        {store.layer.value === null ? "input " : grid.length === 2 ? "layer grid " : "layer output "}
-        {formatShape(grid)}
-        {grid.length > 2 ? ": maps of this shape are not drawn" : ""}
-        {count > MAX_SAMPLES ? `; ${MAX_SAMPLES} of ${count} samples` : ""}
-      </p>
-      {inputs.problem !== "" && <p class="problem">{inputs.problem}</p>}
-      <div class={flat ? "samples flat" : "samples"}>
-        {Array.from({ length: Math.min(count, MAX_SAMPLES) }, (_, index) => {
-          const sample = sampleOf(map, index);
-          if (sample === null || grid.length > 2) return null;
-          const caption = captionOf(maps, index);
-          return (
-            <button
-              type="button"
-              class="sample"
-              key={index}
-              aria-pressed={index === store.sample.value}
-              aria-label={`Sample ${index}, ${caption}`}
-              onClick={() => store.choose({ sample: index })}
-            >
-              <SampleView
-                sample={sample}
-                picture={pictureAt(inputs.tensors, index)}
-                scale={scale}
-                width={width}
-                index={index}
-              />
-              <span class="caption number">{caption}</span>
-            </button>
-          );
-        })}
-      </div>
+      <Legend scale={scale} title="" attribution {...(view.ramp && { ramp: view.ramp(scale) })} />
+      <Trust scores={maps.trust} />
+      <Extent store={store} maps={maps} />
+      {problem !== "" && <p class="problem">{problem}</p>}
+      <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} />
+      {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}
     </>
   );
 }
 
-interface SampleViewProps {
-  readonly sample: SampleMap;
-  readonly picture: Picture | null;
-  readonly scale: ColourScale;
-  readonly width: number;
-  readonly index: number;
-}
-
-function SampleView({ sample, picture, scale, width, index }: SampleViewProps): JSX.Element {
-  if (sample.shape.length !== 2) {
-    return (
-      <span data-testid="attribution-map">
-        <Strip
-          values={sample.values}
-          scale={scale}
-          width={Math.max(80, width - 14)}
-          height={36}
-          label={`attribution of ${sample.values.length} features, sample ${index}`}
-        />
-      </span>
-    );
+/** One scale for every sample and every step that is shown, so that they compare. */
+function scaleOf(store: Store, all: readonly Maps[], view: AttributionView): ColourScale | null {
+  const values = all.flatMap((maps) => shownOf(store, maps)).map((shown) => view.values?.(shown) ?? shown.map.values);
+  const together = new Float64Array(values.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of values) {
+    together.set(part, at);
+    at += part.length;
   }
-  return (
-    <span class="pair">
-      {picture !== null && (
-        <AttributionMap map={null} scale={null} picture={picture} size={TILE} label={`input, sample ${index}`} />
-      )}
-      <span data-testid="attribution-map">
-        <AttributionMap
-          map={sample}
-          scale={scale}
-          picture={picture}
-          size={TILE}
-          label={`attribution, sample ${index}`}
-        />
-      </span>
-    </span>
+  return attributionScale(
+    together,
+    all.some(({ signed }) => signed),
+    view.whole,
   );
 }
 
-const pictures = new WeakMap<Tensors, Map<number, Picture | null>>();
-
-/** Input `index` as a picture, made once; null where the inputs are no images. */
-function pictureAt(inputs: Tensors | null, index: number): Picture | null {
-  const first = inputs?.get("0");
-  if (inputs === null || first === undefined) return null;
-  const made = pictures.get(inputs) ?? new Map<number, Picture | null>();
-  pictures.set(inputs, made);
-  if (!made.has(index)) made.set(index, pictureOf(first, index));
-  return made.get(index) ?? null;
+/** The first samples of a map, with what is known of their inputs. */
+function shownOf(store: Store, { map, step }: Maps): Shown[] {
+  if (map === null) return [];
+  const { tensors, description } = store.detail.inputsAt(step);
+  const position = store.layer.value === null ? store.input.value : 0;
+  const described = describedBy(store, description);
+  const inputs = tensors?.get(String(position)) ?? null;
+  return Array.from({ length: Math.min(map.shape[0] ?? 0, MAX_SAMPLES) }, (_, index) => index).flatMap((index) => {
+    const sample = sampleOf(map, index);
+    return sample === null ? [] : [{ index, map: sample, inputs, described }];
+  });
 }
 
-/** What the map explains, e.g. `class 3 · p 0.98`. */
-export function captionOf({ targets, probabilities, delta }: Maps, index: number): string {
-  const parts: string[] = [];
-  const target = targets?.data[index];
-  const probability = probabilities?.data[index];
-  const gap = delta?.data[index];
-  if (target !== undefined) parts.push(`class ${target}`);
-  if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${probability.toFixed(2)}`);
-  if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(gap)}`);
-  return parts.join(" · ") || `sample ${index}`;
+/**
+ * How the input is to be read to which a map belongs: of a layer the first, where the map lies along it. Only an output
+ * [samples, tokens, features] has one number for each token; the features of [samples, features] are no tokens, though
+ * they may be as many.
+ */
+function describedBy(store: Store, description: SamplesBlob | null): ProbeInput | null {
+  const layer = store.layer.value;
+  if (layer === null) return description?.inputs[store.input.value] ?? null;
+  const first = description?.inputs[0] ?? null;
+  const rank = nodeOf(store.graph.value.data, layer)?.output_shapes[0]?.length;
+  const along =
+    first?.modality === "text" || first?.modality === "time_series" ? rank === 3 : first?.modality === "image";
+  return along ? first : null;
 }
 
-interface FilmProps {
-  readonly store: Store;
+interface FilmProps extends Omit<AttributedProps, "maps"> {
   readonly film: readonly Maps[];
-  readonly scale: ColourScale | null;
-  readonly width: number;
+  readonly view: AttributionView;
+  readonly scale: ColourScale;
 }
 
-/** The chosen sample's map at a few steps from first to last. */
-function Film({ store, film, scale, width }: FilmProps): JSX.Element | null {
+/** The chosen sample at a few steps from first to last. */
+function Film({ store, film, view, scale, width }: FilmProps): JSX.Element | null {
   const index = store.sample.value;
-  const frames = film.map(({ step, map }) => ({
-    step,
-    sample: map === null ? null : sampleOf(map, index),
-    picture: pictureAt(store.detail.inputsAt(step).tensors, index),
-  }));
-  if (scale === null || frames.every(({ sample }) => sample === null || sample.shape.length > 2)) return null;
-  const size = Math.min(TILE, Math.floor((width - 8 * frames.length) / frames.length));
+  const frames = film.map((maps) => {
+    const shown = shownOf(store, maps).find((one) => one.index === index) ?? null;
+    return { step: maps.step, shown: shown !== null && view.fits(shown) ? shown : null };
+  });
+  if (frames.every(({ shown }) => shown === null)) return null;
   return (
     <>
       <h5>
         sample {index} over training <span class="quiet">same scale</span>
       </h5>
-      <div class="film">
-        {frames.map(({ step, sample, picture }) => (
-          <button
-            type="button"
-            key={step}
-            class="sample"
-            aria-pressed={step === store.detail.maps.value.data?.step}
-            aria-label={`Go to step ${step}`}
-            onClick={() => store.goTo(step)}
-          >
-            {sample === null ? (
-              <span class="quiet">none</span>
-            ) : sample.shape.length === 2 ? (
-              <AttributionMap
-                map={sample}
-                scale={scale}
-                picture={picture}
-                size={size}
-                label={`attribution at step ${step}`}
-              />
-            ) : (
-              <Strip
-                values={sample.values}
-                scale={scale}
-                width={size}
-                height={36}
-                label={`attribution at step ${step}`}
-              />
-            )}
-            <span class="caption number">{step}</span>
-          </button>
-        ))}
-      </div>
+      <view.Film
+        frames={frames}
+        scale={scale}
+        width={width}
+        current={store.detail.maps.value.data?.step ?? null}
+        onStep={(step) => store.goTo(step)}
+      />
     </>
   );
 }

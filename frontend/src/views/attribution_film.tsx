@@ -1,0 +1,33 @@
+import type { JSX } from "preact";
+import type { FilmProps, SampleProps } from "./attribution_view";
+
+const TILE = 80;
+const GAP = 8;
+
+/** Steps side by side, each drawn as a sample is. */
+export function filmOf(Frame: (props: SampleProps) => JSX.Element): (props: FilmProps) => JSX.Element {
+  return function Film({ frames, scale, width, current, onStep }) {
+    const size = Math.min(TILE, Math.floor((width - GAP * frames.length) / Math.max(1, frames.length)));
+    return (
+      <div class="film">
+        {frames.map(({ step, shown }) => (
+          <button
+            type="button"
+            key={step}
+            class="sample"
+            aria-pressed={step === current}
+            aria-label={`Go to step ${step}`}
+            onClick={() => onStep(step)}
+          >
+            {shown === null ? (
+              <span class="quiet">none</span>
+            ) : (
+              <Frame shown={shown} scale={scale} width={size} limit={null} />
+            )}
+            <span class="caption number">{step}</span>
+          </button>
+        ))}
+      </div>
+    );
+  };
+}

@@ -1,0 +1,51 @@
+import type { JSX } from "preact";
+import { AttributionMap, type Picture, pictureOf } from "../charts/map";
+import type { Tensor } from "../safetensors";
+import { filmOf } from "./attribution_film";
+import type { AttributionView, SampleProps } from "./attribution_view";
+
+const TILE = 80;
+
+/** Grids [height, width], laid over the picture where there is one. */
+export const image: AttributionView = {
+  fits: ({ map }) => map.shape.length === 2,
+  tiles: true,
+  whole: false,
+  Sample: Pair,
+  Film: filmOf(Overlay),
+};
+
+function Pair({ shown, scale, limit }: SampleProps): JSX.Element {
+  const picture = pictureAt(shown.inputs, shown.index);
+  return (
+    <span class="pair">
+      {picture !== null && (
+        <AttributionMap map={null} scale={null} picture={picture} size={TILE} label={`input, sample ${shown.index}`} />
+      )}
+      <Overlay shown={shown} scale={scale} width={TILE} limit={limit} />
+    </span>
+  );
+}
+
+function Overlay({ shown, scale, width }: SampleProps): JSX.Element {
+  return (
+    <AttributionMap
+      map={shown.map}
+      scale={scale}
+      picture={pictureAt(shown.inputs, shown.index)}
+      size={width}
+      label={`attribution, sample ${shown.index}`}
+    />
+  );
+}
+
+const pictures = new WeakMap<Tensor, Map<number, Picture | null>>();
+
+/** Input `index` as a picture, made once; null where the inputs are no images. */
+function pictureAt(inputs: Tensor | null, index: number): Picture | null {
+  if (inputs === null) return null;
+  const made = pictures.get(inputs) ?? new Map<number, Picture | null>();
+  pictures.set(inputs, made);
+  if (!made.has(index)) made.set(index, pictureOf(inputs, index));
+  return made.get(index) ?? null;
+}

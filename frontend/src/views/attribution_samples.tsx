@@ -1,0 +1,120 @@
+import type { JSX } from "preact";
+import type { ColourScale } from "../colour";
+import type { Maps } from "../data";
+import { formatNumber, formatShape } from "../format";
+import type { Store } from "../store";
+import { visible } from "../token_text";
+import type { AttributionView, Shown } from "./attribution_view";
+import { viewOf } from "./attribution_views";
+import "./attributions.css";
+
+/** How many samples are drawn. */
+export const MAX_SAMPLES = 16;
+
+interface SamplesProps {
+  readonly store: Store;
+  readonly maps: Maps;
+  readonly shown: readonly Shown[];
+  readonly view: AttributionView;
+  readonly scale: ColourScale;
+  readonly width: number;
+}
+
+/** The attributions of every sample at one step, each with the class that it explains. */
+export function Samples({ store, maps, shown, view, scale, width }: SamplesProps): JSX.Element {
+  const [first] = shown;
+  const features = view.features;
+  const count = first && features ? features.count(first) : 0;
+  const many = features !== undefined && count > features.limit;
+  const limit = many && !store.allFeatures.value ? features.limit : null;
+  return (
+    <>
+      {many && (
+        <p>
+          <button
+            type="button"
+            class="plain"
+            data-testid="all-features"
+            aria-pressed={store.allFeatures.value}
+            onClick={() => store.choose({ allFeatures: store.allFeatures.value ? null : true })}
+          >
+            {limit === null ? `Show ${features.limit} ${features.word} only` : `Show all ${count} ${features.word}`}
+          </button>
+        </p>
+      )}
+      <div class={view.tiles ? "samples" : "samples rows"}>
+        {shown.map((one) => {
+          const { index } = one;
+          const choice = {
+            "aria-pressed": index === store.sample.value,
+            "aria-label": `Sample ${index}, ${captionOf(maps, index, classNames(store, maps)).join(" · ")}`,
+            onClick: () => store.choose({ sample: index }),
+          };
+          const Sample = (viewOf(one) ?? view).Sample;
+          const drawn = <Sample shown={one} scale={scale} width={width} limit={limit} />;
+          const caption = <Caption parts={captionOf(maps, index, classNames(store, maps))} />;
+          return view.tiles ? (
+            <button type="button" class="sample" key={index} data-testid="attribution-map" {...choice}>
+              {drawn}
+              {caption}
+            </button>
+          ) : (
+            <div class="sample-row" key={index} data-testid="attribution-map">
+              <button type="button" class="sample" {...choice}>
+                {caption}
+              </button>
+              {drawn}
+            </div>
+          );
+        })}
+      </div>
+    </>
+  );
+}
+
+function classNames(store: Store, { step }: Maps): readonly string[] {
+  return store.detail.inputsAt(step).description?.class_names ?? [];
+}
+
+/** What is explained and how sure the model was: `["cat", "p 0.98", "gap 0.01"]`, or the number of the sample. */
+export function captionOf(
+  { targets, probabilities, delta }: Pick<Maps, "targets" | "probabilities" | "delta">,
+  index: number,
+  classes: readonly string[] = [],
+): string[] {
+  const parts: string[] = [];
+  const target = targets?.data[index];
+  const probability = probabilities?.data[index];
+  const gap = delta?.data[index];
+  if (target !== undefined && target >= 0) parts.push(nameOf(target, classes));
+  if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${probability.toFixed(2)}`);
+  if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(gap)}`);
+  return parts.length > 0 ? parts : [`sample ${index}`];
+}
+
+function nameOf(target: number, classes: readonly string[]): string {
+  const name = classes[target];
+  return name === undefined ? `class ${target}` : visible(name);
+}
+
+function Caption({ parts }: { readonly parts: readonly string[] }): JSX.Element {
+  const [name, ...numbers] = parts;
+  return (
+    <span class="caption number">
+      <bdi>{name}</bdi>
+      {numbers.map((number) => ` · ${number}`).join("")}
+    </span>
+  );
+}
+
+/** What the maps are of, and of what shape. */
+export function Extent({ store, maps }: { readonly store: Store; readonly maps: Maps }): JSX.Element {
+  const [count = 0, ...grid] = maps.map?.shape ?? [];
+  return (
+    <p class="quiet">
+      {store.layer.value === null ? "input " : grid.length === 2 ? "layer grid " : "layer output "}
+      {formatShape(grid)}
+      {count > MAX_SAMPLES ? `; ${MAX_SAMPLES} of ${count} samples` : ""}
+    </p>
+  );
+}
