@@ -16,6 +16,19 @@ export function hue(scale: ColourScale, value: number): Rgb {
   return scale.rgb((value < 0 ? 2 / 3 : -2 / 3) * scale.low);
 }
 
+/** How much of the ground a tint covers at most: the ink of the text reads on all of it, light or dark. */
+const MOST = 0.7;
+
+/** The colour behind a text: the more of it, the more it matters. */
+export function tint(scale: ColourScale, value: number): string {
+  return `rgba(${hue(scale, value).join(", ")}, ${(MOST * share(scale, value)).toFixed(3)})`;
+}
+
+/** Stops of a CSS gradient of tints. */
+export function tints(scale: ColourScale): string[] {
+  return Array.from({ length: 9 }, (_, i) => tint(scale, scale.low + ((scale.high - scale.low) * i) / 8));
+}
+
 /** What a value does to the target, in a word. */
 export function effect(scale: ColourScale, value: number): "supports" | "opposes" | "" {
   if (scale.kind !== "signed" || value === 0 || !Number.isFinite(value)) return "";

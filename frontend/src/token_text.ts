@@ -12,6 +12,8 @@ const BEGINS_WORD = /^[\u2581\u0120 ]/;
 const CONTINUES_WORD = /^##(?=.)/; // WordPiece
 const ENDS_WORD = /(?<=.)<\/w>$/; // BPE as in CLIP
 const LINE_BREAK = /^(?:\u010A|\r?\n)+$/;
+// Embeddings, overrides and isolates of writing direction, and control characters: a name could pose as another.
+const DECEPTIVE = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu;
 const INVISIBLE = /^[\p{C}\p{Z}\p{M}]*$/u;
 
 /** Spell the tokens of one text as people write it. `""` (padding) stays `""`. */
@@ -33,11 +35,13 @@ function shown(token: string): string {
   return visible(text);
 }
 
-/** The text, or, where it would leave no ink, the numbers of its characters. */
+/** The text with the numbers of characters that would turn it round, or, where it leaves no ink, of all of them. */
 export function visible(text: string): string {
   if (text.trim() === "") return "\u2423";
-  if (!INVISIBLE.test(text)) return text;
-  return Array.from(text, (sign) => `U+${(sign.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`).join(
-    " ",
-  );
+  if (INVISIBLE.test(text)) return Array.from(text, numberOf).join(" ");
+  return text.replace(DECEPTIVE, (sign) => `\u2039${numberOf(sign)}\u203A`);
+}
+
+function numberOf(sign: string): string {
+  return `U+${(sign.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 }

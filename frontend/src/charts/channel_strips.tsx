@@ -27,7 +27,7 @@ export interface ChannelStripsProps {
 }
 
 const CURVE_HEIGHT = 34;
-const STRIP_HEIGHT = 10;
+const STRIP_HEIGHT = 14;
 
 /** Of each channel its curve, and beneath it, moment for moment, a strip of the colours of its attribution. */
 export function ChannelStrips({ channels, scale, width, label }: ChannelStripsProps): JSX.Element {
@@ -119,7 +119,10 @@ export interface ColourStripProps {
   readonly label?: string;
 }
 
-/** Values in a row as colours; where several share a pixel, the one of greatest size; hatched where not a number. */
+/**
+ * Values in a row as colours, what supports in the upper half and what opposes in the lower; where several share a
+ * pixel, the one of greatest size; hatched where not a number.
+ */
 export function ColourStrip({ values, scale, width, height, label }: ColourStripProps): JSX.Element {
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) => {
@@ -127,7 +130,8 @@ export function ColourStrip({ values, scale, width, height, label }: ColourStrip
       for (const { x, width: wide, value } of cellsOf(values, width)) {
         if (!Number.isFinite(value)) broken ||= hatch(context, inks);
         context.fillStyle = Number.isFinite(value) ? scale.css(value) : broken;
-        context.fillRect(x, 0, wide, height);
+        const half = scale.kind === "signed" && Number.isFinite(value) ? height / 2 : height;
+        context.fillRect(x, value < 0 && half < height ? half : 0, wide, half);
       }
     },
     [values, scale, width, height],

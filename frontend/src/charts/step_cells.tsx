@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
-import { effect } from "../attribution";
-import { type ColourScale, inkOn } from "../colour";
+import { effect, tint } from "../attribution";
+import type { ColourScale } from "../colour";
 import { formatNumber, formatStep } from "../format";
 import "./step_cells.css";
 
@@ -65,9 +65,12 @@ interface CellProps {
 function Cell({ value, scale, where }: CellProps): JSX.Element {
   if (value === null) return <td class="quiet">–</td>;
   if (!Number.isFinite(value)) return <td class="broken-cell number">{formatNumber(value)}</td>;
-  const style = { background: scale.css(value), color: inkOn(scale.rgb(value)) };
   return (
-    <td class="number" style={style} title={`${where}: ${formatNumber(value)} ${effect(scale, value)}`.trim()}>
+    <td
+      class="number"
+      style={{ background: tint(scale, value) }}
+      title={`${where}: ${formatNumber(value)} ${effect(scale, value)}`.trim()}
+    >
       {short(value)}
     </td>
   );

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { effect, hue, share } from "../attribution";
-import { type ColourScale, css, type Rgb } from "../colour";
-import { formatNumber } from "../format";
+import { effect, hue, share, tint } from "../attribution";
+import { type ColourScale, css } from "../colour";
+import { formatNumber, plural } from "../format";
 import { spell } from "../token_text";
 import "./tokens.css";
 
@@ -15,23 +15,8 @@ export interface TokensProps {
   readonly label: string;
 }
 
-/** How much of the ground a colour covers at most: the ink of the text reads on all of it, light or dark. */
-const MOST = 0.7;
 /** Thickness of the line under the token that matters most. */
 const LINE_PX = 4;
-
-/** The colour behind a token: the more of it, the more the token matters. */
-export function tint(scale: ColourScale, value: number): { readonly colour: Rgb; readonly opacity: number } {
-  return { colour: hue(scale, value), opacity: MOST * share(scale, value) };
-}
-
-/** Stops of a CSS gradient of these colours. */
-export function tints(scale: ColourScale): string[] {
-  return Array.from({ length: 9 }, (_, i) => {
-    const { colour, opacity } = tint(scale, scale.low + ((scale.high - scale.low) * i) / 8);
-    return `rgba(${colour.join(", ")}, ${opacity})`;
-  });
-}
 
 /**
  * A text with the attribution of each token: as colour, as thickness of the line beneath (dashed where the token
@@ -63,7 +48,7 @@ export function Tokens({ tokens, values, scale, label }: TokensProps): JSX.Eleme
     <div class="tokens">
       <p class="tokens-readout" aria-hidden="true">
         {at === null || tokens[at] === undefined ? (
-          <span class="quiet">{shown.length} tokens; point at one for its number</span>
+          <span class="quiet">{plural(shown.length, "token")}</span>
         ) : (
           <>
             <bdi class="tokens-name">{spelled[at]?.text}</bdi>{" "}
@@ -113,10 +98,9 @@ export function Tokens({ tokens, values, scale, label }: TokensProps): JSX.Eleme
 }
 
 function styleOf(scale: ColourScale, value: number): Record<string, string> {
-  const { colour, opacity } = tint(scale, value);
   const thickness = Math.round(LINE_PX * share(scale, value));
   return {
-    background: `rgba(${colour.join(", ")}, ${opacity.toFixed(3)})`,
-    borderBottom: `${thickness}px ${scale.kind === "signed" && value < 0 ? "dashed" : "solid"} ${css(colour)}`,
+    background: tint(scale, value),
+    borderBottom: `${thickness}px ${scale.kind === "signed" && value < 0 ? "dashed" : "solid"} ${css(hue(scale, value))}`,
   };
 }

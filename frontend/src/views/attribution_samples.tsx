@@ -29,8 +29,9 @@ export function Samples({ store, maps, shown, view, scale, width }: SamplesProps
   const limit = many && !store.allFeatures.value ? features.limit : null;
   return (
     <>
-      {many && (
-        <p>
+      <div class="samples-extent">
+        <Extent store={store} maps={maps} />
+        {many && (
           <button
             type="button"
             class="plain"
@@ -40,8 +41,8 @@ export function Samples({ store, maps, shown, view, scale, width }: SamplesProps
           >
             {limit === null ? `Show ${features.limit} ${features.word} only` : `Show all ${count} ${features.word}`}
           </button>
-        </p>
-      )}
+        )}
+      </div>
       <div class={view.tiles ? "samples" : "samples rows"}>
         {shown.map((one) => {
           const { index } = one;
@@ -111,10 +112,10 @@ function Caption({ parts }: { readonly parts: readonly string[] }): JSX.Element 
 export function Extent({ store, maps }: { readonly store: Store; readonly maps: Maps }): JSX.Element {
   const [count = 0, ...grid] = maps.map?.shape ?? [];
   return (
-    <p class="quiet">
+    <span class="quiet">
       {store.layer.value === null ? "input " : grid.length === 2 ? "layer grid " : "layer output "}
       {formatShape(grid)}
       {count > MAX_SAMPLES ? `; ${MAX_SAMPLES} of ${count} samples` : ""}
-    </p>
+    </span>
   );
 }

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
+import { tints } from "../attribution";
 import { StepCells } from "../charts/step_cells";
-import { Tokens, tints } from "../charts/tokens";
+import { Tokens } from "../charts/tokens";
 import { spell } from "../token_text";
 import type { AttributionView, FilmProps, SampleProps, Shown } from "./attribution_view";
 

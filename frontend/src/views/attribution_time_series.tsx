@@ -75,7 +75,7 @@ function Film({ frames, scale, width, current, onStep }: FilmProps): JSX.Element
                     values={attributions}
                     scale={scale}
                     width={Math.max(40, width - STEP_WIDTH)}
-                    height={8}
+                    height={10}
                     label={`${name || `channel ${at}`} at step ${step}`}
                   />
                 ))

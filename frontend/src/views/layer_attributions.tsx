@@ -116,7 +116,6 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
     <>
       <Legend scale={scale} title="" attribution {...(view.ramp && { ramp: view.ramp(scale) })} />
       <Trust scores={maps.trust} />
-      <Extent store={store} maps={maps} />
       {problem !== "" && <p class="problem">{problem}</p>}
       <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} />
       {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
-import { formatNumber } from "../format";
+import { formatNumber, plural } from "../format";
 import type { Tensor } from "../safetensors";
 import { TRUST } from "../wire";
+import { FlagGlyph } from "./flag";
 
 /** The gap from which on what is attributed does not add up to what it should explain. */
 const LARGE_GAP = 0.1;
@@ -36,8 +37,9 @@ export function scoresOf(trust: ReadonlyMap<string, Tensor>): Score[] {
 }
 
 function doubtOf(name: string, value: number, random: number | undefined, better: string): string {
-  if (name === "completeness" && value > LARGE_GAP) return "it does not add up to what it should explain";
-  if (name === "randomization" && value > BLIND) return "random weights give much the same map";
+  if (name === "completeness" && value > LARGE_GAP)
+    return `above ${LARGE_GAP}: it does not add up to what it should explain`;
+  if (name === "randomization" && value > BLIND) return `above ${BLIND}: random weights give much the same map`;
   if (random === undefined) return "";
   return (better === "lower" ? value < random : value > random) ? "" : "no better than a random order";
 }
@@ -51,28 +53,40 @@ function mean(values: ArrayLike<number>): number {
 export function Trust({ scores }: { readonly scores: ReadonlyMap<string, Tensor> }): JSX.Element | null {
   const found = scoresOf(scores);
   if (found.length === 0) return null;
+  const doubts = found.filter(({ doubt }) => doubt !== "").length;
   return (
-    <dl class="facts" data-testid="trust">
-      {found.map(({ name, label, help, value, beside, doubt }) => (
-        <div key={name} class="fact-pair" title={help}>
-          <dt>{label}</dt>
-          <dd>
-            <span class="number">{formatNumber(value)}</span>
-            {beside.map((one) => (
-              <span key={one.label} class="quiet">
-                {" "}
-                {one.label} <span class="number">{formatNumber(one.value)}</span>
-              </span>
-            ))}
-            {doubt !== "" && (
-              <span class="doubt">
-                {" "}
-                <span aria-hidden="true">!</span> {doubt}
-              </span>
-            )}
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <div class={doubts > 0 ? "trust doubtful" : "trust"} data-testid="trust">
+      {doubts > 0 && (
+        <p class="doubt" role="note">
+          <Warning /> {doubts} of {plural(found.length, "check")} {doubts === 1 ? "speaks" : "speak"} against this
+          attribution
+        </p>
+      )}
+      <dl class="facts">
+        {found.map(({ name, label, help, value, beside, doubt }) => (
+          <div key={name} class="fact-pair" title={help}>
+            <dt>{label}</dt>
+            <dd>
+              <span class="number">{formatNumber(value)}</span>
+              {beside.map((one) => (
+                <span key={one.label} class="quiet">
+                  {" "}
+                  {one.label} <span class="number">{formatNumber(one.value)}</span>
+                </span>
+              ))}
+              {doubt !== "" && (
+                <span class="doubt">
+                  <Warning /> {doubt}
+                </span>
+              )}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </div>
   );
+}
+
+function Warning(): JSX.Element {
+  return <FlagGlyph flag={{ severity: "warning", own: true, reached: true }} />;
 }

@@ -23,13 +23,13 @@ describe("how far to trust an attribution", () => {
 
   test("what speaks against it is said", () => {
     const doubts = (...entries: [string, Tensor][]) => scoresOf(new Map(entries)).map(({ doubt }) => doubt);
-    expect(doubts(["completeness", tensor(0.3)])).toEqual(["it does not add up to what it should explain"]);
+    expect(doubts(["completeness", tensor(0.3)])).toEqual(["above 0.1: it does not add up to what it should explain"]);
     expect(doubts(["completeness", tensor(0.01)])).toEqual([""]);
     expect(doubts(["deletion", tensor(0.6)], ["deletion_random", tensor(0.5)])).toEqual([
       "no better than a random order",
     ]);
     expect(doubts(["insertion", tensor(0.6)], ["insertion_random", tensor(0.5)])).toEqual([""]);
-    expect(doubts(["randomization", tensor(0.9)])).toEqual(["random weights give much the same map"]);
+    expect(doubts(["randomization", tensor(0.9)])).toEqual(["above 0.5: random weights give much the same map"]);
   });
 
   test("samples without a score do not count, and scores without any are left out", () => {
