@@ -132,13 +132,12 @@ def test_a_teacher_made_in_inference_mode_is_left_as_found(frozen: bool) -> None
 
 
 def test_a_restore_that_raises_keeps_no_other_from_running() -> None:
-    class Stubborn(nn.Linear):
-        def __setattr__(self, name: str, value: object) -> None:
-            if name == "training" and "training" in vars(self) and value:
-                raise ZeroDivisionError
-            super().__setattr__(name, value)
+    class Stubborn(random.Random):
+        def setstate(self, state: object) -> None:
+            raise ZeroDivisionError
 
-    model = nn.Sequential(nn.BatchNorm1d(3), Stubborn(3, 3), nn.BatchNorm1d(3), Stubborn(3, 3))
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
+    model[1].generator, model[3].generator = Stubborn(), Stubborn()
     model[0].bias.grad = grad = torch.ones(3)
     with raising(), contained(model, frozen=True):
         model[0].bias.grad = None

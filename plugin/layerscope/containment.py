@@ -58,13 +58,14 @@ def contained(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
         with ExitStack() as stack:
             stack.enter_context(random_states_preserved())
             stack.enter_context(preserved(model, evaluating=evaluating, frozen=frozen))
-            stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
+            cuda = _cuda_devices(model)
+            stack.enter_context(torch.random.fork_rng(devices=cuda))
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
             stack.enter_context(torch.autocast("cpu", enabled=False))
             stack.enter_context(torch.autocast("cuda", enabled=False))
             stack.enter_context(_every_submodule_called())
-            if evaluating and _has_cuda_rnn(model):
+            if evaluating and cuda and _has_cuda_rnn(model):
                 stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             yield
     finally:
@@ -101,8 +102,7 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     """
     state = ModuleState(model)
     modules = state.modules
-    parameters = list(dict.fromkeys(p for module in modules for p in module.parameters(recurse=False)))
-    buffers = list(dict.fromkeys(buffer for module in modules for buffer in module.buffers(recurse=False)))
+    parameters, buffers = _held(modules, "_parameters"), _held(modules, "_buffers")
     _refuse_lazy([*parameters, *buffers])
     with torch.inference_mode(False):
         storages = [(parameter, parameter.data) for parameter in parameters]  # aliases, no copies
@@ -113,8 +113,9 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
     training = [(module, module.training) for module in modules]
     try:
         with state.restored(), _versions_preserved(buffers):
-            for module in modules if evaluating else ():
-                module.training = False
+            for module, training_before in training if evaluating else ():
+                if training_before:
+                    module.training = False
             for parameter in parameters if frozen else ():
                 if not parameter.is_inference():  # such a one has no gradient anyway, and could not be unfrozen
                     parameter.requires_grad_(False)
@@ -130,8 +131,16 @@ def preserved(model: nn.Module, *, evaluating: bool = True, frozen: bool = False
         )
 
 
+def _held(modules: list[nn.Module], where: str) -> list[Tensor]:
+    """Return each parameter or buffer of the modules once; ``parameters()`` takes ten times as long."""
+    held = dict.fromkeys(tensor for module in modules for tensor in getattr(module, where).values())
+    held.pop(None, None)
+    return list(held)
+
+
 def _restore_training(module: nn.Module, training: bool) -> None:
-    module.training = training
+    if module.training != training:
+        module.training = training
 
 
 def _restore_grad(parameter: Tensor, grad: Tensor | None) -> None:
@@ -200,6 +209,8 @@ def _every_submodule_called() -> Iterator[None]:
 
 
 def _cuda_devices(model: nn.Module) -> list[int]:
+    if not torch.cuda.is_initialized():  # then no tensor lies on one
+        return []
     tensors = [*model.parameters(), *model.buffers()]
     return sorted({tensor.device.index or 0 for tensor in tensors if tensor.device.type == "cuda"})
 

@@ -40,6 +40,9 @@ class ModuleState:
         self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
         """(attributes of a module or object, copy)."""
         self._containers: list[tuple[Any, Any]] = []
+        """(container that holds something, copy)."""
+        self._empty: list[Any] = []
+        """Containers that hold nothing, as most of a module's, such as those of its hooks."""
         self._generators: list[tuple[Callable[[Any], object], Any]] = []
         """(what sets the state of a random generator, state)."""
         for module in self.modules:  # grows on the way
@@ -57,6 +60,7 @@ class ModuleState:
         run_all(
             (_restore_attributes, self._attributes),
             (_restore_container, self._containers),
+            (_empty, [(self._empty,)]),
             (_call, self._generators),
         )
 
@@ -64,7 +68,10 @@ class ModuleState:
         attributes = vars(holder)
         self._attributes.append((attributes, attributes.copy()))
         for value in attributes.values():
-            if type(value) not in _PLAIN:
+            kind = type(value)
+            if kind in _CONTAINERS and not value:
+                self._empty.append(value)
+            elif kind not in _PLAIN:
                 self._visit(value, package)
 
     def _visit(self, value: Any, package: str) -> None:
@@ -79,7 +86,7 @@ class ModuleState:
             self.modules += found
             self._known.update(map(id, found))
         elif isinstance(value, tuple):
-            for item in value:
+            for item in value if not _PLAIN.issuperset(map(type, value)) else ():
                 self._visit(item, package)
         elif isinstance(value, (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)):
             self._known.add(id(value))
@@ -90,9 +97,6 @@ class ModuleState:
 
     def _visit_container(self, value: Any, package: str) -> None:
         self._known.add(id(value))
-        if not value:  # as most of a module's are, such as those of its hooks
-            self._containers.append((value, ()))
-            return
         self._containers.append((value, value.copy()))
         items = value.values() if isinstance(value, dict) else value
         if not _PLAIN.issuperset(map(type, items)):
@@ -145,6 +149,12 @@ def _restore_attributes(attributes: dict[str, Any], saved: dict[str, Any]) -> No
     attributes.update(saved)
 
 
+def _empty(containers: list[Any]) -> None:
+    for container in containers:
+        if container:
+            container.clear()
+
+
 def _restore_container(container: Any, saved: Any) -> None:
     if _same(container, saved):
         return
@@ -156,6 +166,4 @@ def _same(one: Any, other: Any) -> bool:
     """Tell whether two containers of one type hold the same objects in order; ``==`` would compare tensors."""
     if len(one) != len(other):
         return False
-    if not one:
-        return True
     return all(map(is_, one, other)) and (not isinstance(one, dict) or all(map(is_, one.values(), other.values())))

@@ -294,7 +294,7 @@ class Scope:
             self._images.remember(inputs)
             names = {"tokens": tokens, "feature_names": feature_names, "class_names": class_names}
             description = describe_inputs(inputs, modality=modality, batch_dim=batch_dim, **names)
-            question = Question(self._model, inputs, target, layers, batch_dim)
+            question = Question(self._model, inputs, target, layers, batch_dim, maps_only=True)
             record_attributions(self._writer, question, methods, description, samples=samples, trust=trust, step=step)
 
     def surrogates(

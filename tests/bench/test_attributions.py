@@ -24,7 +24,7 @@ from torch import nn
 import layerscope
 from bench.explained_models import EXPLAINED_MODELS
 from bench.measuring import write_section
-from layerscope.probing.attributions import attribute_all
+from layerscope.probing.attributions import attribute_all, named
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.path import chunked, gauss_legendre
 from layerscope.scope import Scope
@@ -58,6 +58,7 @@ def lines() -> Iterator[list[str]]:
         "turns; a ratio is the median of those of the turns, with the smallest and largest. The backward is that of",
         "the input. Layers are all module calls, containers too; for Captum they are the modules without submodules:",
         f"the mean of {SPREAD} evenly spread ones, times their number.",
+        "`maps`: with the channels summed away at once, which is what `scope.attributions` asks for.",
         f"Targets: {TARGET} times one forward and backward, and for conductance with {STEPS} steps {TARGET} times "
         f"{STEPS + 1} of them.",
     ]
@@ -99,8 +100,15 @@ def _one_pass_subjects(model: nn.Module, x: torch.Tensor) -> dict[str, Callable[
     def ours(*methods: str) -> Callable[[], object]:
         return lambda: attribute_all(model, x, CLASS, methods=methods)
 
+    def maps(*methods: str) -> Callable[[], object]:
+        asked = named(methods)
+        return lambda: asked[methods[0]].together(asked, Question(model, x, CLASS, maps_only=True))
+
     subjects = {FORWARD_BACKWARD: lambda: _forward_backward(model, x)}
-    return subjects | {method: ours(method) for method in ONE_PASS} | {"these three together": ours(*ONE_PASS)}
+    for kind, made in (("", ours), (", maps", maps)):
+        subjects |= {f"{method}{kind}": made(method) for method in ONE_PASS}
+        subjects |= {f"these three together{kind}": made(*ONE_PASS)}
+    return subjects
 
 
 def _walk(model: nn.Module, x: torch.Tensor) -> tuple[Times, str]:

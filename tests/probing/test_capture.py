@@ -41,12 +41,13 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[key], tensor, rtol=0, atol=1e-6, msg=lambda text, key=key: f"{key}: {text}")
 
 
+@pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("make", [DigitsNet, Reusing, Recurrent, Spectral])
-def test_every_call_equals_plain_autograd(make: Callable[[], nn.Module], frozen: bool) -> None:
+def test_every_call_equals_plain_autograd(make: Callable[[], nn.Module], frozen: bool, shared: bool) -> None:
     torch.manual_seed(0)
     model = make().requires_grad_(not frozen)
-    found = both(model, IMAGES)
+    found = both(model, IMAGES, shared=shared)
     activations, gradients = twin(model.eval().requires_grad_(), squares, IMAGES)
     assert_same(found.outputs, activations)
     assert_same({key: output for key, (output, _) in found.gradients.items()}, activations)
@@ -373,3 +374,34 @@ def test_a_target_that_depends_on_no_layer_is_an_error() -> None:
 def test_layers_must_be_all_or_a_list() -> None:
     with pytest.raises(InvalidArgumentError, match=r"of layer keys and patterns, not \'fc\'; give \[\'fc\'\]"):
         both(DigitsNet(), IMAGES, layers="fc")
+
+
+def test_layers_that_return_one_tensor_share_what_is_made_of_it() -> None:
+    block = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Identity())
+    model = nn.Sequential(block, nn.Flatten(), nn.Linear(72, 3), nn.Sequential(nn.Dropout()))
+    reduced: list[str] = []
+
+    def at_gradient(layer: Any, output: Tensor, gradient: Tensor) -> Tensor:
+        reduced.append(layer.key)
+        return output * gradient
+
+    shared, alone = (
+        capture(model, IMAGES, at_gradient=at_gradient, objective=squares, shared=shared) for shared in (True, False)
+    )
+    # The convolution's tensor is that of the block too, but not as the convolution returned it.
+    assert reduced[: -len(alone.layers)] == ["2", "1", "0.1", "0.0"]
+    assert list(shared.gradients) == list(alone.layers) == ["0", "0.0", "0.1", "0.2", "1", "2", "3", "3.0"]
+    assert shared.gradients["0"] is shared.gradients["0.1"] is shared.gradients["0.2"]
+    assert_same(shared.gradients, alone.gradients)
+
+
+def test_a_layer_that_writes_into_a_tensor_shares_nothing_with_those_that_returned_it_before() -> None:
+    class Doubling(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mul_(2)
+
+    model = nn.Sequential(nn.Linear(64, 4), nn.Identity(), Doubling(), nn.Identity())
+    found = capture(model, IMAGES.flatten(1), at_output=lambda _, output: output.clone(), shared=True).outputs
+    torch.testing.assert_close(found["2"], found["1"] * 2)
+    assert found["0"] is found["1"]
+    assert found["2"] is found["3"]

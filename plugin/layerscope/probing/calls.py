@@ -39,17 +39,19 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
     model_counts = len(registered) == 1
     thread = threading.get_ident()
     hooks: dict[nn.Module, RemovableHandle] = {}
+    preserving: set[nn.Module] = set()
     keys: list[str] = []
     running: list[tuple[nn.Module, str]] = []
 
     def before(module: nn.Module, _: Any) -> None:
         if threading.get_ident() != thread or (module is model and not model_counts):
             return
-        if module not in hooks:
-            if module not in registered:
-                stack.enter_context(preserved(module, frozen=True))
-            if not isinstance(module, torch.jit.ScriptModule):
-                hooks[module] = module.register_forward_hook(after)
+        if module not in registered and module not in preserving:
+            preserving.add(module)
+            stack.enter_context(preserved(module, frozen=True))
+        own = module._forward_hooks  # pyright: ignore[reportPrivateUsage]
+        if own and module not in hooks and not isinstance(module, torch.jit.ScriptModule):
+            hooks[module] = module.register_forward_hook(after)
         keys.append(counter.next(module).key)
         running.append((module, keys[-1]))
 
@@ -60,13 +62,13 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
                 return on_output(key, module, output)
         return None
 
-    def after_scripted(module: nn.Module, inputs: Any, output: Any) -> Any:
-        return after(module, inputs, output) if isinstance(module, torch.jit.ScriptModule) else None
+    def after_any(module: nn.Module, inputs: Any, output: Any) -> Any:
+        return None if module in hooks else after(module, inputs, output)
 
     with ExitStack() as stack:
-        # Hooks are set when a module is first called: that reaches unregistered modules, and comes after the user's.
-        # A scripted module holds none of its own.
-        general = register_module_forward_pre_hook(before), register_module_forward_hook(after_scripted)
+        # General hooks reach unregistered modules too and cost the least, but come before a module's own. One that has
+        # some (a scripted module never) gets ours when it is called, which is then behind them.
+        general = register_module_forward_pre_hook(before), register_module_forward_hook(after_any)
         try:
             yield keys
         finally:

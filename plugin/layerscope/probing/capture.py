@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,7 @@ def capture(
     around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     batch_dim: int = 0,
     once: Mapping[str, torch.Size] | None = None,
+    shared: bool = False,
 ) -> Captured[O, G]:
     """Run one forward pass and, if ``at_gradient`` is given, one backward pass, and reduce every layer in them.
 
@@ -106,6 +107,8 @@ def capture(
             tensors whose samples are in dimension 0. An output without such a dimension comes as it is.
         once: if ``represent`` repeats the batch, the shapes that were captured without that: they tell the dimension of
             the samples, and layers whose output does not grow with the batch are left out and noted.
+        shared: layers that return one and the same tensor (a block and its last module) share what the callbacks make
+            of it, which are called for the first of them.
 
     Raises:
         InvalidArgumentError: ``layers`` is neither a list nor a word that ``Chosen`` knows.
@@ -122,7 +125,7 @@ def capture(
         return Representation(inputs, differentiable=backward, batch_dim=batch_dim)
 
     while True:
-        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once)
+        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once, shared=shared)
         captured = _run(recording, model, represent or as_given, objective, around)
         if captured is not None:
             return captured
@@ -163,6 +166,15 @@ def _run(
     )
 
 
+class _Returned(NamedTuple):
+    """A tensor that a layer returned."""
+
+    tensor: ref[Tensor]
+    version: int
+    layers: list[Layer]
+    """Those that returned it in this version."""
+
+
 @dataclass
 class _Recording(Generic[O, G]):
     """What one forward pass has found so far."""
@@ -178,11 +190,14 @@ class _Recording(Generic[O, G]):
     once: Mapping[str, torch.Size] | None = None
     times: int = 1
     """How often the batch is repeated."""
+    shared: bool = False
     shapes: dict[str, torch.Size] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     outputs: dict[str, O] = field(default_factory=dict)
     gradients: dict[str, G] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    _returned: dict[int, _Returned] = field(default_factory=dict)
+    """Identity of a tensor -> what was returned, if results are shared."""
     _held: dict[str, tuple[Tensor, int]] = field(default_factory=dict)
     """Layer key -> its output, until its gradient comes, and the version that it had."""
     _sources: list[Tensor] = field(default_factory=list)
@@ -211,14 +226,32 @@ class _Recording(Generic[O, G]):
             channels = 0 if channels == batch else channels + (channels < batch)
         layer = self.layers[key] = Layer(key, channels or None, module)
         self._batches[key] = batch
+        if self.shared and self._shares(layer, tensor):
+            return None
         if self.at_output is not None:
             with torch.no_grad():
-                self.outputs[key] = self.at_output(layer, tensor.detach().movedim(batch, 0))
-        if self.at_gradient is None or tensor.is_inference():  # no gradient reaches what inference mode made
-            return None
-        replacement = self._source(tensor, output) if tensor.is_leaf else None
-        self._hook(layer, tensor if replacement is None else replacement)
+                self.outputs[key] = self.at_output(layer, _batch_first(tensor.detach(), batch))
+        replacement, sharing = None, [layer]
+        if self.at_gradient is not None and not tensor.is_inference():  # no gradient reaches what inference mode made
+            replacement = self._source(tensor, output) if tensor.is_leaf else None
+            tensor = tensor if replacement is None else replacement
+            self._hook(tensor, sharing)
+        if self.shared:
+            self._returned[id(tensor)] = _Returned(ref(tensor), tensor._version, sharing)
         return replacement
+
+    def _shares(self, layer: Layer, tensor: Tensor) -> bool:
+        """Tell whether a layer before returned the same tensor, so that what was made of it serves for this one too."""
+        known = self._returned.get(id(tensor))
+        if known is None or known.tensor() is not tensor or known.version != tensor._version:
+            return False
+        first = known.layers[0]
+        if (first.channels, self._batches[first.key]) != (layer.channels, self._batches[layer.key]):
+            return False
+        known.layers.append(layer)
+        if first.key in self.outputs:
+            self.outputs[layer.key] = self.outputs[first.key]
+        return True
 
     def _batch_dim(self, key: str, tensor: Tensor) -> int | None:
         """Return the dimension of the samples in a layer's output; None if repeating the batch does not change it."""
@@ -244,7 +277,9 @@ class _Recording(Generic[O, G]):
             self._sources.append(leaf)
             return leaf.clone()
 
-    def _hook(self, layer: Layer, tensor: Tensor) -> None:
+    def _hook(self, tensor: Tensor, layers: list[Layer]) -> None:
+        """Reduce the gradient of ``tensor`` for those that return it, of whom the first is known and more may come."""
+        layer = layers[0]
         activation = tensor.detach()  # shares memory and version
         if layer.key in self.copied:
             activation = activation.clone()
@@ -256,7 +291,8 @@ class _Recording(Generic[O, G]):
         def on_gradient(gradient: Tensor) -> None:
             # Let go of, so that what is made of it and of the next ones finds memory that was in use already.
             output, _ = self._held.pop(layer.key)
-            self.gradients[layer.key] = at_gradient(layer, output.movedim(batch, 0), gradient.movedim(batch, 0))
+            found = at_gradient(layer, _batch_first(output, batch), _batch_first(gradient, batch))
+            self.gradients |= dict.fromkeys((sharing.key for sharing in layers), found)
 
         self._hooks.append(tensor.register_hook(on_gradient))
 
@@ -313,6 +349,10 @@ class _Recording(Generic[O, G]):
                 "output: the forward pass detaches it, runs it under no_grad or does not use it. Choose another layer "
                 "or target, or a method without gradients."
             )
+
+
+def _batch_first(tensor: Tensor, batch: int) -> Tensor:
+    return tensor.movedim(batch, 0) if batch else tensor
 
 
 def _with_gradient(leaf: Tensor, gradient: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from torch import nn
 
@@ -18,6 +19,7 @@ _CHANNELS_FIRST: tuple[type[nn.Module], ...] = (
     nn.GroupNorm,
     nn.Upsample,
 )
+_NORMS = (nn.LayerNorm, nn.RMSNorm)
 _CHANNELS_LAST: tuple[type[nn.Module], ...] = (nn.Linear, nn.Embedding, nn.RNNBase, nn.MultiheadAttention)
 
 
@@ -54,15 +56,21 @@ class Layouts:
 
 def _told(module: nn.Module, shape: tuple[int, ...]) -> int | None:
     """Return the channel dimension that the kind of ``module`` tells, or None."""
-    last = len(shape) - 1
-    if isinstance(module, _CHANNELS_FIRST):
-        return 1
-    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+    kind = _kind(type(module))
+    if kind is _NORMS and isinstance(module, _NORMS):
         if len(module.normalized_shape) > 1:
             return None  # over (channels, height, width) or (height, width, channels)
         # Those that permute inside (LayerNorm2d of torchvision and timm) give the channels back where they were.
-        return last if shape[-1:] == tuple(module.normalized_shape) else 1
-    return last if isinstance(module, _CHANNELS_LAST) else None
+        return len(shape) - 1 if shape[-1:] == tuple(module.normalized_shape) else 1
+    if kind is _CHANNELS_FIRST:
+        return 1
+    return len(shape) - 1 if kind is _CHANNELS_LAST else None
+
+
+@lru_cache(maxsize=1024)
+def _kind(module: type[nn.Module]) -> tuple[type[nn.Module], ...] | None:
+    """Return to which of the three a class of modules belongs."""
+    return next((kind for kind in (_CHANNELS_FIRST, _NORMS, _CHANNELS_LAST) if issubclass(module, kind)), None)
 
 
 def _moved(shape: tuple[int, ...], source: int, target: int) -> tuple[int, ...]:

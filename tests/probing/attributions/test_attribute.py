@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,9 @@ from torch import Tensor, nn
 
 import layerscope
 from layerscope.errors import CaptureError, InvalidArgumentError
-from layerscope.probing.attributions import METHODS, Attribution, attribute, attribute_all
-from probed_models import DigitsNet, Tokens, twin
+from layerscope.probing.attributions import METHODS, Attribution, attribute, attribute_all, named
+from layerscope.probing.attributions.method import Question
+from probed_models import DigitsNet, Recurrent, Tokens, twin
 
 IMAGES = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -135,6 +138,20 @@ def test_maps_sum_the_channels_away(model: DigitsNet) -> None:
     assert maps["pool"].shape == (3, 1, 1)
     assert maps["fc"].shape == (3, 10)
     np.testing.assert_allclose(maps["fc"], found.layers["fc"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [DigitsNet, Recurrent, Tokens])
+def test_maps_alone_are_those_of_the_whole(make: Callable[[], nn.Module]) -> None:
+    model, inputs = make(), {"ids": torch.tensor([[1, 5, 3], [2, 2, 0]])} if make is Tokens else IMAGES
+    methods = named(("activation", "gradient_x_activation", "grad_cam"))
+    question = Question(model, inputs, 0)
+    whole, alone = (methods["grad_cam"].together(methods, replace(question, maps_only=only)) for only in (False, True))
+    for method, found in whole.items():
+        maps = found.maps()
+        assert maps.keys() == alone[method].maps().keys() == alone[method].layers.keys()
+        for key, values in alone[method].maps().items():
+            np.testing.assert_allclose(values, maps[key], rtol=1e-3, atol=1e-6, err_msg=f"{method}, {key}")
+            assert alone[method].layers[key].shape == values.shape
 
 
 def test_maps_of_a_1d_convolution_keep_the_length() -> None:

@@ -65,10 +65,17 @@ _LEAST_IN_HALF = 2.0**-4
 """Largest magnitude of a map from which on float16, whose steps never get finer than 2^-24, is fine enough."""
 
 
+def without_channels(tensor: Tensor, channels: int | None) -> Tensor:
+    """Return an attribution with its channels summed away in float32 or finer; [batch, features] stays as it is."""
+    if tensor.ndim < 3 or channels is None:
+        return tensor
+    if tensor.shape[channels] == 1:
+        return tensor.squeeze(channels)
+    return tensor.sum(channels, dtype=torch.promote_types(tensor.dtype, torch.float32))
+
+
 def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16 | np.float32]:
-    values = tensor.detach().double()
-    if tensor.ndim > 2 and channels is not None:
-        values = values.sum(channels)
+    values = without_channels(tensor.detach(), channels).double()
     finite = values.isfinite()
     largest = values.abs().where(finite, 0).max().item() if values.numel() else 0.0
     in_half = largest == 0 or _LEAST_IN_HALF <= largest <= torch.finfo(torch.float16).max

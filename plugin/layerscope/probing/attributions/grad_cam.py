@@ -39,6 +39,18 @@ class GradCam(OnePassMethod):
         assert gradient is not None
         positions = [dim for dim in range(1, output.ndim) if dim != layer.channels]
         weights = gradient.mean(positions, keepdim=True) if positions else gradient
-        weighted = weights * output
-        cam = weighted if layer.channels is None else weighted.sum(layer.channels, keepdim=True)
+        cam = weights * output if layer.channels is None else _added(weights, output, layer.channels)
         return cam.relu() if self.relu else cam
+
+
+def _added(weights: Tensor, output: Tensor, channels: int) -> Tensor:
+    """Return the weighted sum of the channels, whose dimension stays.
+
+    A matrix product, so that nothing as large as the output is made on the way.
+    """
+    if output.ndim < 3:  # no positions
+        return (weights * output).sum(channels, keepdim=True)
+    rows = output.movedim(channels, 1).flatten(2)
+    found = weights.movedim(channels, 1).reshape(len(rows), 1, -1) @ rows
+    sizes = [size for dim, size in enumerate(output.shape) if dim != channels]
+    return found.reshape(sizes).unsqueeze(channels)

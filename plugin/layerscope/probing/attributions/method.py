@@ -27,6 +27,9 @@ class Question:
     """Which layers, see ``layer_choice.Chosen``."""
     batch_dim: int = 0
     """Dimension of the samples in the inputs."""
+    maps_only: bool = False
+    """Whether of layers only the maps will be asked for, so that a method may sum the channels away at once: a large
+    network's attributions take as much memory as its outputs, their maps a hundredth of it."""
 
 
 class Method(ABC):

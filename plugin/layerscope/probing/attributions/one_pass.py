@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.attribution import Attribution, without_channels
 from layerscope.probing.attributions.method import Method, Question
 from layerscope.probing.attributions.target import Target, describe, select
 from layerscope.probing.calls import input_tensors
@@ -77,11 +77,14 @@ def _pass(methods: dict[str, OnePassMethod], question: Question) -> dict[str, At
     by_gradient = {name: method for name, method in asking.items() if method.needs_gradient}
     backward = next((method for method in methods.values() if method.needs_gradient), None)
 
+    def kept(found: Tensor, layer: Layer) -> Tensor:
+        return without_channels(found, layer.channels) if question.maps_only else found
+
     def at_output(layer: Layer, output: Tensor) -> dict[str, Tensor]:
-        return {name: method.at_layer(layer, output, None) for name, method in by_output.items()}
+        return {name: kept(method.at_layer(layer, output, None), layer) for name, method in by_output.items()}
 
     def at_gradient(layer: Layer, output: Tensor, gradient: Tensor) -> dict[str, Tensor]:
-        return {name: method.at_layer(layer, output, gradient) for name, method in by_gradient.items()}
+        return {name: kept(method.at_layer(layer, output, gradient), layer) for name, method in by_gradient.items()}
 
     asked = backward if backward is not None else next(iter(methods.values()))
     captured = capture(
@@ -93,6 +96,7 @@ def _pass(methods: dict[str, OnePassMethod], question: Question) -> dict[str, At
         objective=lambda output: asked.objective(output, question.target, question.batch_dim),
         around=asked.around,
         batch_dim=question.batch_dim,
+        shared=True,
     )
     assert captured.objective is not None
     targets, probabilities = describe(captured.output, question.target, len(captured.objective), question.batch_dim)
@@ -108,7 +112,7 @@ def _pass(methods: dict[str, OnePassMethod], question: Question) -> dict[str, At
             targets=targets,
             probabilities=probabilities,
             skipped={key: reason for key, reason in captured.skipped.items() if key not in found},
-            channels={key: captured.layers[key].channels for key in found},
+            channels={key: None if question.maps_only else captured.layers[key].channels for key in found},
         )
     return attributions
 
