@@ -1,15 +1,20 @@
 /** Each chart with the data that is hard for it; the same cases stand in the gallery and in the tests. */
 
 import type { JSX } from "preact";
+import { ChannelStrips } from "../src/charts/channel_strips";
 import { stepScale } from "../src/charts/columns";
+import { byMagnitude, FeatureBars } from "../src/charts/feature_bars";
 import { Heat } from "../src/charts/heat";
 import { Histogram } from "../src/charts/histogram";
 import { Legend } from "../src/charts/legend";
 import { Line } from "../src/charts/line";
 import { AttributionMap, type SampleMap } from "../src/charts/map";
+import { StepCells } from "../src/charts/step_cells";
 import { Strip } from "../src/charts/strip";
+import { Tokens } from "../src/charts/tokens";
 import { ColourScale, fitScale } from "../src/colour";
 import { seeded } from "./mock_numbers";
+import { COLUMNS, HOSTILE_TOKENS, TEXTS } from "./mock_samples";
 
 export interface ChartCase {
   readonly name: string;
@@ -29,6 +34,21 @@ const photo = {
   colours: 1 as const,
   values: Float32Array.from({ length: 256 }, (_, i) => ((i % 16) + Math.floor(i / 16)) / 30),
 };
+
+const scattered = (count: number, broken = -1, low = -1) => {
+  const number = seeded(count);
+  return Float32Array.from({ length: count }, (_, at) => (at === broken ? Number.NaN : low + (1 - low) * number()));
+};
+const features = (low: number, broken = -1) =>
+  [...scattered(COLUMNS.length, broken, low)].map((attribution, at) => ({
+    ...{ name: COLUMNS[at] ?? "", attribution, value: low < 0 ? at * 1.37 : null },
+  }));
+const channels = (count: number, curves: boolean) =>
+  ["acceleration x", "", "<b>gyroscope</b>"].map((name, at) => ({
+    name,
+    values: curves ? Float32Array.from({ length: count }, (_, time) => Math.sin(time / (9 + at))) : null,
+    attributions: scattered(count, at === 0 && count > 40 ? 40 : -1, curves ? -1 : 0),
+  }));
 
 function line(name: string, values: number[], kind: "log" | "signed" | "fraction" = "log"): ChartCase {
   const points = { steps: steps.slice(0, values.length), values };
@@ -124,6 +144,61 @@ export const CHART_CASES: readonly ChartCase[] = [
   {
     name: "strip: not a number among them",
     element: () => <Strip values={[0.5, Number.NaN, -0.2]} scale={signed} width={300} height={40} label="NaN" />,
+  },
+  {
+    name: "tokens: signed, with padding and one that is not a number",
+    element: () => <Tokens tokens={TEXTS[0] ?? []} values={scattered(160, 4)} scale={signed} label="tokens" />,
+  },
+  {
+    name: "tokens: magnitudes",
+    element: () => <Tokens tokens={TEXTS[0] ?? []} values={scattered(160, 4, 0)} scale={magnitudes} label="tokens" />,
+  },
+  {
+    name: "tokens: hostile",
+    element: () => <Tokens tokens={HOSTILE_TOKENS} values={scattered(7)} scale={signed} label="tokens" />,
+  },
+  {
+    name: "tokens: from right to left",
+    element: () => <Tokens tokens={TEXTS[3] ?? []} values={scattered(160)} scale={signed} label="tokens" />,
+  },
+  {
+    name: "tokens: a long text",
+    element: () => <Tokens tokens={TEXTS[1] ?? []} values={scattered(160)} scale={signed} label="tokens" />,
+  },
+  { name: "tokens: none", element: () => <Tokens tokens={["", ""]} values={[0, 0]} scale={signed} label="tokens" /> },
+  {
+    name: "feature bars: signed, one not a number, hostile names",
+    element: () => <FeatureBars features={byMagnitude(features(-1, 5))} scale={signed} label="features" />,
+  },
+  {
+    name: "feature bars: magnitudes, values unknown",
+    element: () => <FeatureBars features={features(0)} scale={magnitudes} label="features" />,
+  },
+  {
+    name: "channel strips: curves over what they contribute",
+    element: () => <ChannelStrips channels={channels(120, true)} scale={signed} width={340} label="time" />,
+  },
+  {
+    name: "channel strips: more moments than pixels, magnitudes, no curves",
+    element: () => <ChannelStrips channels={channels(2000, false)} scale={magnitudes} width={340} label="time" />,
+  },
+  {
+    name: "channel strips: one moment",
+    element: () => <ChannelStrips channels={channels(1, true)} scale={signed} width={340} label="time" />,
+  },
+  {
+    name: "step cells: names × steps, one missing, one not a number",
+    element: () => (
+      <StepCells
+        names={COLUMNS.slice(-6)}
+        steps={[0, 200, 12_000]}
+        value={(row, step) => (row + step === 3 ? null : row === step ? Number.NaN : (row - 2.4) / (step + 2))}
+        scale={signed}
+        current={200}
+        label="features"
+        onStep={() => undefined}
+      />
+    ),
   },
   { name: "legend: signed", element: () => <Legend scale={signed} title="attribution" attribution /> },
   { name: "legend: magnitudes", element: () => <Legend scale={fitScale("log", noisy)} title="gradients · norm" /> },

@@ -16,17 +16,18 @@ export function hue(scale: ColourScale, value: number): Rgb {
   return scale.rgb((value < 0 ? 2 / 3 : -2 / 3) * scale.low);
 }
 
-/** How much of the ground a tint covers at most: the ink of the text reads on all of it, light or dark. */
-const MOST = 0.7;
+/** How much of the ground the tint behind a text covers at most: its ink reads on all of it, light or dark. */
+const BEHIND_TEXT = 0.6;
 
-/** The colour behind a text: the more of it, the more it matters. */
-export function tint(scale: ColourScale, value: number): string {
-  return `rgba(${hue(scale, value).join(", ")}, ${(MOST * share(scale, value)).toFixed(3)})`;
+/** A colour to lay over the ground, light or dark: the more of it, the more the value matters. */
+export function tint(scale: ColourScale, value: number, most = BEHIND_TEXT): string {
+  const channels = [...hue(scale, value), 255 * most * share(scale, value)];
+  return `#${channels.map((channel) => Math.round(channel).toString(16).padStart(2, "0")).join("")}`;
 }
 
 /** Stops of a CSS gradient of tints. */
-export function tints(scale: ColourScale): string[] {
-  return Array.from({ length: 9 }, (_, i) => tint(scale, scale.low + ((scale.high - scale.low) * i) / 8));
+export function tints(scale: ColourScale, most = BEHIND_TEXT): string[] {
+  return Array.from({ length: 9 }, (_, i) => tint(scale, scale.low + ((scale.high - scale.low) * i) / 8, most));
 }
 
 /** What a value does to the target, in a word. */

@@ -175,3 +175,20 @@ describe("an array answer must fit together", () => {
     expect(() => toNumbers(new Map([["steps", steps]]))).toThrow('The answer lacks its tensor "wall_times".');
   });
 });
+
+describe("the description of samples", () => {
+  const backend = httpBackend(BASE);
+
+  test("is their second blob", async () => {
+    answer('{"inputs": [], "class_names": ["a"]}');
+    expect(await backend.description("r", "t", 5, signal)).toEqual({ inputs: [], class_names: ["a"] });
+    expect(url()).toBe(`${BASE}blob?run=r&tag=t&step=5&index=1`);
+  });
+
+  test("is null in a log without one, and otherwise fails in words", async () => {
+    answer("no such index", { status: 404 });
+    expect(await backend.description("r", "t", 5, signal)).toBeNull();
+    answer("written by a newer version", { status: 400, headers: { "content-type": "text/plain" } });
+    await expect(backend.description("r", "t", 5, signal)).rejects.toThrow("written by a newer version");
+  });
+});

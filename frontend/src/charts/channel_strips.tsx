@@ -1,7 +1,7 @@
 import { line } from "d3-shape";
 import type { JSX } from "preact";
 import { useCallback, useState } from "preact/hooks";
-import { effect } from "../attribution";
+import { effect, tint } from "../attribution";
 import type { ColourScale } from "../colour";
 import { formatNumber } from "../format";
 import { visible } from "../token_text";
@@ -120,7 +120,7 @@ export interface ColourStripProps {
 }
 
 /**
- * Values in a row as colours, what supports in the upper half and what opposes in the lower; where several share a
+ * Values in a row as tints, what supports in the upper half and what opposes in the lower; where several share a
  * pixel, the one of greatest size; hatched where not a number.
  */
 export function ColourStrip({ values, scale, width, height, label }: ColourStripProps): JSX.Element {
@@ -129,7 +129,7 @@ export function ColourStrip({ values, scale, width, height, label }: ColourStrip
       let broken: CanvasPattern | string = "";
       for (const { x, width: wide, value } of cellsOf(values, width)) {
         if (!Number.isFinite(value)) broken ||= hatch(context, inks);
-        context.fillStyle = Number.isFinite(value) ? scale.css(value) : broken;
+        context.fillStyle = Number.isFinite(value) ? tint(scale, value, 1) : broken;
         const half = scale.kind === "signed" && Number.isFinite(value) ? height / 2 : height;
         context.fillRect(x, value < 0 && half < height ? half : 0, wide, half);
       }

@@ -43,7 +43,13 @@ export function Tokens({ tokens, values, scale, label }: TokensProps): JSX.Eleme
     event.preventDefault();
     event.currentTarget.querySelector<HTMLElement>(`[data-token="${target}"]`)?.focus();
   };
-  if (shown.length === 0) return <p class="quiet">nothing but padding</p>;
+  if (shown.length === 0) {
+    return (
+      <p class="quiet" role="img" aria-label={`${label}: nothing but padding`}>
+        nothing but padding
+      </p>
+    );
+  }
   return (
     <div class="tokens">
       <p class="tokens-readout" aria-hidden="true">

@@ -15,7 +15,7 @@ export const text: AttributionView = {
   tiles: false,
   whole: false,
   values: (shown) => Array.from(shown.map.values).filter((_, at) => tokensOf(shown)[at] !== ""),
-  ramp: tints,
+  ramp: (scale) => tints(scale),
   Sample,
   Film,
 };

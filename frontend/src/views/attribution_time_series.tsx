@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { tints } from "../attribution";
 import { type Channel, ChannelStrips, ColourStrip } from "../charts/channel_strips";
 import { type SampleMap, sampleOf } from "../charts/map";
 import { formatStep } from "../format";
@@ -13,6 +14,7 @@ export const timeSeries: AttributionView = {
   tiles: false,
   whole: false,
   features: { word: "channels", limit: LIMIT, count: ({ map }) => map.shape[1] ?? 1 },
+  ramp: (scale) => tints(scale, 1),
   Sample,
   Film,
 };
