@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, expect
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from torch.utils.tensorboard import SummaryWriter
 
 import serving
 from layerscope import wire
@@ -28,44 +28,32 @@ COLUMNS = (*(f"column {i}" for i in range(16)), HOSTILE[0])
 VARIABLES = ("pressure", "flow", "<b>heat</b>")
 
 
-class _EventFile:
-    """What MessageWriter needs of a SummaryWriter, without torch."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = EventFileWriter(str(folder))
-
-    def _get_file_writer(self) -> EventFileWriter:
-        return self.file
-
-
 def _padded(tokens: tuple[str, ...]) -> tuple[str, ...]:
     return (*tokens, *[""] * (LENGTH - len(tokens)))
 
 
 def _write(folder: Path, described: wire.ProbeInput, inputs: np.ndarray, attributions: np.ndarray) -> None:
-    """Write a run of one probe set whose attributions grow with the steps, and which opposes what it should support."""
-    out = _EventFile(folder)
-    writer = MessageWriter(out)
-    writer.graph(serving.graph())
+    """Write a run of one probe set whose attributions grow with the steps and are not to be trusted."""
     samples = len(inputs)
-    for step in STEPS:
-        writer.samples("probe", [inputs], step=step, description=wire.SamplesBlob((described,), CLASSES))
-        maps = wire.AttributionMaps(
-            method="integrated_gradients",
-            signed=True,
-            layers={},
-            targets=np.arange(samples) % 2,
-            probabilities=np.full(samples, 0.75, np.float32),
-            inputs={0: (attributions * (1 + step) / (1 + STEPS[-1])).astype(np.float32)},
-            trust={
-                "deletion": np.full(samples, 0.6, np.float32),
-                "deletion_random": np.full(samples, 0.5, np.float32),
-                "completeness": np.full(samples, 0.25, np.float32),
-            },
-        )
-        writer.attribution(maps, samples="probe", step=step)
-    writer.close()
-    out.file.close()
+    with SummaryWriter(str(folder)) as summary:
+        writer = MessageWriter(summary)
+        writer.graph(serving.graph())
+        for step in STEPS:
+            writer.samples("probe", [inputs], step=step, description=wire.SamplesBlob((described,), CLASSES))
+            maps = wire.AttributionMaps(
+                method="integrated_gradients",
+                signed=True,
+                layers={},
+                targets=np.arange(samples) % 2,
+                probabilities=np.full(samples, 0.75, np.float32),
+                inputs={0: (attributions * (1 + step) / (1 + STEPS[-1])).astype(np.float32)},
+                trust={
+                    "deletion": np.full(samples, 0.6, np.float32),
+                    "deletion_random": np.full(samples, 0.5, np.float32),
+                    "completeness": np.full(samples, 0.25, np.float32),
+                },
+            )
+            writer.attribution(maps, samples="probe", step=step)
 
 
 def _write_all(logdir: Path) -> None:

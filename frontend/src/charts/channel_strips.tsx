@@ -5,7 +5,7 @@ import { effect, tint } from "../attribution";
 import type { ColourScale } from "../colour";
 import { formatNumber } from "../format";
 import { visible } from "../token_text";
-import { Canvas, hatch, type Inks } from "./canvas";
+import { Canvas, hatch, type Inks, screenDensity } from "./canvas";
 import { stepScale } from "./columns";
 import { thinned, valueScale } from "./line";
 import "./channel_strips.css";
@@ -127,11 +127,12 @@ export function ColourStrip({ values, scale, width, height, label }: ColourStrip
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) => {
       let broken: CanvasPattern | string = "";
-      for (const { x, width: wide, value } of cellsOf(values, width)) {
+      const density = screenDensity(); // between cells that end inside a pixel of the screen there would be seams
+      for (const { x, width: wide, value } of cellsOf(values, Math.round(width * density))) {
         if (!Number.isFinite(value)) broken ||= hatch(context, inks);
         context.fillStyle = Number.isFinite(value) ? tint(scale, value, 1) : broken;
         const half = scale.kind === "signed" && Number.isFinite(value) ? height / 2 : height;
-        context.fillRect(x, value < 0 && half < height ? half : 0, wide, half);
+        context.fillRect(x / density, value < 0 && half < height ? half : 0, wide / density, half);
       }
     },
     [values, scale, width, height],
