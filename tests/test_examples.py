@@ -19,13 +19,20 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
+def _learned(run: layerscope.Run) -> None:
+    _, loss = run.scalars["loss"]
+    assert loss[-1] < loss[0] / 2
+
+
 def _first_steps(run: layerscope.Run) -> None:
+    _learned(run)
     assert {"gradients", "activations"} <= run.series.keys()
     assert set(run.attributions) == {"grad_cam", "gradient_x_activation"}
     assert run.maximizations
 
 
 def _fine_tuning(run: layerscope.Run) -> None:
+    _learned(run)
     parameters = run.series["parameters"]
     trainable, distance = (parameters.values[:, :, parameters.statistics.index(n)] for n in ("trainable", "distance"))
     unfrozen = parameters.steps >= 100
@@ -37,6 +44,7 @@ def _fine_tuning(run: layerscope.Run) -> None:
 
 
 def _breast_cancer(run: layerscope.Run) -> None:
+    _learned(run)
     assert set(run.attributions) == {"integrated_gradients", "kernel_shap", "lime"}
     for maps in run.attributions.values():
         assert list(maps) == [20, 100, 300]
@@ -50,7 +58,48 @@ def _breast_cancer(run: layerscope.Run) -> None:
     assert (accuracy > majority + 0.2).all()
 
 
-LEFT = {"breast_cancer.py": _breast_cancer, "first_steps.py": _first_steps, "fine_tuning.py": _fine_tuning}
+def _toxic_comments(run: layerscope.Run) -> None:
+    """The published network's scores, and the words that people would name."""
+    told = ("integrated_gradients", "kernel_shap", "occlusion", "gradient_x_activation")
+    assert set(run.attributions) == set(told)
+    (probe,) = run.descriptions["probe"].inputs
+    assert probe.tokens is not None
+    for method in told:
+        maps = run.attributions[method][0]
+        np.testing.assert_allclose(maps.probabilities[[0, 1]], [0.989, 0.002], atol=0.005)
+        strongest = [probe.tokens[sample][maps.inputs[0][sample].argmax()] for sample in (0, 2, 4, 5)]
+        assert strongest[0] == strongest[3] == "stupid"
+        assert strongest[1] == "kill"
+        assert strongest[2] in ("crap", "idiot")
+        assert maps.trust["deletion"].mean() < maps.trust["deletion_random"].mean() - 0.1
+    for method in ("integrated_gradients", "kernel_shap"):
+        assert abs(run.attributions[method][0].delta).max() < 0.1
+    assert run.attributions["gradient_x_activation"][0].layers["lstm"].shape == (6, 12)
+
+
+def _sentence_embeddings(run: layerscope.Run) -> None:
+    """The topics that people would name, and for the words that people would name."""
+    tokens = run.descriptions["probe"].inputs[0].tokens
+    assert tokens is not None
+    for method in ("integrated_gradients", "kernel_shap"):
+        maps = run.attributions[method][0]
+        assert maps.targets.tolist() == [0, 1, 2, 0]
+        strongest = [words[scores.argmax()] for words, scores in zip(tokens, maps.inputs[0], strict=True)]
+        assert strongest == ["kitten", "bank", "fry", "vet"]
+        assert abs(maps.delta).max() < 0.05
+        assert maps.trust["deletion"].mean() < maps.trust["deletion_random"].mean() - 0.1
+    gradient = run.attributions["gradient_x_activation"][0]
+    assert gradient.trust["deletion"].mean() > gradient.trust["deletion_random"].mean()
+    assert gradient.layers["encoder.encoder.layer.5"].shape == (4, 12)
+
+
+LEFT = {
+    "breast_cancer.py": _breast_cancer,
+    "first_steps.py": _first_steps,
+    "fine_tuning.py": _fine_tuning,
+    "sentence_embeddings.py": _sentence_embeddings,
+    "toxic_comments.py": _toxic_comments,
+}
 """Example -> what checks that it left what it promises."""
 
 
@@ -69,8 +118,6 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     assert run.problems == ()
     assert run.graph is not None
     LEFT[example.name](run)
-    _, loss = run.scalars["loss"]
-    assert loss[-1] < loss[0] / 2
 
 
 def test_the_code_in_the_readme_runs_and_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
