@@ -88,9 +88,15 @@ export function captionOf(
   const probability = probabilities?.data[index];
   const gap = delta?.data[index];
   if (target !== undefined && target >= 0) parts.push(nameOf(target, classes));
-  if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${probability.toFixed(2)}`);
+  if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${rounded(probability)}`);
   if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(gap)}`);
   return parts.length > 0 ? parts : [`sample ${index}`];
+}
+
+/** Two digits, but never 0 or 1 of what is only nearly so. */
+function rounded(probability: number): string {
+  if (probability > 0 && probability < 0.01) return "< 0.01";
+  return probability < 1 && probability > 0.99 ? "> 0.99" : probability.toFixed(2);
 }
 
 function nameOf(target: number, classes: readonly string[]): string {

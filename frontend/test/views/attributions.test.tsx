@@ -68,6 +68,13 @@ describe("a caption", () => {
     expect(caption(0, ["\u202Etac"])[0]).toBe("\u2039U+202E\u203Atac");
   });
 
+  test("rounds no probability to 0 or 1", () => {
+    const caption = (value: number) => captionOf({ targets: null, probabilities: one(value), delta: null }, 0);
+    expect([0, 0.004, 0.016, 0.99, 0.999, 1].map(caption)).toEqual([
+      ...[["p 0.00"], ["p < 0.01"], ["p 0.02"], ["p 0.99"], ["p > 0.99"], ["p 1.00"]],
+    ]);
+  });
+
   test("of what is no class is the number of the sample", () => {
     expect(captionOf({ targets: one(-1), probabilities: one(Number.NaN), delta: null }, 0, ["cat"])).toEqual([
       "sample 0",
