@@ -32,20 +32,20 @@ def network(layers: str = "layers", *, width: int = 8) -> list[Node]:
 
 
 @given(graphs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_graph_is_the_same_as_itself(graph: ModelGraph) -> None:
     assert layerscope.compare(graph, graph).nodes == tuple(NodeComparison(i, i, "same") for i in graph.nodes)
 
 
 @given(graphs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_other_prefixes_are_renames(graph: ModelGraph) -> None:
     found = layerscope.compare(graph, renamed(graph, lambda name: f"model.{name}"))
     assert found.nodes == tuple(NodeComparison(i, f"model.{i}", "renamed") for i in graph.nodes)
 
 
 @given(graphs(), graphs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_other_way_round_it_is_mirrored(a: ModelGraph, b: ModelGraph) -> None:
     mirror = {"inserted": "removed", "removed": "inserted"}
     there = {(n.a, n.b, n.state, n.changes) for n in layerscope.compare(a, b).nodes}
@@ -54,7 +54,7 @@ def test_the_other_way_round_it_is_mirrored(a: ModelGraph, b: ModelGraph) -> Non
 
 
 @given(graphs(), graphs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_node_is_told_of_once(a: ModelGraph, b: ModelGraph) -> None:
     nodes = layerscope.compare(a, b).nodes
     assert Counter(n.a for n in nodes if n.a is not None) == Counter(list(a.nodes))

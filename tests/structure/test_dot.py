@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand_made_graphs import HOSTILE, block, chain, function, graph_of, graphs, module
@@ -200,7 +200,7 @@ def test_graphviz_reads_what_our_reader_reads() -> None:
 
 
 @given(graphs(HOSTILE), st.booleans(), st.none() | st.integers(1, 3))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_names_of_any_kind_come_back_from_graphviz(graph: ModelGraph, folded: bool, depth: int | None) -> None:
     source = to_dot(graph, folded=folded, depth=depth)
     read = read_dot(source)

@@ -189,7 +189,7 @@ def signature(graph: ModelGraph, item: str) -> object:
 
 
 @given(graphs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_folds_lose_nothing_and_hold_equal_members(graph: ModelGraph) -> None:
     folds = {fold.id: fold for fold in graph.folds}
     assert len(folds) == len(graph.folds)
@@ -220,7 +220,7 @@ def test_folds_lose_nothing_and_hold_equal_members(graph: ModelGraph) -> None:
 
 
 @given(st.integers(5, 30), st.lists(st.sampled_from("ABCDEF"), min_size=1, unique=True), st.integers(0, 3))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_repetition_is_found(times: int, pattern: list[str], before: int) -> None:
     nodes = [module(f"x{i}", f"X{i}") for i in range(before)]
     nodes += [module(str(i), each) for i, each in enumerate(pattern * times)]

@@ -44,7 +44,7 @@ def test_separators_in_names_do_not_break_namespaces() -> None:
 
 
 @given(graphs(HOSTILE))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_box_and_edge_is_there_under_its_own_name(graph: ModelGraph) -> None:
     enclosing = {node.parent for node in graph.nodes.values()}
     found = opened(graph)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from torch import nn
 
 from zoo.case import Case, two_vectors
@@ -14,10 +14,8 @@ from zoo.results import traced
 
 @settings(
     max_examples=100,
-    deadline=None,
     derandomize=True,
     phases=(Phase.generate, Phase.shrink),
-    suppress_health_check=(HealthCheck.too_slow,),
 )
 @given(models)
 def test_any_model_traces_right_and_stays_as_it_was(build: Callable[[], nn.Module]) -> None:
