@@ -4,7 +4,7 @@ import { byMagnitude, FeatureBars } from "../charts/feature_bars";
 import { sampleOf } from "../charts/map";
 import { StepCells } from "../charts/step_cells";
 import { css } from "../colour";
-import type { AttributionView, FilmProps, SampleProps, Shown } from "./attribution_view";
+import type { AttributionView, FilmProps, SampleProps } from "./attribution_view";
 
 const LIMIT = 12;
 
@@ -15,10 +15,7 @@ export const table: AttributionView = {
   tiles: false,
   whole: true,
   features: { word: "features", limit: LIMIT, count: ({ map }) => map.values.length },
-  ramp: (scale) =>
-    [scale.low, 0, 0, scale.high].map(
-      (value, i) => `${css(hue(scale, value || i - 1.5))} ${i < 2 ? i * 50 : (i - 1) * 50}%`,
-    ),
+  ramp: (scale) => [scale.low, scale.high].map((end) => `${css(hue(scale, end))} 50%`),
   Sample,
   Film,
 };
@@ -36,7 +33,7 @@ function Sample({ shown, scale, limit }: SampleProps): JSX.Element {
 
 /** The features that matter most at any of the steps. */
 function Film({ frames, scale, current, onStep }: FilmProps): JSX.Element {
-  const names = frames.flatMap(({ shown }) => shown?.described?.feature_names ?? []).slice(0, count(frames));
+  const names = frames.find(({ shown }) => shown !== null)?.shown?.described?.feature_names ?? [];
   const peak = (at: number) =>
     Math.max(0, ...frames.map(({ shown }) => Math.abs(shown?.map.values[at] ?? 0)).filter(Number.isFinite));
   const rows = names
@@ -55,6 +52,3 @@ function Film({ frames, scale, current, onStep }: FilmProps): JSX.Element {
     />
   );
 }
-
-const count = (frames: readonly { readonly shown: Shown | null }[]): number =>
-  Math.max(0, ...frames.map(({ shown }) => shown?.map.values.length ?? 0));
