@@ -77,6 +77,30 @@ def _toxic_comments(run: layerscope.Run) -> None:
     assert run.attributions["gradient_x_activation"][0].layers["lstm"].shape == (6, 12)
 
 
+def _imagenet(run: layerscope.Run) -> None:
+    """What the photographs show, found where it is on them."""
+    coffee = run.attributions["kernel_shap"][0].inputs[0][0]
+    cup, flower = np.zeros((2, *coffee.shape), bool)
+    cup[5:125, 45:185] = True
+    flower[50:165, 35:180] = True
+    for method in ("kernel_shap", "deep_lift", "integrated_gradients"):
+        maps = run.attributions[method][0]
+        assert maps.targets.tolist() == [967, 285, 985]  # espresso, Egyptian cat, daisy
+        assert maps.probabilities[0] > 0.9
+        assert maps.trust["deletion_input"].mean() > maps.trust["deletion"].mean()
+    for sample, there in ((0, cup), (2, flower)):
+        supporting = run.attributions["kernel_shap"][0].inputs[0][sample].clip(0).astype(np.float64)
+        assert supporting[there].sum() / supporting.sum() > 1.5 * there.mean()
+    assert abs(run.attributions["deep_lift"][0].delta).max() < 1e-4
+    cams = run.attributions["grad_cam"][0].layers
+    assert [cams[f"_blocks.{i}"].shape for i in (0, 15)] == [(3, 112, 112), (3, 7, 7)]
+    assert [(unit.layer, unit.channel) for unit in run.maximizations[0].units] == [
+        ("_fc", 985),
+        ("_fc", 967),
+        ("_fc", 281),
+    ]
+
+
 def _sentence_embeddings(run: layerscope.Run) -> None:
     """The topics that people would name, and for the words that people would name."""
     tokens = run.descriptions["probe"].inputs[0].tokens
@@ -97,6 +121,7 @@ LEFT = {
     "breast_cancer.py": _breast_cancer,
     "first_steps.py": _first_steps,
     "fine_tuning.py": _fine_tuning,
+    "imagenet.py": _imagenet,
     "sentence_embeddings.py": _sentence_embeddings,
     "toxic_comments.py": _toxic_comments,
 }

@@ -332,18 +332,19 @@ class Scope:
         with self._guarded("linear_probes"):
             step = checked_step(step)
             self._images.remember(inputs)
-            self._recorder.write(
-                "linear_probes", linear_probes(self._model, inputs, labels, layers=layers, **options), step
-            )
+            series = linear_probes(self._model, inputs, labels, layers=layers, **options)
+            self._recorder.write("linear_probes", series, step)
 
-    def maximize(self, *, step: int, layers: Sequence[str] | None = None, channels: int = 6, **options: Any) -> None:
+    def maximize(
+        self, *, step: int, layers: Sequence[str] | None = None, channels: Sequence[int] | int = 6, **options: Any
+    ) -> None:
         """Write activation-maximization images of the first channels of some layers.
 
         Args:
             step: training step.
             layers: layer keys; None takes the first, the middle and the last convolution and the last linear layer
-                that ``graph`` saw executed. One that fails does not keep the others from being recorded.
-            channels: how many channels of each layer.
+                that ``graph`` saw executed. One that fails keeps none of the others from being recorded.
+            channels: which channels of each layer, or how many of the first.
             options: as in ``layerscope.maximize``. Size and range of the images are by default those of the first
                 images that ``activations`` or ``attributions`` was given, or else ``graph``.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -24,9 +24,11 @@ class Chosen:
 
     ``"all"`` is every module call but the model's own. ``"auto"`` is about a dozen: the modules of that level of
     nesting whose number comes closest to it, and of more than ``AUTO`` some evenly spread, the last one among them.
-    A list names layer keys; one with ``*``, ``?`` or ``[`` in it is a pattern as in a shell, e.g. ``"blocks.*.attn"``,
-    but a layer of just that name comes first. Of what ``"all"``, ``"auto"`` and patterns give, layers without an
-    attribution are left out and noted; a named one must have one. An empty list is no layer at all.
+    What is not called itself (``nn.ModuleList``) is no level, and what holds parameters, but no submodule that does (a
+    convolution that pads), counts as having nothing inside. A list names layer keys; one with ``*``, ``?`` or ``[`` in
+    it is a pattern as in a shell, e.g. ``"blocks.*.attn"``, but a layer of just that name comes first. Of what
+    ``"all"``, ``"auto"`` and patterns give, layers without an attribution are left out and noted; a named one must have
+    one. An empty list is no layer at all.
     """
 
     keys: tuple[str, ...] = ()
@@ -96,8 +98,10 @@ def telling_layers(model: nn.Module, inputs: Any) -> list[str]:
         with watched(model, note) as executed:
             model(*arguments.args, **arguments.kwargs)
     order = {key: i for i, key in enumerate(executed)}
-    keys = sorted(found, key=order.__getitem__)
-    levels = [_at_level(keys, level) for level in range(1, 1 + max((_depth(key) for key in keys), default=0))]
+    inside = _inside_layers(model)
+    keys = [key for key in sorted(found, key=order.__getitem__) if _name(key) not in inside]
+    depths = _depths(keys)
+    levels = [_at_level(depths, level) for level in range(1, 1 + max(depths.values(), default=0))]
     if not levels:
         return []
     best = min(levels, key=lambda level: abs(len(level) - AUTO))
@@ -106,14 +110,33 @@ def telling_layers(model: nn.Module, inputs: Any) -> list[str]:
     return [best[round((i + 1) * len(best) / AUTO) - 1] for i in range(AUTO)]
 
 
-def _depth(key: str) -> int:
-    return key.count(".") + 1
+def _inside_layers(model: nn.Module) -> set[str]:
+    """Return the names of modules inside of one that has parameters where they have none."""
+    found: set[str] = set()
+    for name, module in model.named_modules():
+        below = [inner for inner, _ in module.named_modules(prefix=name) if inner != name]
+        own = len(list(module.parameters(recurse=False)))
+        if name and below and own and len(list(module.parameters())) == own:
+            found.update(below)
+    return found
 
 
-def _at_level(keys: Sequence[str], level: int) -> list[str]:
+def _depths(keys: Sequence[str]) -> dict[str, int]:
+    """Return layer key -> 1 for those that lie in no other module that was called, 2 for those in one such, ..."""
+    called = {_name(key) for key in keys}
+    return {key: 1 + sum(parent in called for parent in _parents(_name(key))) for key in keys}
+
+
+def _at_level(depths: Mapping[str, int], level: int) -> list[str]:
     """Return the keys at a level of nesting, and those above it that have nothing inside."""
-    parents = {_name(key).rpartition(".")[0] for key in keys}
-    return [key for key in keys if _depth(key) == level or (_depth(key) < level and _name(key) not in parents)]
+    holding = {parent for key in depths for parent in _parents(_name(key))}
+    return [key for key, depth in depths.items() if depth == level or (depth < level and _name(key) not in holding)]
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def _name(key: str) -> str:

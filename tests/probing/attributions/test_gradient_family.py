@@ -225,6 +225,33 @@ def test_layers_by_pattern_and_auto() -> None:
     assert (len(few), few[-1]) == (12, "29")
 
 
+def test_auto_looks_into_lists_of_blocks_and_not_into_a_layer_that_holds_the_parameters_itself() -> None:
+    class Padding(nn.Conv2d):
+        def __init__(self) -> None:
+            super().__init__(1, 1, 3)
+            self.pad = nn.ZeroPad2d(1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.pad(x))
+
+    class Blocks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = Padding()
+            self.blocks = nn.ModuleList(nn.Sequential(Padding(), nn.ReLU()) for _ in range(7))
+            self.head = nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            for block in self.blocks:
+                x = block(x)
+            return self.head(x.flatten(1))
+
+    torch.manual_seed(0)
+    auto = list(attribute(Blocks(), IMAGES, method="activation", layers="auto").layers)
+    assert auto == ["stem", *(f"blocks.{i}" for i in range(7)), "head"]
+
+
 def test_any_function_is_a_method() -> None:
     torch.manual_seed(0)
     model = DigitsNet()
