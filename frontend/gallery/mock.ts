@@ -6,6 +6,7 @@ import type { Tensor } from "../src/safetensors";
 import { type Finding, type Metadata, type Node, SERIES, type TagEntry, type TagListing } from "../src/wire";
 import { later, logSpaced, numbers, seeded, statisticAt, statisticsOf } from "./mock_numbers";
 import { type Kind, mockSamples } from "./mock_samples";
+import { SURROGATES } from "./mock_surrogates";
 
 export interface Shape {
   /** Names of the leaf layers in order; dots nest them. */
@@ -17,6 +18,8 @@ export interface Shape {
   readonly tabular?: boolean;
   /** The inputs are of this kind, and attributed. */
   readonly kind?: Kind;
+  /** Names of surrogates, of which the last one cannot be read where nobody knows it. */
+  readonly surrogates?: readonly string[];
   readonly problem?: string;
   readonly warnings?: readonly string[];
   readonly bare?: boolean;
@@ -95,6 +98,11 @@ export function mockBackend(shape: Shape): Backend {
     },
     description: async () => (shape.kind ? mockSamples(shape.kind).description : null),
     maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7] }),
+    surrogate: async (_run, tag, step) => {
+      const made = SURROGATES[find(tag).name];
+      if (made === undefined) throw new Error("the surrogate is cut off.");
+      return made(step / Math.max(1, steps.at(-1) ?? 1));
+    },
     imageUrl: (_run, _tag, step, unit) => image(step, unit),
   };
 }
@@ -136,6 +144,7 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
     attribution("integrated_gradients", true),
     attribution("grad_cam", false),
     entry({ kind: "maximization", name: "units", units, version: 1 }, sparse.slice(1)),
+    ...(shape.surrogates ?? []).map((name) => entry({ kind: "surrogate", name, version: 1 }, sparse)),
   ];
 }
 
@@ -333,6 +342,13 @@ export const APP_CASES: Readonly<Record<string, Shape>> = {
   tabular: { layers: ["fc1", "act1", "fc2"], steps: 20, tabular: true },
   text: { layers: ["embedding", "lstm", "fc"], steps: 20, kind: "text" },
   "named columns": { layers: ["fc1", "act1", "fc2"], steps: 20, kind: "table" },
+  "surrogates and probes": {
+    layers: ["fc1", "act1", "fc2", "act2", "fc3"],
+    steps: 20,
+    kind: "table",
+    series: ["gradients", "linear_probes"],
+    surrogates: [...Object.keys(SURROGATES), "inputs/unreadable"],
+  },
   "time series": { layers: ["conv1", "act1", "fc"], steps: 20, kind: "time_series" },
   "long and hostile names": {
     layers: [

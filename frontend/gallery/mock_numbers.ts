@@ -30,6 +30,10 @@ const OF_SERIES: Readonly<Record<string, readonly Statistic[]>> = {
     { name: "learning_rate", scale: "log", help: "Learning rate of the optimizer; none if no optimizer holds it." },
   ],
   training_activations: [...STATISTICS, ...UNITS],
+  linear_probes: [
+    { name: "accuracy", scale: "fraction", help: "Share of the held-out samples whose class a linear probe tells." },
+    { name: "majority", scale: "fraction", help: "Share of the held-out samples that are of the commonest class." },
+  ],
 };
 
 /** The statistics of a series. */
@@ -95,6 +99,10 @@ export function statisticAt({ series, statistic, row, depth, t, broken }: Place)
       return Math.min(1, Math.max(0, depth * t - 0.3));
     case "saturated_fraction":
       return 0.02 * noise;
+    case "accuracy":
+      return 0.62 + 0.36 * (depth * t + (1 - t) * 0.3) - 0.02 * noise;
+    case "majority":
+      return 0.6;
     case "trainable":
       return trained ? 1 : 0;
     case "distance":

@@ -17,6 +17,7 @@ import { Panes } from "./views/panes";
 import { Scrubber } from "./views/scrubber";
 import { openingExpansion } from "./views/structure";
 import { StructurePane } from "./views/structure_pane";
+import { TreePane } from "./views/tree_pane";
 import { Problems } from "./views/words";
 
 const SHARES = [0.42, 0.27, 0.31];
@@ -48,9 +49,21 @@ export function App({ store }: { readonly store: Store }): JSX.Element {
       <Header store={store} />
       <Problems store={store} />
       {!store.bare.value && <Scrubber store={store} />}
-      {store.wide.value ? <WideStructure store={store} /> : <AllPanes store={store} />}
+      <Parts store={store} />
     </div>
   );
+}
+
+function Parts({ store }: { readonly store: Store }): JSX.Element {
+  const surrogate = store.surrogates.enlarged.value?.surrogate ?? null;
+  if (surrogate !== null) {
+    return (
+      <Panes shares={SHARES_WIDE} names={["tree", "layer"]}>
+        {[<TreePane key="tree" store={store} surrogate={surrogate} />, <LayerPanel key="layer" store={store} />]}
+      </Panes>
+    );
+  }
+  return store.wide.value ? <WideStructure store={store} /> : <AllPanes store={store} />;
 }
 
 function AllPanes({ store }: { readonly store: Store }): JSX.Element {

@@ -2,7 +2,15 @@
 
 import { type ModelGraph, toGraph } from "./graph";
 import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
-import type { FindingsListing, GraphBlob, MaximizationStep, RunListing, SamplesBlob, TagListing } from "./wire";
+import type {
+  FindingsListing,
+  GraphBlob,
+  MaximizationStep,
+  RunListing,
+  SamplesBlob,
+  Surrogate,
+  TagListing,
+} from "./wire";
 
 /** The numbers of one tag: `values[(step * rows + row) * columns + column]`. */
 export interface Numbers {
@@ -36,6 +44,7 @@ export interface Backend {
   /** How to show samples; null in logs that do not tell. */
   description(run: string, tag: string, step: number, signal: AbortSignal): Promise<SamplesBlob | null>;
   maximization(run: string, tag: string, step: number, signal: AbortSignal): Promise<MaximizationStep>;
+  surrogate(run: string, tag: string, step: number, signal: AbortSignal): Promise<Surrogate>;
   /** Address of the image of unit `unit` (from 0). */
   imageUrl(run: string, tag: string, step: number, unit: number): string;
 }
@@ -87,6 +96,7 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
       return response.json() as Promise<SamplesBlob>;
     },
     maximization: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
+    surrogate: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
     imageUrl: (run, tag, step, unit) => url("blob", blob(run, tag, step, unit + 1)),
   };
 }

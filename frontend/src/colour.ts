@@ -123,6 +123,24 @@ export function scaleKind({ name, scale }: { readonly name: string; readonly sca
   return scale === "signed" || scale === "fraction" || scale === "count" ? scale : "log";
 }
 
+// Okabe and Ito's: told apart with every kind of colour vision, on light and on dark.
+const CATEGORIES: readonly Rgb[] = [
+  [86, 180, 233],
+  [230, 159, 0],
+  [0, 158, 115],
+  [204, 121, 167],
+  [0, 114, 178],
+  [213, 94, 0],
+  [240, 228, 66],
+];
+/** So many categories have a colour of their own. */
+export const MOST_CATEGORIES = CATEGORIES.length;
+
+/** The colour of a category by its position; grey is what all others share. */
+export function category(position: number): Rgb {
+  return CATEGORIES[position] ?? [150, 150, 150];
+}
+
 export function css([red, green, blue]: Rgb): string {
   return `rgb(${red}, ${green}, ${blue})`;
 }

@@ -11,6 +11,7 @@ import {
   type SamplesBlob,
   type SamplesMetadata,
   type SeriesMetadata,
+  type SurrogateMetadata,
   type TagEntry,
   type TagListing,
   TRUST,
@@ -33,6 +34,7 @@ export interface Tags {
   readonly samples: readonly Tag<SamplesMetadata>[];
   readonly attribution: readonly Tag<AttributionMetadata>[];
   readonly maximization: readonly Tag<MaximizationMetadata>[];
+  readonly surrogate: readonly Tag<SurrogateMetadata>[];
 }
 
 /** Sort the readable tags of a listing by kind. */
@@ -50,6 +52,7 @@ export function sortTags(listing: TagListing | null): Tags {
     samples: of<SamplesMetadata>("samples"),
     attribution: of<AttributionMetadata>("attribution"),
     maximization: of<MaximizationMetadata>("maximization"),
+    surrogate: of<SurrogateMetadata>("surrogate"),
   };
 }
 

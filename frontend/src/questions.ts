@@ -41,9 +41,8 @@ export function questions(store: Store, backend: Backend, end: AbortSignal) {
     };
   };
 
-  const askSeries = (): Question<LoadedSeries> | null => {
+  const askSeries = (name: string | undefined): Question<LoadedSeries> | null => {
     const run = store.run.value;
-    const name = store.measure.value?.series;
     if (run === null || name === undefined) return null;
     const tags = store.tags.value.series.filter(({ metadata }) => metadata.name === name);
     return {
@@ -85,7 +84,10 @@ export function questions(store: Store, backend: Backend, end: AbortSignal) {
       ofRun("findings", async (run, signal, known) => same(known, await backend.findings(run, signal))),
     graph: (): Asked<ModelGraph> => resource(end, askGraph),
     /** The series of the chosen measure, whole. */
-    series: (): Asked<LoadedSeries> => resource(end, askSeries),
+    series: (): Asked<LoadedSeries> => resource(end, () => askSeries(store.measure.value?.series)),
+    /** How well each layer tells the classes, of every layer; nothing is asked where that was not recorded. */
+    probes: (): Asked<LoadedSeries> =>
+      resource(end, () => askSeries(store.seriesNames.value.find((name) => name === "linear_probes"))),
     /** One row of every series, for the steps at which it was saved. */
     recorded: (): Asked<AllSeries> =>
       resource(end, () => {

@@ -18,6 +18,7 @@ import type { LoadedSeries } from "./loading";
 import { type AllSeries, questions } from "./questions";
 import type { Resource } from "./resource";
 import { layerRows, rowsOfLayer, type Series } from "./series";
+import { type Surrogates, surrogatesOf } from "./surrogates";
 import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
 import {
   type AttributionMetadata,
@@ -64,6 +65,9 @@ export class Store {
   /** One row of every series, for the steps at which it was saved. */
   readonly recorded: ReadonlySignal<Resource<AllSeries>>;
   readonly scalarCurve: ReadonlySignal<Resource<Numbers>>;
+  /** How well each layer tells the classes. */
+  readonly probes: ReadonlySignal<Resource<LoadedSeries>>;
+  readonly surrogates: Surrogates;
   /** What only the panel of the selected layer shows. */
   readonly detail: Detail;
 
@@ -86,6 +90,8 @@ export class Store {
     this.series = ask.series();
     this.recorded = ask.recorded();
     this.scalarCurve = ask.scalarCurve();
+    this.probes = ask.probes();
+    this.surrogates = surrogatesOf(this, backend, end);
     this.detail = layerDetail(this, backend, end);
     this.followAddress();
     host.onReload(() => this.refresh());
@@ -126,8 +132,8 @@ export class Store {
   readonly outline = computed(() => this.choice.outline.value ?? false);
   /** Whether this run holds a structure and nothing that would stand beside it. */
   readonly bare = computed(() => {
-    const { series, attribution, maximization } = this.tags.value;
-    const nothing = series.length + attribution.length + maximization.length + this.scalars.value.length === 0;
+    const { series, attribution, maximization, surrogate } = this.tags.value;
+    const nothing = [series, attribution, maximization, surrogate, this.scalars.value].every((all) => all.length === 0);
     return nothing && this.graph.value.data !== null;
   });
   /** Whether the structure has the tab to itself. */
@@ -186,13 +192,14 @@ export class Store {
   // --- steps -------------------------------------------------------------------------------------------------------
 
   readonly saved = computed<readonly SavedSteps[]>(() => {
-    const { attribution, maximization } = this.tags.value;
+    const { attribution, maximization, surrogate } = this.tags.value;
     const rows: SavedSteps[] = [...(this.recorded.value.data ?? [])].map(([label, { series }]) => ({
       label,
       steps: series?.steps ?? [],
     }));
     rows.push({ label: "attributions", steps: union(attribution.map(({ steps }) => steps)) });
     rows.push({ label: "maximization", steps: union(maximization.map(({ steps }) => steps)) });
+    rows.push({ label: "surrogates", steps: union(surrogate.map(({ steps }) => steps)) });
     return rows.filter(({ steps }) => steps.length > 0);
   });
   /** All steps at which anything was saved, ascending; the steps of the user's scalar where nothing of ours was. */
@@ -275,6 +282,11 @@ export class Store {
   });
 
   // --- choosing ----------------------------------------------------------------------------------------------------
+
+  /** What was chosen, for what has no default here. */
+  chosen<K extends keyof Selection>(key: K): Selection[K] {
+    return this.choice[key].value as Selection[K];
+  }
 
   choose(changes: Partial<Selection>): void {
     batch(() => {

@@ -30,6 +30,14 @@ export interface Selection {
   readonly input: number | null;
   /** Whether all features of an input are shown, not only the first or those that matter most. */
   readonly allFeatures: boolean | null;
+  /** Name of the surrogate that is looked at: what it sees, and its kind. */
+  readonly surrogate: string | null;
+  /** Position of the output whose importances are shown. */
+  readonly output: number | null;
+  /** Whether the surrogate's tree takes the place of the structure. */
+  readonly tree: boolean | null;
+  /** Which questions of the tree are open, as ways to them (see decision_tree.ts). */
+  readonly branches: readonly string[] | null;
   /** Tag of the user's scalar in the scrubber. */
   readonly scalar: string | null;
   readonly query: string | null;
@@ -96,6 +104,10 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   sample: position,
   input: position,
   allFeatures: flag,
+  surrogate: text,
+  output: position,
+  tree: flag,
+  branches: list,
   scalar: text,
   query: text,
   expanded: list,
@@ -117,6 +129,10 @@ export const NOTHING: Selection = {
   sample: null,
   input: null,
   allFeatures: null,
+  surrogate: null,
+  output: null,
+  tree: null,
+  branches: null,
   scalar: null,
   query: null,
   expanded: null,

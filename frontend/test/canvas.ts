@@ -40,6 +40,7 @@ export function recordCanvases(): Drawn {
       lineTo: () => undefined,
       stroke: () => undefined,
       createPattern: () => ({}),
+      measureText: (text: string) => ({ width: 6 * text.length }),
       fillRect: (x: number, y: number, width: number, height: number) => {
         const fill = typeof context.fillStyle === "string" ? context.fillStyle : "pattern";
         if (this.isConnected) drawn.rects.push({ x, y, width, height, fill });

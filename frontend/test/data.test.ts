@@ -27,6 +27,7 @@ test("tags are sorted by kind; what could not be read is left out", async () => 
     ["samples", 1],
     ["attribution", 2],
     ["maximization", 1],
+    ["surrogate", 0],
   ]);
   expect(Object.values(sortTags(null)).flat()).toEqual([]);
 });

@@ -170,9 +170,12 @@ function withResolvers<T>() {
   return { promise, resolve, reject };
 }
 
-/** The solver of the page, with Graphviz in a module worker. */
+let solver: Solver | undefined;
+
+/** The only solver of the page, with Graphviz in a module worker. */
 export function pageSolver(): Solver {
-  return new Solver(
+  solver ??= new Solver(
     () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "layerscope-layout" }),
   );
+  return solver;
 }

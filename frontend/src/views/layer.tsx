@@ -7,8 +7,10 @@ import { Attributions } from "./layer_attributions";
 import { Curves } from "./layer_curves";
 import { Distributions } from "./layer_distributions";
 import { Maximizations } from "./layer_maximizations";
+import { LinearProbes } from "./linear_probes";
 import { NodeFacts } from "./node_facts";
 import { Overview } from "./overview";
+import { Surrogates } from "./surrogates";
 
 /** Everything that is known about the selected layer, at the current step; without one, about the model. */
 export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
@@ -33,7 +35,13 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
           {layer === null ? (
             <>
               <Overview store={store} />
-              {inner > 0 && store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
+              {inner > 0 && (
+                <>
+                  <LinearProbes store={store} width={inner} />
+                  <Surrogates store={store} width={inner} />
+                  {store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
+                </>
+              )}
             </>
           ) : (
             <>
@@ -42,6 +50,8 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
               {inner > 0 && !isFold && (
                 <>
                   <Curves store={store} width={inner} />
+                  <LinearProbes store={store} width={inner} />
+                  <Surrogates store={store} width={inner} />
                   <Attributions store={store} width={inner} />
                   <Maximizations store={store} />
                   <Distributions store={store} width={inner} />

@@ -5,10 +5,8 @@ import type { ModelGraph } from "../graph";
 import { hierarchyOf } from "../layout/hierarchy";
 import { layOut, layOutToFit, type Picture, type Size, type Sizes } from "../layout/picture";
 import type { Problem } from "../layout/problem";
-import { pageSolver, type Solver } from "../layout/solver";
+import { pageSolver } from "../layout/solver";
 import { boxSize, foldHeaderSize, foldSize, foldWordsOf, headerSize, shapeOf, wordsOf } from "./structure-text";
-
-let solver: Solver | undefined;
 
 export function sizesFor(graph: ModelGraph): Sizes {
   const { children, folds } = hierarchyOf(graph);
@@ -60,8 +58,7 @@ export function useLayout(
   useEffect(() => {
     if (width === 0 || height === 0) return;
     const request = new AbortController();
-    solver ??= pageSolver();
-    const page = solver;
+    const page = pageSolver();
     page.warm(); // the first picture may need no Graphviz, but the first module that opens shall not wait for it
     const solve = (problem: Problem) => page.solve(problem, request.signal);
     const before = last.current;

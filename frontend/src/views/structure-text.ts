@@ -6,13 +6,15 @@ import type { Size } from "../layout/picture";
 import type { Fold, Node } from "../wire";
 
 /** The fonts of the picture; the sizes are those of tokens.css. */
-export type Role = "name" | "class" | "mono" | "pill";
+export type Role = "name" | "class" | "mono" | "pill" | "question" | "answer";
 
 const FONTS: Record<Role, { weight: number; size: number; family: "--font" | "--mono" }> = {
   name: { weight: 600, size: 13, family: "--font" },
   class: { weight: 400, size: 12.8, family: "--font" },
   mono: { weight: 400, size: 12.8, family: "--mono" },
   pill: { weight: 500, size: 12.8, family: "--font" },
+  question: { weight: 600, size: 11.5, family: "--font" },
+  answer: { weight: 400, size: 11, family: "--font" },
 };
 
 const widths = new Map<string, number>();

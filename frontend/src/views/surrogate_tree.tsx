@@ -1,0 +1,105 @@
+import type { JSX } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { category, css, MOST_CATEGORIES } from "../colour";
+import {
+  type Branch,
+  type BranchSize,
+  branchesOf,
+  openingPaths,
+  problemOf,
+  type Saying,
+  sayingOf,
+} from "../decision_tree";
+import { plural } from "../format";
+import type { Solution } from "../layout/problem";
+import { pageSolver } from "../layout/solver";
+import type { Store } from "../store";
+import type { Surrogate } from "../wire";
+import { branchSize, TreePicture } from "./tree_picture";
+
+/** Below this scale the smallest letters are under 9 px. */
+const LEGIBLE = 9 / 11;
+/** About the width of a node with the gap beside it. */
+const NODE_WIDTH = 116;
+
+interface SurrogateTreeProps {
+  readonly store: Store;
+  readonly surrogate: Surrogate;
+  readonly width: number;
+}
+
+/** The decision tree of a surrogate, as far as it is open: at first as many levels as can be read in `width`. */
+export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): JSX.Element {
+  const chosen = store.chosen("branches");
+  const output = store.surrogates.output.value;
+  const open = useMemo(
+    () => (chosen === null ? openingPaths(surrogate, Math.floor(width / (NODE_WIDTH * LEGIBLE))) : new Set(chosen)),
+    [surrogate, chosen, width],
+  );
+  const drawn = useDrawn(surrogate, open, output);
+  if (drawn === null) return <p class="empty">Drawing the tree…</p>;
+  const { branches, saying, solution } = drawn;
+  return (
+    <div class="surrogate-tree" data-testid="tree">
+      {saying.kind === "shares" && <Shares names={saying.names} />}
+      <TreePicture
+        {...drawn}
+        scale={Math.min(1, Math.max(LEGIBLE, width / (solution.width + 12)))}
+        label={`Decision tree, ${plural(surrogate.tree.length, "node")}, ${branches.length} of them on view`}
+        onToggle={(path) => store.choose({ branches: toggled(branches, open, path) })}
+      />
+    </div>
+  );
+}
+
+/** What is open after a question was opened, or closed with everything below it. */
+function toggled(branches: readonly Branch[], open: ReadonlySet<string>, path: string): string[] {
+  const shown = branches.filter((branch) => branch.open).map((branch) => branch.path);
+  return open.has(path) ? shown.filter((other) => !other.startsWith(path)) : [...shown, path];
+}
+
+interface Drawn {
+  readonly branches: readonly Branch[];
+  readonly saying: Saying;
+  readonly sizes: readonly BranchSize[];
+  readonly solution: Solution;
+}
+
+/** The newest picture whose layout is finished: the old one stays meanwhile, and the focus in it. */
+function useDrawn(surrogate: Surrogate, open: ReadonlySet<string>, output: number): Drawn | null {
+  const [drawn, setDrawn] = useState<Drawn | null>(null);
+  useEffect(() => {
+    const request = new AbortController();
+    const branches = branchesOf(surrogate, open);
+    const saying = sayingOf(surrogate, output);
+    const sizes = branches.map((branch) => branchSize(branch, saying));
+    const layout = pageSolver().solve(problemOf(branches, sizes), request.signal);
+    layout.then(
+      (solution) => request.signal.aborted || setDrawn({ branches, saying, sizes, solution }),
+      () => undefined, // nobody waits for it any more
+    );
+    return () => request.abort();
+  }, [surrogate, open, output]);
+  return drawn;
+}
+
+/** Which colour is which class. */
+function Shares({ names }: { readonly names: readonly string[] }): JSX.Element {
+  const others = names.length - MOST_CATEGORIES;
+  return (
+    <ul class="tree-classes" aria-label="Colours of the classes">
+      {names.slice(0, MOST_CATEGORIES).map((name, at) => (
+        <li key={at}>
+          <span class="swatch" style={{ background: css(category(at)) }} />
+          <bdi>{name}</bdi>
+        </li>
+      ))}
+      {others > 0 && (
+        <li>
+          <span class="swatch" style={{ background: css(category(MOST_CATEGORIES)) }} />
+          {plural(others, "other")}
+        </li>
+      )}
+    </ul>
+  );
+}
