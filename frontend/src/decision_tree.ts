@@ -21,6 +21,9 @@ export interface Branch {
 }
 
 export const ROOT = ".";
+/** In the place of ways: everything, as far as a level has no more than `MOST_ABREAST` nodes. */
+export const EVERYTHING = "*";
+export const MOST_ABREAST = 128;
 
 /** The nodes on view while the questions at `open` are open: each before what follows, yes before no. */
 export function branchesOf(surrogate: Surrogate, open: ReadonlySet<string>): Branch[] {
@@ -129,7 +132,7 @@ export interface BranchSize {
 }
 
 /** Where the answers leave a question, as a share of its width: yes on the left, no as far from the right. */
-const YES = 0.3;
+const YES = 0.2;
 /** Graphviz leaves wide gaps between boxes; those of a tree may stand closer. */
 export const CLOSER = 10;
 /** Room below a question for the words yes and no. */

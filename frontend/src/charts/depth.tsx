@@ -70,6 +70,16 @@ export function Depth(props: DepthProps): JSX.Element {
           <line class="axis" x1={0} x2={inner} y1={height - 0.5} y2={height - 0.5} />
           {told !== null && <line class="depth-rule" x1={x(told)} x2={x(told)} y1={0} y2={height} />}
           <path class="depth-reference" d={path(reference.values)} />
+          {Number.isFinite(reference.values.at(-1)) && (
+            <text
+              class="depth-label"
+              x={inner - INSET}
+              y={y.y(reference.values.at(-1) as number) - 4}
+              text-anchor="end"
+            >
+              {reference.label}
+            </text>
+          )}
           {earlier && <path class="curve behind" d={path(earlier.values)} />}
           <path class="curve" d={path(values)} />
           {layers.map((layer, index) => (
@@ -127,7 +137,7 @@ function Told({ at, ...props }: DepthProps & { readonly at: number }): JSX.Eleme
   const { layers, values, earlier, reference } = props;
   return (
     <>
-      <bdi class="depth-name">{visible(layers[at] ?? "")}</bdi> <b class="number">{share(values[at])}</b>{" "}
+      <bdi class="depth-name">{visible(layers[at] ?? "")}:</bdi> <b class="number">{share(values[at])}</b>{" "}
       <span class="quiet number">
         {earlier && `${earlier.label} ${share(earlier.values[at])} · `}
         {reference.label} {share(reference.values[at])}
@@ -143,7 +153,7 @@ function Best({ layers, values, reference }: DepthProps): JSX.Element {
   if (best < 0) return <span class="quiet">not measured</span>;
   return (
     <>
-      <span class="quiet">highest in</span> <bdi class="depth-name">{visible(layers[best] ?? "")}</bdi>{" "}
+      <span class="quiet">highest in</span> <bdi class="depth-name">{visible(layers[best] ?? "")}:</bdi>{" "}
       <b class="number">{share(values[best])}</b>{" "}
       <span class="quiet number">
         {reference.label} {share(reference.values[best])}

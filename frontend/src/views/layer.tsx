@@ -18,12 +18,14 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
   const layer = store.layer.value;
   const graph = store.graph.value.data;
   const isFold = graph !== null && layer !== null && hierarchyOf(graph).folds.has(layer);
+  const beside = store.surrogates.enlarged.value !== null; // its tree stands large to the left
   const inner = Math.max(0, Math.floor(width));
   return (
     <section class="pane" aria-label="Layer" data-testid="layer-panel">
       <Findings store={store} />
       <div class="pane-title">
         <h2>{layer === null ? "Model" : "Layer"}</h2>
+        {layer === null && <Contents store={store} />}
         {layer !== null && (
           <button type="button" class="plain" onClick={() => store.select(null)}>
             Show the model
@@ -34,11 +36,12 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
         <div class="measured" ref={ref}>
           {layer === null ? (
             <>
+              {inner > 0 && beside && <Surrogates store={store} width={inner} />}
               <Overview store={store} />
               {inner > 0 && (
                 <>
                   <LinearProbes store={store} width={inner} />
-                  <Surrogates store={store} width={inner} />
+                  {!beside && <Surrogates store={store} width={inner} />}
                   {store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
                 </>
               )}
@@ -62,5 +65,29 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
         </div>
       </div>
     </section>
+  );
+}
+
+/** What else there is of the model below its facts; a click goes there. */
+function Contents({ store }: { readonly store: Store }): JSX.Element | null {
+  const parts = [
+    { id: "linear-probes", label: "Linear probes", there: store.seriesNames.value.includes("linear_probes") },
+    { id: "surrogates", label: "Surrogates", there: store.tags.value.surrogate.length > 0 },
+    { id: "attributions", label: "Attribution", there: store.tellsOfInputs.value },
+  ].filter(({ there }) => there);
+  if (parts.length < 2) return null;
+  return (
+    <nav class="contents" aria-label="Parts of this panel">
+      {parts.map(({ id, label }) => (
+        <button
+          type="button"
+          class="plain"
+          key={id}
+          onClick={() => document.getElementById(id)?.scrollIntoView({ block: "start" })}
+        >
+          {label}
+        </button>
+      ))}
+    </nav>
   );
 }

@@ -24,7 +24,7 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
   const methods = store.tellingMethods.value;
   const ofInputs = store.layer.value === null;
   return (
-    <section class="panel" aria-label="Attribution maps">
+    <section class="panel" id="attributions" aria-label="Attribution maps">
       <div class="panel-title">
         <h4>{ofInputs ? "Attribution of the inputs" : "Attribution"}</h4>
         {methods.length > 0 && (

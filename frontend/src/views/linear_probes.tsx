@@ -24,11 +24,12 @@ export function LinearProbes({ store, width }: { readonly store: Store; readonly
     <section class="panel" id="linear-probes" aria-label="Linear probes" data-testid="linear-probes">
       <div class="panel-title">
         <h4>Linear probes</h4>
-        <span class="quiet" title={SERIES.get("linear_probes")}>
-          how well each layer tells the classes
-        </span>
         {depths !== null && <span class="quiet number">at step {formatStep(depths.at)}</span>}
       </div>
+      <p class="quiet note">
+        {SERIES.get("linear_probes")}
+        {depths?.first && ` Faint: step ${formatStep(depths.first.step)}.`}
+      </p>
       {depths === null ? (
         <Waiting resource={loaded}>
           <p>Accuracy and the commonest class were not measured in this run.</p>

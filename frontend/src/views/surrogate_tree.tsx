@@ -5,6 +5,8 @@ import {
   type Branch,
   type BranchSize,
   branchesOf,
+  EVERYTHING,
+  MOST_ABREAST,
   openingPaths,
   problemOf,
   type Saying,
@@ -17,8 +19,8 @@ import type { Store } from "../store";
 import type { Surrogate } from "../wire";
 import { branchSize, TreePicture } from "./tree_picture";
 
-/** Below this scale the smallest letters are under 9 px. */
-const LEGIBLE = 9 / 11;
+/** At this scale the smallest letters are 8.5 px; a larger tree is scrolled. */
+const LEGIBLE = 8.5 / 11;
 /** About the width of a node with the gap beside it. */
 const NODE_WIDTH = 116;
 
@@ -31,17 +33,33 @@ interface SurrogateTreeProps {
 /** The decision tree of a surrogate, as far as it is open: at first as many levels as can be read in `width`. */
 export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): JSX.Element {
   const chosen = store.chosen("branches");
+  const all = chosen?.[0] === EVERYTHING;
+  const abreast = Math.floor(width / (NODE_WIDTH * LEGIBLE));
   const output = store.surrogates.output.value;
   const open = useMemo(
-    () => (chosen === null ? openingPaths(surrogate, Math.floor(width / (NODE_WIDTH * LEGIBLE))) : new Set(chosen)),
-    [surrogate, chosen, width],
+    () => (chosen === null || all ? openingPaths(surrogate, all ? MOST_ABREAST : abreast) : new Set(chosen)),
+    [surrogate, chosen, all, abreast],
   );
   const drawn = useDrawn(surrogate, open, output);
   if (drawn === null) return <p class="empty">Drawing the tree…</p>;
   const { branches, saying, solution } = drawn;
   return (
     <div class="surrogate-tree" data-testid="tree">
-      {saying.kind === "shares" && <Shares names={saying.names} />}
+      <div class="tree-bar">
+        {saying.kind === "shares" && <Shares names={saying.names} />}
+        <span class="spacer" />
+        <span class="quiet number">
+          {branches.length} of {plural(surrogate.tree.length, "node")}
+        </span>
+        <button
+          type="button"
+          class="plain"
+          aria-pressed={all}
+          onClick={() => store.choose({ branches: all ? null : [EVERYTHING] })}
+        >
+          {all ? "Open the first" : "Open all"}
+        </button>
+      </div>
       <TreePicture
         {...drawn}
         scale={Math.min(1, Math.max(LEGIBLE, width / (solution.width + 12)))}

@@ -28,8 +28,8 @@ export function Surrogates({ store, width }: { readonly store: Store; readonly w
     <section class="panel" id="surrogates" aria-label="Surrogates" data-testid="surrogates">
       <div class="panel-title">
         <h4>Surrogates</h4>
-        <span class="quiet">simple models that imitate this network</span>
       </div>
+      <p class="quiet note">Simple models that imitate what this network says.</p>
       {chosen === null ? (
         <Waiting resource={all.value}>
           <p>No surrogate was saved yet.</p>
@@ -66,7 +66,7 @@ function ScoreTable({ store, listed, chosen }: ScoreTableProps): JSX.Element {
             held out
           </th>
           <th scope="col" title="On the samples that it was fitted to">
-            fitted to
+            training
           </th>
           <th scope="col" title="Held out over the steps; faint behind it, on those it was fitted to">
             over steps
@@ -106,17 +106,15 @@ function ScoreRow({ store, imitation, scores, chosen }: ScoreRowProps): JSX.Elem
           aria-pressed={chosen}
           onClick={() => store.choose({ surrogate: name, output: null, branches: null })}
         >
-          <b>{kind}</b> <bdi class="quiet">{of}</bdi>
+          <b>{kind}</b>
+          <bdi>
+            {of}
+            {surrogate !== null && ` · ${scoreLabel(surrogate)}`}
+          </bdi>
         </button>
       </th>
       <td class="number">
-        {surrogate === null ? (
-          "–"
-        ) : (
-          <>
-            <span class="quiet">{scoreLabel(surrogate)}</span> <b>{scoreText(surrogate, surrogate.score)}</b>
-          </>
-        )}
+        <b>{surrogate === null ? "–" : scoreText(surrogate, surrogate.score)}</b>
       </td>
       <td class="number quiet">{surrogate === null ? "–" : scoreText(surrogate, surrogate.training_score)}</td>
       <td>{scores !== null && <Spark store={store} scores={scores} kind={kind} />}</td>

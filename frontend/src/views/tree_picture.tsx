@@ -1,5 +1,5 @@
-import type { JSX } from "preact";
-import { useRef, useState } from "preact/hooks";
+import type { JSX, RefObject } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { category, css } from "../colour";
 import {
   ANSWER_ROOM,
@@ -22,7 +22,7 @@ const PAD = 8;
 const LINE = 14;
 const BAR = 6;
 const NARROWEST = 84;
-const WIDEST = 148;
+const WIDEST = 172;
 /** Width of an edge that every sample takes. */
 const THICKEST = 7;
 
@@ -63,10 +63,10 @@ export function TreePicture(props: TreePictureProps): JSX.Element {
   const { branches, solution, saying, scale, label, onToggle } = props;
   const [at, setAt] = useState<string | null>(null);
   const root = useRef<HTMLDivElement>(null);
-  const stop = branches.some(({ path }) => path === at) ? at : ROOT;
+  const stop = at !== null && branches.some(({ path }) => path === at) ? at : ROOT;
   const lit = at ?? "";
   const key = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || stop === null) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const next = neighbour(branches, stop, event.key);
     if (event.key === "Enter" || event.key === " ") onToggle(stop);
     else if (next !== null) {
@@ -76,6 +76,7 @@ export function TreePicture(props: TreePictureProps): JSX.Element {
     event.preventDefault();
     event.stopPropagation();
   };
+  useStill(root, props, stop);
   const all = branches[0]?.node.samples ?? 0;
   const indexOf = new Map(branches.map(({ path }, index) => [path, index]));
   const edges = branches.filter(({ path }) => indexOf.has(path.slice(0, -1)));
@@ -130,17 +131,43 @@ export function TreePicture(props: TreePictureProps): JSX.Element {
   );
 }
 
-/** From the foot of a question down beside its answer, and on to what follows. */
-function wayOf(spline: readonly number[]): string {
-  const [x = 0, y = 0] = spline;
-  return `M${x} ${y - ANSWER_ROOM}L${pathOf(spline).slice(1)}`;
+/** Keep a node where it is on the screen while the tree grows and shrinks around it; show the root first. */
+function useStill(
+  root: RefObject<HTMLDivElement | null>,
+  { branches, solution, sizes, scale }: TreePictureProps,
+  path: string,
+) {
+  const last = useRef<{ readonly path: string; readonly x: number } | null>(null);
+  useLayoutEffect(() => {
+    const pane = root.current;
+    const index = branches.findIndex((branch) => branch.path === path);
+    if (pane === null || index < 0) return;
+    const x = scale * ((solution.boxes[index]?.x ?? 0) + (sizes[index]?.width ?? 0) / 2);
+    if (last.current === null) pane.scrollLeft = x - pane.clientWidth / 2;
+    else if (last.current.path === path) pane.scrollLeft += x - last.current.x;
+    last.current = { path, x };
+  }, [root, branches, solution, sizes, scale, path]);
 }
+
+/**
+ * From the foot of a question to the head of what follows, in one bend: nothing lies between two levels of a tree, and
+ * the ways around things that Graphviz takes from a port have more.
+ */
+function wayOf(spline: readonly number[]): string {
+  const [fromX = 0, fromY = 0] = spline;
+  const [toX = 0, toY = 0] = spline.slice(-2);
+  const top = fromY - ANSWER_ROOM;
+  const middle = (top + toY) / 2;
+  return pathOf([fromX, top, fromX, middle, toX, middle, toX, toY]);
+}
+
+const HINT = "The more samples take a way, the thicker it is. Point at a node for the way to it.";
 
 function hintOf(saying: Saying): string {
   const { kind } = saying;
-  if (kind === "shares") return "Point at a node for the way to it.";
+  if (kind === "shares") return HINT;
   const [low, high] = saying.span;
-  return `Bars reach from ${formatNumber(low)} to ${formatNumber(high)}. Point at a node for the way to it.`;
+  return `Bars reach from ${formatNumber(low)} to ${formatNumber(high)}. ${HINT}`;
 }
 
 interface NodeProps extends TreePictureProps {
@@ -210,10 +237,10 @@ function Answers({ index, sizes, solution, branches, branch }: NodeProps): JSX.E
   const y = (sizes[index]?.height ?? 0) + ANSWER_ROOM - 3;
   return (
     <>
-      <text class="tree-said" x={at("y") - 7} y={y} text-anchor="end">
+      <text class="tree-said" x={at("y") + 6} y={y}>
         yes
       </text>
-      <text class="tree-said" x={at("n") + 7} y={y}>
+      <text class="tree-said" x={at("n") - 6} y={y} text-anchor="end">
         no
       </text>
     </>
