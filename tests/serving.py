@@ -145,6 +145,7 @@ def maps(step: int) -> wire.AttributionMaps:
         probabilities=np.array([0.25, 0.75], np.float32),
         inputs={0: np.full((2, 4), step + 1, np.float16)},
         trust={"deletion": np.array([0.5, step], np.float32)},
+        notes=("no rule for größer", f"written at step {step}"),
     )
 
 

@@ -79,6 +79,21 @@ def test_what_fails_keeps_nothing_else_from_being_written(tmp_path: Path) -> Non
     assert set(found["saliency"][1].trust) >= {"deletion", "insertion_random"}
 
 
+def test_what_a_method_has_no_rule_for_is_written_and_another_one_offered(tmp_path: Path) -> None:
+    class Norm(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / x.norm(dim=1, keepdim=True)
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 8), Norm(), torch.nn.GELU())
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.attributions(IMAGES, step=0, methods=("deep_lift", "saliency"))
+    found = run(tmp_path).attributions
+    (note,) = found["deep_lift"][0].notes
+    assert "norm kept their derivative, having no rule. integrated_gradients adds up for any model." in note
+    assert found["saliency"][0].notes == ()
+
+
 def test_of_a_family_the_one_that_fails_is_told_and_the_others_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def attribution_maps(name: str, found: Attribution) -> wire.AttributionMaps:
         delta=None if found.delta is None else _array(found.delta).astype(np.float32),
         inputs=found.input_maps(),
         trust={name: _array(scores).astype(np.float32) for name, scores in found.trust.items()},
+        notes=tuple(" ".join(note.split()) for note in found.notes),
     )
 
 

@@ -40,6 +40,7 @@ def test_everything_of_a_run(runs: dict[str, layerscope.Run]) -> None:
     maps = run.attributions["grad_cam"][20]
     np.testing.assert_array_equal(maps.inputs[0], np.full((2, 4), 21))
     np.testing.assert_array_equal(maps.trust["deletion"], [0.5, 20])
+    assert maps.notes == ("no rule for größer", "written at step 20")
     assert run.surrogates == {"inputs/decision_tree": {step: serving.surrogate(step) for step in (0, 10, 20)}}
     assert list(run.attributions) == ["grad_cam"]
     assert list(run.attributions["grad_cam"]) == [0, 10, 20]

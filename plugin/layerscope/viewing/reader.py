@@ -194,6 +194,7 @@ def _read_attribution(store: Store, run: str, entry: wire.TagEntry, found: dict[
             delta=arrays.get("delta"),
             inputs={i: arrays[f"input:{i}"] for i in metadata.inputs},
             trust={score: arrays[f"trust:{score}"] for score in wire.TRUST if f"trust:{score}" in arrays},
+            notes=tuple(arrays["notes"].tobytes().decode(errors="replace").split("\n")) if "notes" in arrays else (),
         )
 
 

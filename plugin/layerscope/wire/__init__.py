@@ -133,7 +133,8 @@ class AttributionMetadata:
     at the layer's own resolution with the channels summed away; tensors ``targets`` int64 [samples], ``probabilities``
     float32 [samples] (softmax of the target) and, where the method defines it, ``delta`` float32 [samples]
     (completeness gap). Tensor ``input:<i>`` is the attribution of the i-th input tensor, in the same form, and
-    ``trust:<name>`` float32 [samples] a score of ``TRUST``; only where there are any.
+    ``trust:<name>`` float32 [samples] a score of ``TRUST``; only where there are any. Tensor ``notes`` uint8 is what to
+    know before trusting it, as UTF-8, a line for each.
     """
 
     kind: str

@@ -116,6 +116,9 @@ class AttributionMaps:
     embedding summed away. Only of inputs that the method attributes."""
     trust: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Name in ``TRUST`` -> [samples]."""
+    notes: tuple[str, ...] = ()
+    """What to know before trusting it, in words of one line each: operations without a rule, patches in place of
+    superpixels."""
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ class MessageWriter:
         arrays |= {"targets": maps.targets, "probabilities": maps.probabilities}
         if maps.delta is not None:
             arrays["delta"] = maps.delta
+        if maps.notes:
+            arrays["notes"] = np.frombuffer("\n".join(maps.notes).encode(), np.uint8)
         self._write(metadata, [codec.encode_arrays(arrays)], step)
 
     def surrogate(self, surrogate: wire.Surrogate, *, step: int) -> None:
