@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { ChannelStrips } from "../src/charts/channel_strips";
 import { stepScale } from "../src/charts/columns";
+import { Depth } from "../src/charts/depth";
 import { byMagnitude, FeatureBars } from "../src/charts/feature_bars";
 import { Heat } from "../src/charts/heat";
 import { Histogram } from "../src/charts/histogram";
@@ -50,6 +51,16 @@ const channels = (count: number, curves: boolean) =>
     attributions: scattered(count, at === 0 && count > 40 ? 40 : -1, curves ? -1 : 0),
   }));
 
+function depth(name: string, layers: readonly string[], broken = -1): ChartCase {
+  const values = layers.map((_, at) => (at === broken ? Number.NaN : 1 - 0.35 * 0.8 ** at));
+  const earlier = { label: "step 0", values: layers.map((_, at) => 0.6 + (0.2 * at) / layers.length) };
+  const chart = {
+    ...{ layers, values, earlier, reference: { label: "commonest class", values: layers.map(() => 0.59) } },
+    ...{ low: 0.5, selected: layers[1] ?? null, width: 340, height: 110, label: name },
+  };
+  return { name: `depth: ${name}`, element: () => <Depth {...chart} onSelect={() => undefined} /> };
+}
+
 function line(name: string, values: number[], kind: "log" | "signed" | "fraction" = "log"): ChartCase {
   const points = { steps: steps.slice(0, values.length), values };
   return {
@@ -90,6 +101,12 @@ const counts = Float32Array.from({ length: steps.length * 8 }, (_, i) =>
 );
 
 export const CHART_CASES: readonly ChartCase[] = [
+  depth("hostile names, one layer without a number", COLUMNS, 4),
+  depth("one layer", ["fc"]),
+  depth(
+    "many layers",
+    Array.from({ length: 120 }, (_, at) => `blocks.${at}`),
+  ),
   line("a curve over magnitudes", noisy),
   line(
     "signed",
