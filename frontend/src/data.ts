@@ -88,6 +88,8 @@ export interface Maps {
   readonly delta: Tensor | null;
   /** Name in TRUST -> [samples]: how far to trust it; of inputs only. */
   readonly trust: ReadonlyMap<string, Tensor>;
+  /** What to know before trusting it, in words; of inputs only. */
+  readonly notes: readonly string[];
 }
 
 /** The maps of one layer, or of the input at a position, at one step. */
@@ -112,7 +114,12 @@ export async function loadMaps(
     trust: new Map(
       typeof of === "number" ? scores.filter((score): score is [string, Tensor] => score[1] !== undefined) : [],
     ),
+    notes: typeof of === "number" ? notesIn(tensors.get("notes")) : [],
   };
+}
+
+function notesIn(tensor: Tensor | undefined): string[] {
+  return tensor?.data instanceof Uint8Array ? new TextDecoder().decode(tensor.data).split("\n") : [];
 }
 
 /** The inputs of a probe set. */

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { mockBackend } from "../gallery/mock";
 import { BlobMemory, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
+import type { Tensor } from "../src/safetensors";
 import type { AttributionMetadata, MaximizationMetadata } from "../src/wire";
 import { changingSamples, opened, settled, TYPICAL } from "./fakes";
 
@@ -62,6 +63,18 @@ test("maps are those of the layer, with what belongs to them; null where the blo
   expect([...(maps.targets?.data ?? [])]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   expect(maps.delta).toBeNull();
   expect((await loadMaps(new BlobMemory(backend.tensors), "r", tag, 200, "gone", signal)).map).toBeNull();
+});
+
+test("notes are those on the inputs, a line for each, and none is made of what is no text", async () => {
+  const [tag] = (await tags()).attribution as [Tag<AttributionMetadata>];
+  const notesWith = async (data: Tensor["data"], of: string | number) => {
+    const notes = async () => new Map([["notes", { shape: [data.length], data }]]);
+    return (await loadMaps(new BlobMemory(notes), "r", tag, 200, of, signal)).notes;
+  };
+  const bytes = new TextEncoder().encode("no rule for größer\n<b>two</b>");
+  expect(await notesWith(bytes, 0)).toEqual(["no rule for größer", "<b>two</b>"]);
+  expect(await notesWith(bytes, "stem")).toEqual([]);
+  expect(await notesWith(new Float32Array(3), 0)).toEqual([]);
 });
 
 test("images are those of the layer's units, counted through the whole tag", async () => {

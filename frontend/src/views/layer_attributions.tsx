@@ -115,7 +115,7 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
   return (
     <>
       <Legend scale={scale} title="" attribution {...(view.ramp && { ramp: view.ramp(scale) })} />
-      <Trust scores={maps.trust} />
+      <Trust scores={maps.trust} notes={maps.notes} />
       {problem !== "" && <p class="problem">{problem}</p>}
       <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} />
       {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}

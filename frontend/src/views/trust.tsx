@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { formatNumber, plural } from "../format";
 import type { Tensor } from "../safetensors";
+import { visible } from "../token_text";
 import { TRUST } from "../wire";
 import { FlagGlyph } from "./flag";
 
@@ -49,10 +50,15 @@ function mean(values: ArrayLike<number>): number {
   return finite.length === 0 ? Number.NaN : finite.reduce((sum, value) => sum + value, 0) / finite.length;
 }
 
-/** How far to trust an attribution of the inputs, in numbers, and in words where something speaks against it. */
-export function Trust({ scores }: { readonly scores: ReadonlyMap<string, Tensor> }): JSX.Element | null {
+interface TrustProps {
+  readonly scores: ReadonlyMap<string, Tensor>;
+  readonly notes: readonly string[];
+}
+
+/** How far to trust an attribution of the inputs, in numbers, and in words where something is to be known. */
+export function Trust({ scores, notes }: TrustProps): JSX.Element | null {
   const found = scoresOf(scores);
-  if (found.length === 0) return null;
+  if (found.length === 0 && notes.length === 0) return null;
   const doubts = found.filter(({ doubt }) => doubt !== "").length;
   return (
     <div class={doubts > 0 ? "trust doubtful" : "trust"} data-testid="trust">
@@ -83,6 +89,11 @@ export function Trust({ scores }: { readonly scores: ReadonlyMap<string, Tensor>
           </div>
         ))}
       </dl>
+      {notes.map((note) => (
+        <p key={note} class="note">
+          {visible(note)}
+        </p>
+      ))}
     </div>
   );
 }
