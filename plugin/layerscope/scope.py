@@ -280,7 +280,7 @@ class Scope:
             layers: ``"all"``, ``"auto"`` (about a dozen that tell the most), or a list of layer keys and patterns.
             samples: name of this probe set. Its inputs are written once, and again when they change.
             trust: score how far to trust attributions of the inputs: True for the completeness gap, deletion and
-                insertion (some 28 forward passes, and 14 more for each method), or a list of ``"completeness"``,
+                insertion (14 forward passes, and 14 to 28 for each method), or a list of ``"completeness"``,
                 ``"deletion"``, ``"insertion"``, ``"randomization"``.
             batch_dim: dimension of the samples in the inputs.
             modality: ``image``, ``text``, ``table``, ``time_series`` or ``tensor``, for the first input; None infers

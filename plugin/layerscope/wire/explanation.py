@@ -55,6 +55,8 @@ class TrustScore:
     """One sentence for people: what the number is."""
 
 
+_RANDOM = "The same for a random order; of images, for the same map moved elsewhere."
+
 TRUST: dict[str, TrustScore] = {
     s.name: s
     for s in (
@@ -77,8 +79,8 @@ TRUST: dict[str, TrustScore] = {
             "higher",
             "The same while the features said to matter most come back first.",
         ),
-        TrustScore("deletion_random", "deletion, random order", "lower", "The same for a random order."),
-        TrustScore("insertion_random", "insertion, random order", "higher", "The same for a random order."),
+        TrustScore("deletion_random", "deletion, random order", "lower", _RANDOM),
+        TrustScore("insertion_random", "insertion, random order", "higher", _RANDOM),
         TrustScore("deletion_input", "deletion, by input", "lower", "The same in order of the input's magnitude."),
         TrustScore("insertion_input", "insertion, by input", "higher", "The same in order of the input's magnitude."),
         TrustScore(

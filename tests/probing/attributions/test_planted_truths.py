@@ -166,4 +166,6 @@ def test_maps_change_with_the_weights_and_beat_chance(method: str) -> None:
     scored = score(Question(Watermarked(), images, 1), methods, {method: found}, ["deletion", "randomization"])[method]
     assert (scored.trust["randomization"] < 0.9).all()
     if method != "output_sum_gradient":  # the sum of the two classes has nothing to do with the watermark
-        assert (scored.trust["deletion"] < scored.trust["deletion_random"] - 0.1).all()
+        # Single samples by less: where the map is moved to may tell something, too.
+        assert (scored.trust["deletion"] < scored.trust["deletion_random"]).all()
+        assert scored.trust["deletion"].mean() < scored.trust["deletion_random"].mean() - 0.1

@@ -53,14 +53,30 @@ def test_deletion_and_insertion_by_hand() -> None:
     assert other.trust["deletion"].tolist() == pytest.approx([1 - area([value / 36 for value in left])] * 2)
 
 
+class Patch(nn.Module):
+    """Class 1 says how bright the four pixels in the corner are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bright = 12 * x[:, :, :2, :2].mean((1, 2, 3)) - 4
+        return torch.stack([-bright, bright], 1)
+
+
+def test_the_random_map_of_an_image_is_its_own_moved_elsewhere() -> None:
+    def perfect(model: nn.Module, x: Tensor, target: Any) -> Tensor:
+        found = torch.zeros_like(x)
+        found[:, :, :2, :2] = 1.0
+        return found
+
+    images = torch.ones(3, 1, 8, 8)
+    (found,) = scored(Patch(), images, 1, {"perfect": perfect}).values()
+    # The corner goes in the first eighth; elsewhere four pixels go, then the others as they stand, the corner's first.
+    full, empty = (torch.sigmoid(torch.tensor(2 * logit)).item() for logit in (8.0, -4.0))
+    assert found.trust["deletion"].tolist() == pytest.approx([area([full, *[empty] * 8])] * 3, abs=1e-5)
+    first = torch.sigmoid(torch.tensor(2 * 2.0)).item()  # two of the four in the first row
+    assert found.trust["deletion_random"].tolist() == pytest.approx([area([full, first, *[empty] * 7])] * 3, abs=1e-5)
+
+
 def test_a_planted_patch_is_found_and_chance_is_not() -> None:
-    class Patch(nn.Module):
-        """Class 1 says how bright the four pixels in the corner are."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            bright = 12 * x[:, :, :2, :2].mean((1, 2, 3)) - 4
-            return torch.stack([-bright, bright], 1)
-
     images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
     methods = ["integrated_gradients", "saliency"]
     for found in scored(Patch(), images, 1, methods).values():

@@ -28,8 +28,8 @@ STEPS = 8
 """In how many equal parts the features of a sample are removed."""
 
 CHEAP = ("completeness", "deletion", "insertion")
-"""What is scored by default. Deletion and insertion take 14 forward passes of the batch for each method, and 28 for the
-random map and the input together."""
+"""What is scored by default. Deletion and insertion take 14 forward passes of the batch for each method (28 for images,
+whose random maps are their own), 14 for the input, and 14 for the random order of other kinds of inputs."""
 
 _SEED = 0
 
@@ -88,10 +88,38 @@ def _removals(
         magnitude = [(i, tensor if found.signed else tensor.abs()) for i, tensor in cells]
         areas[name] = removal.areas(magnitude, which)
         places = tuple(i for i, _ in cells)
+        images = any(tensor.ndim == 3 for _, tensor in cells)
         if places not in shared:
-            shared[places] = removal.of_random_and_input(cells, which)
+            shared[places] = removal.of_input(cells, which)
+            if not images:
+                random = _random([(i, torch.ones_like(tensor)) for i, tensor in cells])
+                shared[places] |= removal.areas(random, which, "_random")
         areas[name] |= shared[places]
+        if images:
+            areas[name] |= removal.areas(_random(magnitude), which, "_random")
     return areas
+
+
+def _random(cells: list[tuple[int, Tensor]]) -> list[tuple[int, Tensor]]:
+    """Return maps that say nothing: [batch, cells] in random order, [batch, height, width] moved elsewhere.
+
+    Pixels taken away at random are noise, to which networks react more than to losing any region; it would make every
+    map of regions (superpixels, Grad-CAM) look worse than chance, and every map of single pixels better.
+    """
+    generator = torch.Generator().manual_seed(_SEED)
+    return [
+        (i, _moved(tensor, generator) if tensor.ndim == 3 else torch.rand(tensor.shape, generator=generator))
+        for i, tensor in cells
+    ]
+
+
+def _moved(maps: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each map moved, round the edges, by a quarter to three quarters of its height and of its width."""
+    moved: list[Tensor] = []
+    for one in maps:
+        shifts = [side // 4 + int(torch.randint(side // 2 + 1, (), generator=generator)) for side in one.shape]
+        moved.append(one.roll(shifts, (0, 1)))
+    return torch.stack(moved)
 
 
 class _Removal:
@@ -119,17 +147,14 @@ class _Removal:
             found[f"insertion{suffix}"] = self._area(empty, values, self._full, empty)
         return found
 
-    def of_random_and_input(self, cells: list[tuple[int, Tensor]], which: Sequence[str]) -> dict[str, Tensor]:
-        """Return the same scores of a random order, and of the order of the input's own magnitude."""
-        generator = torch.Generator().manual_seed(_SEED)
-        random = [(i, torch.rand(tensor.shape, generator=generator)) for i, tensor in cells]
-        found = self.areas(random, which, "_random")
-        if all(self._tensors[i].is_floating_point() for i, _ in cells):
-            dim = self._path.question.batch_dim
-            inputs = [(i, self._tensors[i].detach().movedim(dim, 0).abs().cpu()) for i, _ in cells]
-            raw = [(i, tensor.sum(1) if tensor.ndim == 4 else tensor) for i, tensor in inputs]
-            found |= self.areas(raw, which, "_input")
-        return found
+    def of_input(self, cells: list[tuple[int, Tensor]], which: Sequence[str]) -> dict[str, Tensor]:
+        """Return the same scores of the order of the input's own magnitude; none of integers."""
+        if not all(self._tensors[i].is_floating_point() for i, _ in cells):
+            return {}
+        dim = self._path.question.batch_dim
+        inputs = [(i, self._tensors[i].detach().movedim(dim, 0).abs().cpu()) for i, _ in cells]
+        raw = [(i, tensor.sum(1) if tensor.ndim == 4 else tensor) for i, tensor in inputs]
+        return self.areas(raw, which, "_input")
 
     def _area(self, first: Tensor, values: Tensor, last: Tensor, empty: Tensor) -> Tensor:
         """Return the mean over the way [batch], by trapezia; scores are brought to 0 (nothing there) and 1 (all)."""
