@@ -108,7 +108,8 @@ function sum(values: readonly number[]): number {
 
 /** What the tree says in a node, in a word and a number. */
 export function answerOf(saying: Saying, { value }: TreeNode): { readonly name: string; readonly number: string } {
-  if (saying.kind === "number") return { name: saying.name, number: formatNumber(value[saying.output] ?? Number.NaN) };
+  if (saying.kind === "number")
+    return { name: `${saying.name}:`, number: formatNumber(value[saying.output] ?? Number.NaN) };
   const most = value.reduce((best, share, at) => (share > (value[best] ?? 0) ? at : best), 0);
   return { name: saying.names[most] ?? `output ${most}`, number: formatShare(value[most] ?? 0) };
 }

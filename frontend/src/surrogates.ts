@@ -114,10 +114,11 @@ export function surrogatesOf(store: Store, backend: Backend, end: AbortSignal): 
   };
 }
 
-/** Trees first: they can be read from end to end. */
+/** Those of the inputs first, and of them trees, which can be read from end to end. */
 function held(store: Store): readonly Tag<SurrogateMetadata>[] {
-  const treeless = ({ metadata }: Tag<SurrogateMetadata>) => (metadata.name.endsWith("/decision_tree") ? 0 : 1);
-  return [...store.tags.value.surrogate].sort((one, other) => treeless(one) - treeless(other));
+  const place = ({ metadata: { name } }: Tag<SurrogateMetadata>) =>
+    (name.startsWith("inputs/") ? 0 : 2) + (name.endsWith("/decision_tree") ? 0 : 1);
+  return [...store.tags.value.surrogate].sort((one, other) => place(one) - place(other));
 }
 
 const UNREAD = [Number.NaN, Number.NaN] as const;

@@ -98,7 +98,7 @@ describe("what a tree says", () => {
     expect(sayingOf(numbers, 1)).toEqual({ kind: "number", name: "<b>yes</b>", output: 1, span: [-7, -1] });
     expect(sayingOf(numbers, 9)).toMatchObject({ output: 1 });
     expect(sayingOf(surrogate({ tree: [leaf(2, 1)], output_names: ["p"] }), 0)).toMatchObject({ kind: "number" });
-    expect(answerOf(sayingOf(numbers, 0), leaf(2, 5, -7))).toEqual({ name: "no", number: "5" });
+    expect(answerOf(sayingOf(numbers, 0), leaf(2, 5, -7))).toEqual({ name: "no:", number: "5" });
   });
 
   test("of a node is a sentence with the way to it", () => {

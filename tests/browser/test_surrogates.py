@@ -212,6 +212,9 @@ def test_a_deep_tree_opens_as_a_whole_and_scrolls(opened: _Opening) -> None:
     assert root
     assert pane
     assert pane["x"] < root["x"] < pane["x"] + pane["width"]
+    tab.part("tree").get_by_role("button", name="Fit").click()
+    assert scroll.evaluate("pane => pane.scrollWidth <= pane.clientWidth")
+    tab.part("tree").get_by_role("button", name="Legible").click()
     letters = _node(tab, ".").locator("text").last.evaluate("text => text.getBoundingClientRect().height")
     assert letters > 8.5
     tab.part("tree-pane").get_by_role("button", name="Show the structure").click()

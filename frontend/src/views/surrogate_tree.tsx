@@ -40,9 +40,11 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
     () => (chosen === null || all ? openingPaths(surrogate, all ? MOST_ABREAST : abreast) : new Set(chosen)),
     [surrogate, chosen, all, abreast],
   );
+  const [whole, setWhole] = useState(false); // as the zoom of the structure, it is not in the address
   const drawn = useDrawn(surrogate, open, output);
   if (drawn === null) return <p class="empty">Drawing the tree…</p>;
   const { branches, saying, solution } = drawn;
+  const fitting = Math.min(1, width / (solution.width + 12));
   return (
     <div class="surrogate-tree" data-testid="tree">
       <div class="tree-bar">
@@ -51,6 +53,11 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
         <span class="quiet number">
           {branches.length} of {plural(surrogate.tree.length, "node")}
         </span>
+        {fitting < LEGIBLE && (
+          <button type="button" class="plain" aria-pressed={whole} onClick={() => setWhole(!whole)}>
+            {whole ? "Legible" : "Fit"}
+          </button>
+        )}
         <button
           type="button"
           class="plain"
@@ -62,7 +69,7 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
       </div>
       <TreePicture
         {...drawn}
-        scale={Math.min(1, Math.max(LEGIBLE, width / (solution.width + 12)))}
+        scale={whole ? fitting : Math.max(LEGIBLE, fitting)}
         label={`Decision tree, ${plural(surrogate.tree.length, "node")}, ${branches.length} of them on view`}
         onToggle={(path) => store.choose({ branches: toggled(branches, open, path) })}
       />

@@ -36,17 +36,17 @@ describe("surrogates", () => {
     expect(screen.queryByLabelText("Parts of this panel")).toBeNull();
   });
 
-  test("each has its score on samples held out beside that on those it was fitted to; trees come first", async () => {
+  test("each has its score on samples held out beside that on those it was fitted to; the inputs' tree comes first", async () => {
     await panel();
     expect(
       rows().map((row) => [...row.querySelectorAll("th, td")].slice(0, 3).map((cell) => cell.textContent)),
     ).toEqual([
       ["decision treeof the inputs · R²", "0.895", "0.98"],
-      ["decision treeof layer fc1 · R²", "0.71", "0.999"],
       ["logistic regressionof the inputs · agreement", "97.5 %", "100 %"],
       ["random forestof the inputs · R²", "0.967", "0.99"],
       ["linear regressionof the inputs · R²", "-0.12", "0.4"],
       ["unreadableof the inputs", "–", "–"],
+      ["decision treeof layer fc1 · R²", "0.71", "0.999"],
     ]);
     expect(rows()[0]?.querySelector("svg")?.getAttribute("aria-label")).toContain("at 5 steps");
     expect(section().textContent).toContain("Of 142 samples held out it explains 89.5 % of the variance.");
