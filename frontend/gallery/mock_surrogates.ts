@@ -6,8 +6,8 @@ import { COLUMNS } from "./mock_samples";
 
 const CLASSES = ["malignant", "benign"];
 
-/** A tree of so many levels whose nodes say shares of the classes (or one number); some questions end early. */
-export function mockTree(depth: number, outputs: number, seed = 3): TreeNode[] {
+/** A tree of so many levels whose nodes say shares of the classes (or one number); some questions end early, by chance. */
+export function mockTree(depth: number, outputs: number, seed = 3, early = 0.2): TreeNode[] {
   const random = seeded(seed);
   const nodes: TreeNode[] = [];
   const grow = (level: number, samples: number): number => {
@@ -16,7 +16,7 @@ export function mockTree(depth: number, outputs: number, seed = 3): TreeNode[] {
     const total = raw.reduce((sum, value) => sum + value, 0);
     const value = outputs === 1 ? [random() * 4 - 1] : raw.map((share) => share / total);
     nodes.push({ samples, value, feature: -1, threshold: 0, left: -1, right: -1 });
-    if (level < depth && samples > 1 && (level < 2 || random() > 0.2)) {
+    if (level < depth && (samples > 1 || early === 0) && (level < 2 || random() > early)) {
       const yes = Math.max(1, Math.round(samples * (0.2 + 0.6 * random())));
       const left = grow(level + 1, yes);
       const right = grow(level + 1, Math.max(1, samples - yes));

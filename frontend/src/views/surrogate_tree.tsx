@@ -35,12 +35,16 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
   const chosen = store.chosen("branches");
   const all = chosen?.[0] === EVERYTHING;
   const abreast = Math.floor(width / (NODE_WIDTH * LEGIBLE));
+  const whole = useMemo(
+    () => 2 * openingPaths(surrogate, MOST_ABREAST).size + 1 === surrogate.tree.length,
+    [surrogate],
+  );
   const output = store.surrogates.output.value;
   const open = useMemo(
     () => (chosen === null || all ? openingPaths(surrogate, all ? MOST_ABREAST : abreast) : new Set(chosen)),
     [surrogate, chosen, all, abreast],
   );
-  const [whole, setWhole] = useState(false); // as the zoom of the structure, it is not in the address
+  const [fits, setFits] = useState(false); // as the zoom of the structure, it is not in the address
   const drawn = useDrawn(surrogate, open, output);
   if (drawn === null) return <p class="empty">Drawing the tree…</p>;
   const { branches, saying, solution } = drawn;
@@ -54,8 +58,8 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
           {branches.length} of {plural(surrogate.tree.length, "node")}
         </span>
         {fitting < LEGIBLE && (
-          <button type="button" class="plain" aria-pressed={whole} onClick={() => setWhole(!whole)}>
-            {whole ? "Legible" : "Fit"}
+          <button type="button" class="plain" aria-pressed={fits} onClick={() => setFits(!fits)}>
+            {fits ? "Legible" : "Fit"}
           </button>
         )}
         <button
@@ -64,12 +68,12 @@ export function SurrogateTree({ store, surrogate, width }: SurrogateTreeProps): 
           aria-pressed={all}
           onClick={() => store.choose({ branches: all ? null : [EVERYTHING] })}
         >
-          {all ? "Open the first" : "Open all"}
+          {all ? "Open the first" : whole ? "Open all" : "Open more"}
         </button>
       </div>
       <TreePicture
         {...drawn}
-        scale={whole ? fitting : Math.max(LEGIBLE, fitting)}
+        scale={fits ? fitting : Math.max(LEGIBLE, fitting)}
         label={`Decision tree, ${plural(surrogate.tree.length, "node")}, ${branches.length} of them on view`}
         onToggle={(path) => store.choose({ branches: toggled(branches, open, path) })}
       />

@@ -1,14 +1,17 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
 import { APP_CASES, type Shape } from "../../gallery/mock";
+import { mockTree, SURROGATES } from "../../gallery/mock_surrogates";
 import { App } from "../../src/app";
 import { Series } from "../../src/series";
 import { LayerPanel } from "../../src/views/layer";
 import { depthsOf } from "../../src/views/linear_probes";
+import type { Surrogate } from "../../src/wire";
 import { layOut, recordCanvases } from "../canvas";
 import { opened, settled, TYPICAL } from "../fakes";
 
 const SHAPE = APP_CASES["surrogates and probes"] as Shape;
+const base = SURROGATES["inputs/decision_tree"]?.(1) as Surrogate;
 const SURROGATE = "p.layerscope.surrogate";
 
 beforeEach(() => {
@@ -129,6 +132,17 @@ describe("the tree", () => {
     expect(Number(shown)).toBe(nodes().length);
     expect(shown).toBe(all);
     expect(nodes().filter((node) => node.getAttribute("aria-expanded") === "false")).toEqual([]);
+  });
+
+  test("that is too wide opens more of it, and says so", async () => {
+    const tree = mockTree(9, 2, 5, 0);
+    const { store } = await opened(SHAPE, "", { surrogate: async () => ({ ...base, tree }) });
+    render(<LayerPanel store={store} />);
+    await act(settled);
+    fireEvent.click(within(section()).getByText("Open more"));
+    await act(settled);
+    expect(section().textContent).toContain(`255 of ${tree.length.toLocaleString("en")} nodes`);
+    expect(nodes()).toHaveLength(255);
   });
 
   test("takes the place of the structure", async () => {
