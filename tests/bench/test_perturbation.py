@@ -6,6 +6,9 @@ Run where ``shap`` and ``lime`` are installed; they are in no extra, since they 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ import torch
 from torch import nn
 
 import feature_games
+from bench.measuring import write_section
 from layerscope.probing.attributions.kernel_shap import KernelShap
 from layerscope.probing.attributions.lime import Lime
 
@@ -21,6 +25,23 @@ pytestmark = pytest.mark.bench
 
 SEEDS = range(12)
 ONES = np.ones((1, feature_games.FEATURES))
+HEADING = "Errors of KernelSHAP and LIME"
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[str]]:
+    found: list[str] = []
+    yield found
+    if not found:  # neither library is installed
+        return
+    head = [
+        f"{date.today()}, shap {version('shap')}, lime {version('lime')}. Root mean square errors over {len(SEEDS)}",
+        f"seeds against exact values from all 2^{feature_games.FEATURES} coalitions, at as many evaluations of the model.",
+        "",
+        "| game | method | evaluations | ours | theirs |",
+        "|---|---|---|---|---|",
+    ]
+    write_section(HEADING, head + found)
 
 
 def asked(model: nn.Module, coalitions: Any) -> Any:
@@ -31,7 +52,7 @@ def asked(model: nn.Module, coalitions: Any) -> Any:
 
 @pytest.mark.parametrize("evaluations", [256, 1024])
 @pytest.mark.parametrize("game", feature_games.GAMES)
-def test_kernel_shap_errs_no_more_than_shap(game: str, evaluations: int) -> None:
+def test_kernel_shap_errs_no_more_than_shap(game: str, evaluations: int, rows: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shap: Any = pytest.importorskip("shap")
@@ -45,13 +66,13 @@ def test_kernel_shap_errs_no_more_than_shap(game: str, evaluations: int) -> None
             theirs.append(explainer.shap_values(ONES, nsamples=evaluations - 2, l1_reg=0, silent=True)[0])
     ours = [feature_games.effects(KernelShap(n_samples=evaluations, seed=seed), model) for seed in SEEDS]
     errors = feature_games.error(ours, exact), feature_games.error(theirs, exact)
-    print(f"{game}, {evaluations} evaluations: error {errors[0]:.4f}, shap {errors[1]:.4f}")
+    rows.append(f"| {game} | kernel_shap, shap | {evaluations} | {errors[0]:.4f} | {errors[1]:.4f} |")
     assert errors[0] <= errors[1]
 
 
 @pytest.mark.parametrize("evaluations", [256, 1024])
 @pytest.mark.parametrize("game", feature_games.GAMES)
-def test_lime_errs_no_more_than_lime(game: str, evaluations: int) -> None:
+def test_lime_errs_no_more_than_lime(game: str, evaluations: int, rows: list[str]) -> None:
     lime_base: Any = pytest.importorskip("lime.lime_base")
     model = feature_games.GAMES[game]
     exact = feature_games.regression(model)
@@ -73,5 +94,5 @@ def test_lime_errs_no_more_than_lime(game: str, evaluations: int) -> None:
         theirs.append(np.array([weight for _, weight in sorted(found[1])]))
     ours = [feature_games.effects(Lime(n_samples=evaluations, seed=seed), model) for seed in SEEDS]
     errors = feature_games.error(ours, exact), feature_games.error(theirs, exact)
-    print(f"{game}, {evaluations} evaluations: error {errors[0]:.4f}, lime {errors[1]:.4f}")
+    rows.append(f"| {game} | lime, lime | {evaluations} | {errors[0]:.4f} | {errors[1]:.4f} |")
     assert errors[0] <= errors[1]
