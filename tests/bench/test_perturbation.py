@@ -36,7 +36,7 @@ def rows() -> Iterator[list[str]]:
         return
     head = [
         f"{date.today()}, shap {version('shap')}, lime {version('lime')}. Root mean square errors over {len(SEEDS)}",
-        f"seeds against exact values from all 2^{feature_games.FEATURES} coalitions, at as many evaluations of the model.",
+        f"seeds against exact values from all 2^{feature_games.FEATURES} coalitions, at as many evaluations.",
         "",
         "| game | method | evaluations | ours | theirs |",
         "|---|---|---|---|---|",
