@@ -26,7 +26,7 @@ test: setup ## run every check, as CI does
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory web
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not bench and not browser"
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m browser
 
 fast: $(VENV) ## run the Python tests that need no browser and build no package
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not browser and not bench" --ignore=tests/packaging
@@ -53,7 +53,7 @@ bundle: $(VENV)
 	@$(BIN)/python setup.py --quiet build_frontend
 
 browser: setup bundle ## run the tests that drive Chromium
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/browser
 
 bench: setup bundle ## measure time and memory, of other tools too
 	@$(PIP) --no-build-isolation --editable '.[bench]'

@@ -1,10 +1,10 @@
 """Photographs: what EfficientNet-Lite0, trained on ImageNet, looks at (4.7 M published weights, nothing is trained).
 
 Attributions of the inputs lie over the photographs: integrated gradients and DeepLIFT tell of pixels, KernelSHAP of
-superpixels; the bars beside them say what happens to the score when the best pixels go first, against pixels at random.
+superpixels; the numbers above tell what becomes of the score when the best pixels go first, against a map at random.
 Choose a layer: Grad-CAM shows where on the photograph it found what speaks for the class, from edges in the first
 blocks to the whole cup in the last. The images of the last layer are what daisies, espressos and tabby cats look like
-to the network.
+to the network. Colour by "activations · zero fraction" to see how much of each layer is silent for these photographs.
 
 Needs: pip install 'layerscope[examples]'
 """
@@ -49,6 +49,7 @@ with torch.no_grad():
 
 with SummaryWriter("runs/imagenet") as writer, layerscope.Scope(model, writer) as scope:
     scope.graph(images[:1])
+    scope.activations(images, step=0)
     scope.attributions(
         images,
         step=0,
@@ -58,7 +59,7 @@ with SummaryWriter("runs/imagenet") as writer, layerscope.Scope(model, writer) a
             "gradient_x_activation": {},
             "integrated_gradients": {},
             "deep_lift": {},
-            "kernel_shap": {"n_features": 40, "n_samples": 128, "baselines": "blur"},
+            "kernel_shap": {"n_features": 16, "n_samples": 128, "baselines": "blur"},
         },
         class_names=names,
     )

@@ -129,10 +129,14 @@ def test_what_is_frozen_is_striped_and_says_so_until_it_thaws(open_tab: Tab) -> 
 
 def test_steps_are_spaced_by_their_magnitude_in_every_chart(open_tab: Tab) -> None:
     rule = open_tab.part("heat-map").locator(".heat-cross > line")
-    open_tab.part("step-slider").focus()
+    slider = open_tab.part("step-slider")
+    slider.focus()
+    last = rule.get_attribute("x1") or ""
     open_tab.page.keyboard.press("Home")
     for _ in range(5):
         open_tab.page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuenow", "5")
+    expect(rule).not_to_have_attribute("x1", last)
     even = float(rule.get_attribute("x1") or 0)
     open_tab.part("log-steps").check()
     expect(rule).not_to_have_attribute("x1", str(even))
