@@ -99,6 +99,9 @@ def _imagenet(run: layerscope.Run) -> None:
         assert maps.targets.tolist() == [967, 285, 985]  # espresso, Egyptian cat, daisy
         assert maps.probabilities[0] > 0.9
         assert maps.trust["deletion_input"].mean() > maps.trust["deletion"].mean()
+    trust = run.attributions["kernel_shap"][0].trust
+    assert trust["deletion"].mean() < trust["deletion_random"].mean()
+    assert trust["insertion"].mean() > trust["insertion_random"].mean() + 0.1
     for sample, there in ((0, cup), (2, flower)):
         supporting = run.attributions["kernel_shap"][0].inputs[0][sample].clip(0).astype(np.float64)
         assert supporting[there].sum() / supporting.sum() > 1.5 * there.mean()
@@ -106,6 +109,10 @@ def _imagenet(run: layerscope.Run) -> None:
     cams = run.attributions["grad_cam"][0].layers
     assert [cams[f"_blocks.{i}"].shape for i in (0, 15)] == [(3, 112, 112), (3, 7, 7)]
     assert [unit.channel for unit in run.maximizations[0].units] == [985, 967, 281]
+    activations = run.series["activations"]
+    silent = activations.values[0, :, activations.statistics.index("zero_fraction")]
+    assert silent[activations.layers.index("_swish#1")] > 0.5  # ReLU6
+    assert silent[activations.layers.index("_bn1")] < 0.01
 
 
 def _sentence_embeddings(run: layerscope.Run) -> None:
