@@ -1,9 +1,9 @@
 """A table: a small network learns to tell benign from malignant breast tumours (569 real patients, 30 columns).
 
-Attributions of the inputs are signed bars with the names of the columns, which are given in standard deviations (σ) from
-the average patient: compare KernelSHAP, LIME and integrated
-gradients, for the same four patients, early and late. The surrogates imitate the whole network; look at their
-agreement before believing the tree. The linear probes tell how well each layer separates the two classes.
+Attributions of the inputs are signed bars with the names of the columns, which are in standard deviations (SD) from the
+average patient: compare KernelSHAP, LIME and integrated gradients, for the same four patients, early and late. The
+surrogates imitate the whole network; look at their agreement before believing the tree. The linear probes tell how well
+each layer separates the two classes.
 """
 
 import torch
@@ -16,7 +16,7 @@ import layerscope
 data = load_breast_cancer()
 table = torch.from_numpy(StandardScaler().fit_transform(data.data)).float()  # a baseline of 0 is the average patient
 diagnoses = torch.from_numpy(data.target)
-columns, classes = [f"{name} (σ)" for name in data.feature_names], data.target_names.tolist()
+columns, classes = [f"{name} (SD)" for name in data.feature_names], data.target_names.tolist()
 
 torch.manual_seed(0)
 shuffled = torch.randperm(len(table))
