@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from torch import nn
 
@@ -55,3 +58,29 @@ def test_where_nothing_ran_the_registered_modules_are_shown() -> None:
     assert graph.edges == ()
     assert "stopped in the model itself (ResidualNet) with TypeError" in graph.failure
     assert "Nothing ran before: the graph shows the registered modules" in graph.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (
+            {"x": torch.ones(2, 3), "mask": torch.ones(2, 3)},
+            " The mapping was given as one argument; with ** ",
+        ),
+        ((torch.ones(2, 3), torch.ones(2, 3)), " The tuple was given as one argument; with * before it"),
+        (torch.ones(2, 3), ""),
+    ],
+)
+def test_arguments_given_as_one_are_told_how_to_be_several(given: Any, hint: str) -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return self.fc(x * mask)
+
+    graph = trace(Masked(), given)
+    assert "missing 1 required positional argument: 'mask'" in graph.failure
+    assert graph.failure.partition("'mask'.")[2].startswith(hint)
+    assert graph.failure.endswith("'mask'.") == (hint == "")

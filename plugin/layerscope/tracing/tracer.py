@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -76,7 +77,7 @@ def _record(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     with values_restored(recording.written if recording is not None else []):
         modules = record_modules(model, args, kwargs)
         if modules.failure is not None:
-            return _part(model, recording or modules, modules.failure)
+            return _part(model, recording or modules, modules.failure, _spread(args, kwargs))
         return _without_modes(model, args, kwargs, modules, _reason(cause))
 
 
@@ -97,10 +98,18 @@ def _without_modes(
     return recording
 
 
-def _part(model: nn.Module, recording: Recording, failure: Exception) -> Recording:
+def _spread(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Return how else a single mapping or tuple may have been meant, in words; "" if it is none."""
+    if kwargs or len(args) != 1 or not isinstance(args[0], (Mapping, tuple)):
+        return ""
+    kind, stars = ("mapping", "**") if isinstance(args[0], Mapping) else ("tuple", "*")
+    return f" The {kind} was given as one argument; with {stars} before it, its items are the model's arguments."
+
+
+def _part(model: nn.Module, recording: Recording, failure: Exception, hint: str) -> Recording:
     """Return what ran of a forward that raised, or, if nothing did, what would have."""
     where = described(stopped_in(failure, model), model)
-    stopped = f"The forward stopped in {where} with {_reason(failure)}."
+    stopped = f"The forward stopped in {where} with {_reason(failure)}.{hint if isinstance(failure, TypeError) else ''}"
     if len(recording.events) < 2:  # the call of the model itself
         recording = registered_modules(model, failure)
         recording.warnings.append(
