@@ -3,13 +3,15 @@
 import type { JSX } from "preact";
 import type { Flag } from "../findings";
 import { FlagGlyph } from "../views/flag";
+import { endText } from "../views/structure-text";
 import { screenDensity } from "./canvas";
 
 export const MIN_ROW = 4;
 const MAX_ROW = 30;
 const MAX_CANVAS = 16_000; // pixels of the screen; graphics cards hold 16,384 and Chromium draws nothing from 65,536 on
 const LABEL_ROW = 12;
-const LETTER = 6.2; // px that a letter takes on average
+const PADDING = 10; // px beside a label, as in charts.css
+const FLAG = 13; // px that its flag takes
 
 /** Height of each row: fills what is there, between legible and generous, on a canvas that browsers still draw. */
 export function rowHeight(rows: number, height: number, density = screenDensity()): number {
@@ -21,11 +23,6 @@ export function rowHeight(rows: number, height: number, density = screenDensity(
 /** Every how many rows a label fits. */
 export function labelEvery(row: number): number {
   return Math.max(1, Math.ceil(LABEL_ROW / row));
-}
-
-/** The end of a long dotted name says more than its beginning. */
-export function tail(name: string, most: number): string {
-  return name.length > most ? `…${name.slice(1 - most)}` : name;
 }
 
 interface RowLabels {
@@ -61,7 +58,7 @@ export function rowLabels({ rows, row, at, width, hits, flags }: RowLabels): JSX
         title={flag ? `${name}\n${flag.words}` : name}
       >
         {flag && <FlagGlyph flag={flag} />}
-        {written ? tail(name, Math.floor(width / LETTER) - (flag ? 2 : 0)) : ""}
+        {written ? endText(name, "row", width - PADDING - (flag ? FLAG : 0)) : ""}
       </div>
     );
   });

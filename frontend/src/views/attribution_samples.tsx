@@ -89,8 +89,13 @@ export function captionOf(
   const gap = delta?.data[index];
   if (target !== undefined && target >= 0) parts.push(nameOf(target, classes));
   if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${rounded(probability)}`);
-  if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(gap)}`);
+  if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(beyondRounding(gap))}`);
   return parts.length > 0 ? parts : [`sample ${index}`];
+}
+
+/** What is left of sums in float32 that add up is no gap. */
+function beyondRounding(gap: number): number {
+  return Math.abs(gap) < 1e-5 ? 0 : gap;
 }
 
 /** Two digits, but never 0 or 1 of what is only nearly so. */

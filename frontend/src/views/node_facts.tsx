@@ -135,9 +135,9 @@ function Parameters({ node }: { readonly node: Node }): JSX.Element | null {
   );
 }
 
-/** "trainable", "frozen", or how much of it is what. */
+/** "trainable", "frozen when traced" (a schedule may thaw it: the parameters' measure "trainable" tells), or how much of it is what. */
 export function training({ trainable, trainable_parameters: some, total_parameters: total }: Node): ComponentChildren {
-  if (trainable === false) return "frozen";
+  if (trainable === false) return "frozen when traced";
   if (some === 0 || some >= total) return "trainable"; // a log from before the number was written says only that
   return (
     <span title={`${some.toLocaleString("en")} of ${total.toLocaleString("en")} parameters require a gradient`}>

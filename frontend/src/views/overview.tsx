@@ -26,7 +26,7 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
           <dt>parameters</dt>
           <dd>
             {formatCount(graph.total_parameters)}
-            {frozen > 0 ? `, ${formatCount(frozen)} of them frozen` : ""}
+            {frozen > 0 ? `, ${formatCount(frozen)} of them frozen when traced` : ""}
           </dd>
           <dt>layers</dt>
           <dd>

@@ -6,9 +6,10 @@ import type { Size } from "../layout/picture";
 import type { Fold, Node } from "../wire";
 
 /** The fonts of the picture; the sizes are those of tokens.css. */
-export type Role = "name" | "class" | "mono" | "pill" | "question" | "answer";
+export type Role = "row" | "name" | "class" | "mono" | "pill" | "question" | "answer";
 
 const FONTS: Record<Role, { weight: number; size: number; family: "--font" | "--mono" }> = {
+  row: { weight: 400, size: 11, family: "--font" },
   name: { weight: 600, size: 13, family: "--font" },
   class: { weight: 400, size: 12.8, family: "--font" },
   mono: { weight: 400, size: 12.8, family: "--mono" },
@@ -56,6 +57,15 @@ export function fitText(text: string, role: Role, room: number): string {
     else high = middle - 1;
   }
   return cut(low);
+}
+
+/** `text`, or as much of its end as fits into `room` pixels: that of a long dotted name says more than its beginning. */
+export function endText(text: string, role: Role, room: number): string {
+  if (textWidth(text, role) <= room) return text;
+  const letters = Array.from(text.slice(-200));
+  let kept = letters.length - 1;
+  while (kept > 1 && textWidth(`…${letters.slice(-kept).join("")}`, role) > room) kept -= 1;
+  return `…${letters.slice(-kept).join("")}`;
 }
 
 /** `[1, 64, 8, 8]` as "1×64×8×8"; several tensors as the first and "+n". */

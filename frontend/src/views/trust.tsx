@@ -10,6 +10,9 @@ const LARGE_GAP = 0.1;
 /** The likeness to the map of random weights from which on a map says little of the network. */
 const BLIND = 0.5;
 
+/** What is left of sums in float32 that add up. */
+const ROUNDING = 1e-5;
+
 export interface Score {
   readonly name: string;
   readonly label: string;
@@ -73,7 +76,7 @@ export function Trust({ scores, notes }: TrustProps): JSX.Element | null {
           <div key={name} class="fact-pair" title={help}>
             <dt>{label}</dt>
             <dd>
-              <span class="number">{formatNumber(value)}</span>
+              <span class="number">{formatNumber(Math.abs(value) < ROUNDING ? 0 : value)}</span>
               {beside.map((one) => (
                 <span key={one.label} class="quiet">
                   {" "}

@@ -2,8 +2,9 @@ import { fireEvent, render, screen } from "@testing-library/preact";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Cell } from "../../src/charts/cells";
 import { anchor, Heat, type HeatProps, spoken } from "../../src/charts/heat";
-import { labelEvery, rowHeight, tail } from "../../src/charts/heat_rows";
+import { labelEvery, rowHeight } from "../../src/charts/heat_rows";
 import { ColourScale } from "../../src/colour";
+import { endText, textWidth } from "../../src/views/structure-text";
 import { type Drawn, recordCanvases } from "../canvas";
 
 const scale = new ColourScale("linear", 0, 1);
@@ -211,9 +212,12 @@ test("rows fill the height between legible and generous", () => {
 });
 
 test("names keep their end, ticks stay inside, cells are spoken", () => {
-  expect(tail("fc", 10)).toBe("fc");
-  expect(tail("0123456789", 10)).toBe("0123456789");
-  expect(tail("encoder.layer.11", 10)).toBe("….layer.11");
+  const letter = textWidth("0", "row");
+  expect(endText("fc", "row", 10 * letter)).toBe("fc");
+  expect(endText("0123456789", "row", 10 * letter)).toBe("0123456789");
+  expect(endText("encoder.layer.11", "row", 10 * letter)).toMatch(/^….*layer\.11$/);
+  expect(textWidth(endText("encoder.layer.11", "row", 10 * letter), "row")).toBeLessThanOrEqual(10 * letter);
+  expect(endText("encoder", "row", 0)).toBe("…r");
   expect([anchor(3, 200), anchor(100, 200), anchor(197, 200)]).toEqual(["start", "middle", "end"]);
   expect(spoken({ value: 0.12345, mark: "" })).toBe("0.123");
   expect(spoken({ value: 1 / 0, mark: "nan" })).toBe("∞ (not finite)");

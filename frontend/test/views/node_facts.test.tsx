@@ -67,7 +67,7 @@ describe("a module", () => {
   });
 
   test("frozen, and without parameters", () => {
-    expect(told(alone({ trainable: false, trainable_parameters: 0 }), "a.conv").trains).toBe("frozen");
+    expect(told(alone({ trainable: false, trainable_parameters: 0 }), "a.conv").trains).toBe("frozen when traced");
     const none = { own_parameters: 0, total_parameters: 0, trainable: null };
     expect(told(alone(none), "a.conv").parameters).toBe("none");
     expect(told(alone(none), "a.conv").trains).toBeUndefined();

@@ -118,7 +118,7 @@ describe("a layer", () => {
       "8×16×8×8 float32",
       "8×16×8×8 float32",
       "2.32k",
-      "frozen",
+      "frozen when traced",
       "not counted",
     ]);
     expect(panel.querySelectorAll(".multiple")).toHaveLength(4); // the count of NaNs is 0 throughout: a word
