@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 _LONGEST = 300  # characters of a repr or a docstring line; a user's class may return anything
+_MARKED = re.compile(r"(?::[a-z]+:)?`{1,2}([^`]+)`{1,2}")  # :math:`x`, :class:`~torch.nn.Linear`, ``x``
 
 
 class ModuleFacts:
@@ -59,9 +60,11 @@ def _extra_repr(module: nn.Module) -> str:
 
 
 def _first_line(cls: type) -> str:
-    """Return the first line of the docstring that ``cls`` itself has."""
+    """Return the first line of the docstring that ``cls`` itself has, without the marks of reStructuredText."""
     doc = vars(cls).get("__doc__")
-    return _shortened(doc.strip().partition("\n")[0].strip()) if isinstance(doc, str) else ""
+    if not isinstance(doc, str):
+        return ""
+    return _MARKED.sub(r"\1", _shortened(doc.strip().partition("\n")[0].strip()))
 
 
 def _shortened(text: str) -> str:
