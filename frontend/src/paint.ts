@@ -6,10 +6,13 @@ import type { Node } from "./wire";
 
 const BLANK: Paint = { fill: "", ink: "", value: "", mark: "none" };
 
+/** Series that have numbers of a node only where it trains, at that very step. */
+const OF_WHAT_TRAINS = new Set(["gradients", "updates"]);
+
 /**
  * How the structure paints its nodes: by the chosen measure at the saved step nearest to the chosen one, on the scale
- * of the whole run. A repeated call without numbers of its own has those of its module. Where the measure comes with
- * what trains, that is told of every node, too.
+ * of the whole run. A repeated call without numbers of its own has those of its module. Where the measure tells what
+ * trains, that is told of every node, too.
  */
 export function painter(store: Store): (node: Node) => Paint | null {
   const series = store.measured.value;
@@ -23,9 +26,10 @@ export function painter(store: Store): (node: Node) => Paint | null {
     const row = series.row(node.id) ?? series.row(node.module);
     const at = row === undefined ? -1 : series.at(row, step);
     if (row === undefined || at < 0) return BLANK;
-    const share = trainable < 0 ? Number.NaN : series.value(at, row, trainable);
-    const frozen = Number.isNaN(share) ? {} : { frozen: share === 0 };
     const mark = series.mark(at, row, column);
+    const share = trainable < 0 ? Number.NaN : series.value(at, row, trainable);
+    const trains = share > 0 || (OF_WHAT_TRAINS.has(series.name) && mark !== "none");
+    const frozen = Number.isNaN(share) && !trains ? {} : { frozen: !trains };
     const value = series.value(at, row, column);
     if (mark === "none") return { ...BLANK, ...frozen };
     if (mark === "frozen") return { ...BLANK, ...frozen, mark, value: "frozen", at: 0 };

@@ -125,6 +125,12 @@ def test_what_is_frozen_is_striped_and_says_so_until_it_thaws(open_tab: Tab) -> 
     open_tab.page.keyboard.press("End")
     expect(layer).to_have_class(re.compile(r"\bpainted\b"))
     expect(layer).to_have_attribute("aria-label", re.compile(r"linear, Linear, 100 %"))
+    # Where there is a gradient, only the finding, which is about the start, says frozen.
+    open_tab.part("measure-picker").select_option("gradients.norm")
+    expect(layer).to_have_attribute("aria-label", "linear, Linear, NaN, frozen at step 0")
+    open_tab.part("step-slider").focus()
+    open_tab.page.keyboard.press("Home")
+    expect(layer).to_have_attribute("aria-label", "linear, Linear, no value, frozen, frozen at step 0")
 
 
 def test_steps_are_spaced_by_their_magnitude_in_every_chart(open_tab: Tab) -> None:
