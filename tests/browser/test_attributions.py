@@ -117,8 +117,8 @@ class _Opening:
         return tab
 
 
-def _captions(tab: Tab) -> list[str]:
-    return tab.part("layer-panel").locator("button[aria-label^='Sample ']").all_inner_texts()
+def _captions(tab: Tab) -> Locator:
+    return tab.part("layer-panel").locator("button[aria-label^='Sample ']")
 
 
 def _texts(tab: Tab) -> Locator:
@@ -127,7 +127,7 @@ def _texts(tab: Tab) -> Locator:
 
 def test_texts_flow_as_tokens_whose_numbers_are_told_by_mouse_and_keyboard(opened: _Opening) -> None:
     tab = opened("text")
-    assert _captions(tab) == ["<i>fine</i> · p 0.75", "toxic · p 0.75"]
+    expect(_captions(tab)).to_have_text(["<i>fine</i> · p 0.75", "toxic · p 0.75"], use_inner_text=True)
     expect(_texts(tab).nth(0)).to_have_text("so unbelievably dumb !")
     tokens = _texts(tab).nth(0).get_by_role("option")
     expect(tokens).to_have_count(6)
@@ -162,7 +162,7 @@ def test_columns_are_signed_bars_the_foremost_first(opened: _Opening) -> None:
     tab = opened("table")
     rows = tab.part("attribution-map").nth(0).locator("tr")
     expect(rows).to_have_count(12)
-    assert rows.nth(1).locator("th, td").all_inner_texts() == ["column 15", "15", "", "-1.5"]
+    expect(rows.nth(1).locator("th, td")).to_have_text(["column 15", "15", "", "-1.5"], use_inner_text=True)
     zero = rows.nth(1).locator(".bar-zero").bounding_box()
     against, towards = (rows.nth(i).locator(".bar-length").bounding_box() for i in (1, 0))
     assert zero
@@ -181,7 +181,7 @@ def test_columns_are_signed_bars_the_foremost_first(opened: _Opening) -> None:
 def test_time_series_are_curves_over_strips(opened: _Opening) -> None:
     tab = opened("series")
     series = tab.part("attribution-map").nth(0).get_by_role("slider")
-    assert series.locator("bdi").all_inner_texts() == list(VARIABLES)
+    expect(series.locator("bdi")).to_have_text(list(VARIABLES), use_inner_text=True)
     expect(series.locator("path.curve")).to_have_count(3)
     series.focus()
     tab.page.keyboard.press("End")

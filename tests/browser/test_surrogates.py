@@ -144,11 +144,15 @@ def _node(tab: Tab, way: str) -> Locator:
 def test_scores_on_samples_held_out_stand_beside_those_on_training_samples(opened: _Opening) -> None:
     tab = opened()
     expect(_rows(tab)).to_have_count(2)
-    shown = [row.locator("th, td").all_inner_texts()[:3] for row in _rows(tab).all()]
-    assert shown == [
-        ["decision tree\nof the inputs · R²", "0.9", "0.95"],
-        ["logistic regression\nof the inputs · agreement", "75 %", "80 %"],
-    ]
+    for row, cells in enumerate(
+        (
+            ("decision tree of the inputs · R²", "0.9", "0.95"),
+            ("logistic regression of the inputs · agreement", "75 %", "80 %"),
+        )
+    ):
+        for column, text in enumerate(cells):
+            cell = _rows(tab).nth(row).locator("th, td").nth(column)
+            expect(cell).to_have_text(text, use_inner_text=True)
     panel = tab.part("surrogates")
     expect(panel).to_contain_text("Of 80 samples held out it explains 90 % of the variance.")
     expect(_rows(tab).first.get_by_role("img", name="at 3 steps, 0.9 at the last")).to_be_visible()
@@ -161,13 +165,14 @@ def test_scores_on_samples_held_out_stand_beside_those_on_training_samples(opene
 def test_importances_are_signed_bars_of_the_chosen_output(opened: _Opening) -> None:
     tab = opened(surrogate="inputs/logistic_regression")
     bars = tab.part("importances").locator("tr")
-    assert bars.nth(0).locator("th, td:visible").all_inner_texts() == ["mean radius", "", "-1.5"]
+    foremost = bars.nth(0).locator("th, td:visible")
+    expect(foremost).to_have_text(["mean radius", "", "-1.5"], use_inner_text=True)
     zero, bar = (bars.nth(0).locator(f".bar-{part}").bounding_box() for part in ("zero", "length"))
     assert zero
     assert bar
     assert bar["x"] + bar["width"] == pytest.approx(zero["x"], abs=1.5)
     tab.part("output-picker").select_option(label=CLASSES[1])
-    assert bars.nth(0).locator("th, td:visible").all_inner_texts() == ["mean radius", "", "+1.5"]
+    expect(foremost).to_have_text(["mean radius", "", "+1.5"], use_inner_text=True)
     tab.page.wait_for_url(re.compile("output=1"))
 
 
@@ -212,9 +217,12 @@ def test_a_deep_tree_opens_as_a_whole_and_scrolls(opened: _Opening) -> None:
     assert root
     assert pane
     assert pane["x"] < root["x"] < pane["x"] + pane["width"]
-    tab.part("tree").get_by_role("button", name="Fit").click()
+    fit, legible = (tab.part("tree").get_by_role("button", name=name) for name in ("Fit", "Legible"))
+    fit.click()
+    expect(legible).to_be_visible()
     assert scroll.evaluate("pane => pane.scrollWidth <= pane.clientWidth")
-    tab.part("tree").get_by_role("button", name="Legible").click()
+    legible.click()
+    expect(fit).to_be_visible()
     letters = _node(tab, ".").locator("text").last.evaluate("text => text.getBoundingClientRect().height")
     assert letters > 8.5
     tab.part("tree-pane").get_by_role("button", name="Show the structure").click()
@@ -239,10 +247,9 @@ def test_accuracy_against_depth_names_the_layer_and_selects_it(opened: _Opening)
     tab = opened()
     probes = tab.part("linear-probes")
     layers = probes.get_by_role("option")
-    assert [layer.get_attribute("aria-label") for layer in layers.all()] == [
-        "a: 62.5 %, step 0 62.5 %, commonest class 50 %",
-        "b: 95 %, step 0 75 %, commonest class 50 %",
-    ]
+    expect(layers).to_have_count(2)
+    expect(layers.nth(0)).to_have_attribute("aria-label", "a: 62.5 %, step 0 62.5 %, commonest class 50 %")
+    expect(layers.nth(1)).to_have_attribute("aria-label", "b: 95 %, step 0 75 %, commonest class 50 %")
     expect(probes).to_contain_text("highest in b: 95 %")
     layers.nth(0).hover()
     expect(probes.locator(".depth-readout")).to_contain_text("a: 62.5 % step 0 62.5 %")

@@ -37,6 +37,8 @@ def test_settings_and_docstring_are_the_modules_own() -> None:
     nodes = trace(nn.Sequential(nn.Conv2d(3, 4, 2), Documented(), Undocumented()), torch.randn(1, 3, 4, 4)).nodes
     linear = trace(nn.Sequential(nn.Linear(2, 2)), torch.randn(1, 2)).nodes["0"]
     assert linear.doc == "Applies an affine linear transformation to the incoming data: y = xA^T + b."
+    lstm = trace(nn.Sequential(nn.LSTM(2, 2)), torch.randn(3, 1, 2)).nodes["0"]  # its docstring begins with a signature
+    assert lstm.doc == "Apply a multi-layer long short-term memory (LSTM) RNN to an input sequence."
     assert nodes["0"].extra_repr == "3, 4, kernel_size=(2, 2), stride=(1, 1)"
     assert (nodes["1"].extra_repr, nodes["1"].doc) == ("by=2", "Halves what it gets.")
     assert (nodes["2"].extra_repr, nodes["2"].doc) == ("", "")

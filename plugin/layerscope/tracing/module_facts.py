@@ -12,6 +12,7 @@ from torch import nn
 
 _LONGEST = 300  # characters of a repr or a docstring line; a user's class may return anything
 _MARKED = re.compile(r"(?::[a-z]+:)?`{1,2}([^`]+)`{1,2}")  # :math:`x`, :class:`~torch.nn.Linear`, ``x``
+_SIGNATURE = re.compile(r"\A\w+\(.*\)\n\s*")  # before the first line of some, such as torch.nn.LSTM
 
 
 class ModuleFacts:
@@ -60,11 +61,12 @@ def _extra_repr(module: nn.Module) -> str:
 
 
 def _first_line(cls: type) -> str:
-    """Return the first line of the docstring that ``cls`` itself has, without the marks of reStructuredText."""
+    """Return the first line of the docstring that ``cls`` itself has, without signature and markup."""
     doc = vars(cls).get("__doc__")
     if not isinstance(doc, str):
         return ""
-    return _MARKED.sub(r"\1", _shortened(doc.strip().partition("\n")[0].strip()))
+    line = _SIGNATURE.sub("", doc.strip(), count=1).partition("\n")[0]
+    return _MARKED.sub(r"\1", _shortened(line.strip()))
 
 
 def _shortened(text: str) -> str:
