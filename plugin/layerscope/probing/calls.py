@@ -23,13 +23,21 @@ OnOutput = Callable[[str, nn.Module, Any], Any]
 
 
 @contextmanager
-def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
+def watched(
+    model: nn.Module, on_output: OnOutput, running: list[tuple[nn.Module, str]] | None = None
+) -> Iterator[list[str]]:
     """Call ``on_output`` after every module call of a forward pass of ``model`` that runs in the block.
 
     Every module counts but the model itself, which counts if it has no submodules; modules that the model calls
     without having registered them (kept in a plain list, made on the fly) count too, and are put into evaluation mode
     and preserved like the others. A module's own forward hooks have run before ``on_output`` sees its output. Of a
     scripted module the inside is not seen.
+
+    Args:
+        model: the model.
+        on_output: what to do with an output.
+        running: an empty list; in the block it holds the module calls that are running, the innermost last. A call
+            that ended in an exception, which the model caught, stays until the call around it ends.
 
     Yields:
         The layer keys, filled in order of execution; a module stands before what it encloses.
@@ -41,7 +49,7 @@ def watched(model: nn.Module, on_output: OnOutput) -> Iterator[list[str]]:
     hooks: dict[nn.Module, RemovableHandle] = {}
     preserving: set[nn.Module] = set()
     keys: list[str] = []
-    running: list[tuple[nn.Module, str]] = []
+    running = [] if running is None else running
 
     def before(module: nn.Module, _: Any) -> None:
         if threading.get_ident() != thread or (module is model and not model_counts):
