@@ -37,10 +37,10 @@ def attention(
     - any call of ``torch.nn.functional.scaled_dot_product_attention``, as in timm and, by default, in Transformers. It
       does not give its weights, so they are computed from its arguments, in float32;
     - a softmax over the last dimension of a four-dimensional tensor [samples, heads, queries, keys], as people write it
-      by hand and Transformers does with ``attn_implementation="eager"``. Of what is no attention, this takes a softmax
-      over the columns of images, over the channels of channels-last maps, or over the features of a linear attention
-      for one; and leaves out what has three dimensions, since [samples · heads, queries, keys] does not tell how many
-      heads there are.
+      by hand and Transformers does with ``attn_implementation="eager"``. Nothing tells that it is one: a softmax over
+      the columns of images, over the channels of channels-last maps or over the features of a linear attention is
+      taken for it, and of sparse attentions with an order of their own (Longformer) the dimensions are named wrongly.
+      What has three dimensions is left out: [samples · heads, queries, keys] does not tell how many heads there are.
 
     FlexAttention, fused kernels that are called directly and scripted modules show no weights.
 
@@ -53,11 +53,12 @@ def attention(
 
     Returns:
         Layer key -> weights, float32 [samples, heads, queries, keys] on the CPU, in order of execution. The key is that
-        of the innermost module call in which they are computed, the class in angle brackets (``<Model>``) where that is
-        the model itself. Of several attentions in one call, the first is kept. Each row (over the keys) sums to 1; a
-        query whose keys are all masked (by -inf) has no weights: its row is NaN. In a layer that attends within
-        windows (Swin), or otherwise several times in a sample, each sample has as many entries, one behind the other.
-        One layer takes 4 · samples · heads · queries · keys bytes: 9 MiB for 4 samples, 12 heads and 224 tokens.
+        of the innermost module call in which they are computed, other than of ``nn.Softmax``; the class in angle
+        brackets (``<Model>``) where that is the model itself. Of several attentions in one call, the first is kept.
+        Each row (over the keys) sums to 1; a query whose keys are all masked (by -inf) has no weights: its row is NaN.
+        Keys that the model adds (``add_bias_kv``, attention sinks) come last. In a layer that attends within windows
+        (Swin), or otherwise several times in a sample, each sample has as many entries, one behind the other.
+        One layer takes 4 · samples · heads · queries · keys bytes: 7 MiB for 4 samples, 12 heads and 197 tokens.
 
     Raises:
         InvalidArgumentError: ``layers`` is neither ``"all"`` nor a list, or ``max_samples`` is less than 1.
@@ -72,8 +73,13 @@ def attention(
     chosen = Chosen.of(layers, model, inputs)
     running: list[tuple[nn.Module, str]] = []
     outside = LayerNames(model).name(model)
+
+    def current() -> str:
+        """Return the key of the layer that attends; a softmax that is a module (often made on the fly) is a part."""
+        return next((key for module, key in reversed(running) if not isinstance(module, nn.Softmax)), outside)
+
     weights = _Weights(
-        current=lambda: running[-1][1] if running else outside,
+        current=current,
         wanted=lambda key: key in chosen,
         entries=_entries(inputs, batch_dim, max_samples),
     )
@@ -178,8 +184,8 @@ def _of_scaled_dot_product(
 
 
 def _first(tensor: Tensor, kept: int, dimensions: int) -> Tensor:
-    """Return the first entries of what has that many dimensions; what is the same for all entries, as it is."""
-    return tensor[:kept] if tensor.ndim == dimensions and tensor.shape[0] > 1 else tensor
+    """Return the first entries of what has that many dimensions; what has fewer is the same for all entries."""
+    return tensor[:kept] if tensor.ndim == dimensions else tensor
 
 
 _MULTI_HEAD = inspect.signature(functional.multi_head_attention_forward)
