@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention.bias import CausalBias
 from torch.overrides import TorchFunctionMode
 
 from layerscope.containment import contained, original
@@ -163,8 +162,10 @@ def _of_scaled_dot_product(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    if isinstance(attn_mask, CausalBias):  # which holds no values
-        attn_mask = attn_mask._materialize(query.device)  # pyright: ignore[reportPrivateUsage]
+    # CausalBias holds no values. To import its module only to know it would load the compiler, a matter of seconds.
+    materialize = getattr(attn_mask, "_materialize", None)
+    if materialize is not None:
+        attn_mask = materialize(query.device)
     dimensions = max(query.ndim, key.ndim)
     if dimensions > 2:
         kept = entries(max(tensor.shape[0] for tensor in (query, key) if tensor.ndim == dimensions))
