@@ -183,10 +183,10 @@ def test_an_output_without_channels_is_one() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_come_as_float32_and_are_summed_in_it(dtype: torch.dtype) -> None:
-    output = torch.full((2, 1, 64, 64), 300.0, dtype=dtype)  # the sum of squares is beyond float16
+    output = torch.full((2, 1, 64, 64), 3072.0, dtype=dtype)  # its norm is beyond float16
     found = of(output)
-    assert found.strength.tolist() == pytest.approx([300], rel=1e-6)
-    assert (found.values == np.full((2, 1, 32, 32), 300, np.float32)).all()
+    assert found.strength.tolist() == pytest.approx([3072], rel=1e-6)
+    assert (found.values == np.full((2, 1, 32, 32), 3072, np.float32)).all()
 
 
 def test_an_output_modified_in_place_later_is_kept_as_the_layer_returned_it() -> None:
