@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.testing._internal.two_tensor import TwoTensor
@@ -178,14 +179,10 @@ def test_a_parametrized_parameter_is_shown_as_the_layer_uses_it() -> None:
     assert not torch.equal(model[1].weight, model[1].parametrizations.weight.original)
     assert found["1.weight"].filters
     made_of = weights(model, parameters=["0.*"])
-    assert list(made_of) == [
-        "0.weight",
-        "0.bias",
-        "0.parametrizations.weight.original0",
-        "0.parametrizations.weight.original1",
-    ]
+    originals = [f"0.parametrizations.weight.original{i}" for i in (0, 1)]
+    assert list(made_of) == ["0.weight", "0.bias", *originals]
     assert {weight.layer for weight in made_of.values()} == {"0"}
-    assert_same(made_of["0.parametrizations.weight.original1"], model[0].parametrizations.weight.original1)
+    assert_same(made_of[originals[1]], model[0].parametrizations.weight.original1)
 
 
 def test_a_cached_parametrization_keeps_its_graph() -> None:
@@ -289,8 +286,6 @@ def test_what_has_no_values_is_left_out_unless_it_was_named(kind: str) -> None:
 
 @pytest.mark.usefixtures("process_group")
 def test_shards_are_left_out_unless_they_were_named() -> None:
-    from torch.distributed.tensor import Shard, distribute_tensor
-
     whole = distribute_tensor(torch.ones(4, 2), init_device_mesh("cpu", (1,)), [Shard(0)])
     model = nn.Sequential(Holder(whole), nn.Linear(2, 2))
     assert list(weights(model)) == ["1.weight", "1.bias"]
@@ -318,9 +313,7 @@ def test_errors_say_the_rule(options: dict[str, Any], message: str) -> None:
 
 def test_an_empty_list_is_nothing_and_a_name_comes_before_a_pattern() -> None:
     assert weights(DigitsNet(), parameters=[]) == {}
-    model = nn.Module()
-    model.register_parameter("w[0]", nn.Parameter(torch.ones(2)))
-    model.register_parameter("w0", nn.Parameter(torch.ones(3)))
+    model = nn.ParameterDict({"w[0]": nn.Parameter(torch.ones(2)), "w0": nn.Parameter(torch.ones(3))})
     assert list(weights(model, parameters=["w[0]"])) == ["w[0]"]
 
 
