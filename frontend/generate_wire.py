@@ -19,8 +19,9 @@ MESSAGES = (
     wire.Fold,
     wire.GraphBlob,
     wire.Statistic,
-    *wire.METADATA.values(),
+    *dict.fromkeys(wire.METADATA.values()),
     wire.Unit,
+    wire.TopSample,
     wire.MaximizationStep,
     wire.ProbeInput,
     wire.SamplesBlob,
@@ -52,16 +53,16 @@ def typescript(hint: typing.Any) -> str:
 
 def interface(message: type) -> str:
     hints = typing.get_type_hints(message)
-    literal = {kind: f'"{kind}"' for kind, metadata in wire.METADATA.items() if metadata is message}
+    kinds = " | ".join(f'"{kind}"' for kind, metadata in wire.METADATA.items() if metadata is message)
     fields = [
-        f"  {f.name}: {next(iter(literal.values())) if f.name == 'kind' and literal else typescript(hints[f.name])};"
+        f"  {f.name}: {kinds if f.name == 'kind' and kinds else typescript(hints[f.name])};"
         for f in dataclasses.fields(message)
     ]
     return "\n".join([f"export interface {message.__name__} {{", *fields, "}"])
 
 
 def generate() -> str:
-    union = " | ".join(metadata.__name__ for metadata in wire.METADATA.values())
+    union = " | ".join(metadata.__name__ for metadata in dict.fromkeys(wire.METADATA.values()))
     trust = [f"  [{json.dumps(name)}, {json.dumps(dataclasses.asdict(score))}]," for name, score in wire.TRUST.items()]
     series = [f"  [{json.dumps(name)}, {json.dumps(measured.help)}]," for name, measured in wire.SERIES.items()]
     parts = [

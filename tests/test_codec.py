@@ -28,9 +28,10 @@ METADATA: tuple[wire.Metadata, ...] = (
     wire.HistogramsMetadata("histograms", "gradients", ("a", "b"), ("a", "b"), (-1.0, 0.5, 2.0)),
     wire.SamplesMetadata("samples", "probe"),
     wire.AttributionMetadata("attribution", "grad_cam", "grad_cam", "probe", signed=True, layers=("a", "a#1")),
-    wire.MaximizationMetadata("maximization", "units", (wire.Unit("a", 3),)),
+    wire.MaximizationMetadata("maximization", "units", (wire.Unit("a", 3, "neuron"),), "table", "probe"),
     wire.SurrogateMetadata("surrogate", "inputs/decision_tree"),
     wire.FindingsMetadata("findings", "training"),
+    *(wire.LayerArraysMetadata(kind, "probe", ("a", "b"), ("a", "b"), "probe") for kind in wire.LAYER_ARRAYS),
 )
 
 

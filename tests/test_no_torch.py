@@ -18,6 +18,8 @@ TORCH_SIDE = (
     "containment",
     "demo",
     "explaining",
+    "picturing",
+    "probe_scope",
     "integrations",
     "module_state",
     "probing",

@@ -25,7 +25,7 @@ from layerscope.probing.attributions.target import scores_of
 from layerscope.probing.attributions.trust import SCORES
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.layer_rows import LayerRows
-from layerscope.probing.maximizing import ascent
+from layerscope.probing.maximizing import views
 from layerscope.probing.measuring import Measuring
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.training_pass import TrainingPass
@@ -204,7 +204,7 @@ class FailureError(Exception):
 PLACES: dict[str, list[tuple[object, str]]] = {
     "measuring": [
         (Measuring, "add"), (LayerRows, "add"), (ParameterRows, "table"), (GradientXActivation, "at_layer"),
-        (ascent, "transformed"),
+        (views.Views, "show"),
     ],
     "recording": [
         (TrainingPass, "begin"), (Schedules, "due"), (ParameterRows, "current"), (Recorder, "take"),

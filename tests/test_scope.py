@@ -248,7 +248,7 @@ def test_by_default_the_images_are_of_telling_layers_in_the_range_of_the_probe(
     assert [unit.layer for unit in images.units] == [layer for layer in layers for _ in range(2)]
     value_range = (float(x.min() * 6 - 4), float(x.max() * 6 - 4))
     alone = layerscope.maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), value_range=value_range, steps=3)
-    np.testing.assert_allclose(images.objectives[-2:], alone.objective[:, -1], rtol=1e-5)
+    np.testing.assert_allclose(images.objectives[-2:], alone.reached, rtol=1e-5)
 
 
 def test_a_model_without_telling_layers_is_told_so(tmp_path: Path) -> None:

@@ -119,6 +119,8 @@ export interface MaximizationMetadata {
   kind: "maximization";
   name: string;
   units: Unit[];
+  modality: string;
+  samples: string;
   version: number;
 }
 
@@ -134,13 +136,32 @@ export interface FindingsMetadata {
   version: number;
 }
 
+export interface LayerArraysMetadata {
+  kind: "activation" | "weight" | "attention" | "embedding";
+  name: string;
+  layers: string[];
+  owners: string[];
+  samples: string;
+  version: number;
+}
+
 export interface Unit {
   layer: string;
   channel: number;
+  objective: string;
+}
+
+export interface TopSample {
+  sample: number;
+  objective: number;
+  box: number[] | null;
 }
 
 export interface MaximizationStep {
   objectives: number[];
+  top_samples: TopSample[][];
+  tokens: string[][];
+  ascent_steps: number[];
 }
 
 export interface ProbeInput {
@@ -193,7 +214,7 @@ export interface RunListing {
 export interface TagEntry {
   tag: string;
   kind: string;
-  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata | null;
+  metadata: GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata | LayerArraysMetadata | null;
   steps: number[];
   problem: string;
   max_step: number | null;
@@ -240,4 +261,4 @@ export const TRUST: ReadonlyMap<string, TrustScore> = new Map([
   ["noise", {"name": "noise", "label": "noise floor", "better": "lower", "help": "Standard error of a sampled attribution, over its largest magnitude: smaller differences mean nothing."}],
 ]);
 
-export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata;
+export type Metadata = GraphMetadata | SeriesMetadata | HistogramsMetadata | SamplesMetadata | AttributionMetadata | MaximizationMetadata | SurrogateMetadata | FindingsMetadata | LayerArraysMetadata;

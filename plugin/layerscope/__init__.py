@@ -9,10 +9,12 @@ The data's way is the directory listing::
     structure/   ModelGraph -> folds, DOT, differences   [no torch; tracing and viewing stand on it]
     findings/    series -> what is wrong, and where      [no torch; recording and viewing stand on it]
 
-``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; ``watching.py`` hooks
-into optimizers for it, ``step_checks.py`` looks whether those are the right ones, ``recorder.py`` writes what was
-measured when it has arrived. ``replaying/`` does the same from the checkpoints of a training that is over. What passes
-between the rooms is defined in ``wire/``; ``naming.py`` makes the layer keys that they all share.
+``scope.py`` holds ``Scope``, the object that users hold: it joins tracing and probing to writing; its other half, what
+it records of samples that it is given, is in ``probe_scope.py``, with ``explaining.py`` for attributions and
+``picturing.py`` for what is shown as pictures. ``watching.py`` hooks into optimizers for it, ``step_checks.py`` looks
+whether those are the right ones, ``recorder.py`` writes what was measured when it has arrived. ``replaying/`` does the
+same from the checkpoints of a training that is over. What passes between the rooms is defined in ``wire/``;
+``naming.py`` makes the layer keys that they all share.
 
 Public names are resolved when they are first used, so ``import layerscope`` needs no torch.
 """
@@ -27,12 +29,16 @@ from layerscope.errors import LayerscopeError, MissingExtraError
 if TYPE_CHECKING:
     from layerscope.guarding import LayerscopeWarning
     from layerscope.probing.activations import activations
+    from layerscope.probing.attention import attention
     from layerscope.probing.attributions import Attribution, Loss, attribute
+    from layerscope.probing.channels import channels
     from layerscope.probing.gradients import gradients
     from layerscope.probing.linear_probes import linear_probes
     from layerscope.probing.maximizing import Maximization, maximize
+    from layerscope.probing.maximizing.top_samples import top_samples
     from layerscope.probing.parameters import Reference, parameters
     from layerscope.probing.surrogates import surrogate
+    from layerscope.probing.weights import weights
     from layerscope.replaying import replay
     from layerscope.scope import Scope
     from layerscope.structure.comparing import compare
@@ -59,7 +65,9 @@ _HOMES = {
     "Statistics": "layerscope.wire",
     "Surrogate": "layerscope.wire",
     "activations": "layerscope.probing.activations",
+    "attention": "layerscope.probing.attention",
     "attribute": "layerscope.probing.attributions",
+    "channels": "layerscope.probing.channels",
     "compare": "layerscope.structure.comparing",
     "gradients": "layerscope.probing.gradients",
     "linear_probes": "layerscope.probing.linear_probes",
@@ -68,7 +76,9 @@ _HOMES = {
     "read": "layerscope.viewing.reader",
     "replay": "layerscope.replaying",
     "surrogate": "layerscope.probing.surrogates",
+    "top_samples": "layerscope.probing.maximizing.top_samples",
     "trace": "layerscope.tracing",
+    "weights": "layerscope.probing.weights",
 }
 
 __all__ = [
@@ -88,7 +98,9 @@ __all__ = [
     "Statistics",
     "Surrogate",
     "activations",
+    "attention",
     "attribute",
+    "channels",
     "compare",
     "gradients",
     "linear_probes",
@@ -97,7 +109,9 @@ __all__ = [
     "read",
     "replay",
     "surrogate",
+    "top_samples",
     "trace",
+    "weights",
 ]
 
 

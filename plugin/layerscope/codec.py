@@ -30,6 +30,7 @@ MAX_FINDINGS_BYTES = 16 << 20
 MAX_FINDINGS = 1000
 MAX_SAMPLES_BYTES = 16 << 20
 MAX_SURROGATE_BYTES = 32 << 20
+MAX_MAXIMIZATION_BYTES = 16 << 20
 
 T = TypeVar("T")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -187,6 +188,21 @@ def decode_surrogate(data: bytes, *, what: str = "the surrogate") -> wire.Surrog
         if not -1 <= node.feature < features or not all(place < end < size for end in ends):
             raise MalformedError(f"{what} holds a tree whose node {place} refers to what is not there.")
     return surrogate
+
+
+def decode_maximization(data: bytes, *, units: int, what: str = "the step") -> wire.MaximizationStep:
+    """Decode what activation maximization reached.
+
+    Raises:
+        MalformedError: not a ``MaximizationStep``, larger than ``MAX_MAXIMIZATION_BYTES``, or not one entry for each of
+            the ``units`` of the tag.
+    """
+    step = from_json(wire.MaximizationStep, data, what=what, limit=MAX_MAXIMIZATION_BYTES)
+    for field in ("objectives", "top_samples", "tokens", "ascent_steps"):
+        given = len(getattr(step, field))
+        if given != units and (given or field == "objectives"):
+            raise MalformedError(f"{what} has {given} {field} for {units} units.")
+    return step
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:

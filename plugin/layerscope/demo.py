@@ -108,8 +108,8 @@ def train(run: Path, *, steps: int = STEPS, quiet: bool = False) -> float:
             writer.add_scalar("loss", loss.item(), step)
             if step % RECORD_PROBES_EVERY == 0:
                 writer.add_scalar("accuracy/test", _accuracy(model, test_images, test_labels), step)
-                scope.activations(probe_images, step=step)
                 scope.attributions(probe_images, probe_labels, step=step, methods=METHODS, class_names=DIGITS)
+                scope.activations(probe_images, step=step)
                 scope.linear_probes(test_images, test_labels, step=step)
                 scope.surrogates(test_images, step=step, of="pool", surrogates=("decision_tree",), output_names=DIGITS)
                 scope.maximize(step=step)

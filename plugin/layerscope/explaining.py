@@ -11,6 +11,7 @@ import torch
 from layerscope import wire
 from layerscope.errors import InvalidArgumentError
 from layerscope.guarding import failing_last
+from layerscope.picturing import array_of
 from layerscope.probing.attributions import Attribution, Method, Methods, by_name, chosen, families
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.trust import CHEAP, SCORES, score
@@ -64,12 +65,13 @@ def record_attributions(
         with attempt():
             if which and found:
                 found = score(question, asked, found, which)
+        stored = samples
         if found:
             inputs = [_batch_first(tensor, question.batch_dim) for tensor in input_tensors(question.inputs)]
-            writer.samples(samples, inputs, step=step, description=description)
+            stored = writer.samples(samples, inputs, step=step, description=description)
         for name, attribution in found.items():
             with attempt():
-                writer.attribution(attribution_maps(name, attribution), samples=samples, step=step)
+                writer.attribution(attribution_maps(name, attribution), samples=samples, step=step, stored=stored)
 
 
 def attribution_maps(name: str, found: Attribution) -> wire.AttributionMaps:
@@ -78,11 +80,11 @@ def attribution_maps(name: str, found: Attribution) -> wire.AttributionMaps:
         method=name,
         signed=found.signed,
         layers=found.maps(),
-        targets=_array(found.targets).astype(np.int64),
-        probabilities=_array(found.probabilities).astype(np.float32),
-        delta=None if found.delta is None else _array(found.delta).astype(np.float32),
+        targets=array_of(found.targets).astype(np.int64),
+        probabilities=array_of(found.probabilities).astype(np.float32),
+        delta=None if found.delta is None else array_of(found.delta).astype(np.float32),
         inputs=found.input_maps(),
-        trust={name: _array(scores).astype(np.float32) for name, scores in found.trust.items()},
+        trust={name: array_of(scores).astype(np.float32) for name, scores in found.trust.items()},
         notes=tuple(" ".join(note.split()) for note in found.notes),
     )
 
@@ -97,9 +99,4 @@ def _checked_scores(trust: bool | Sequence[str]) -> Sequence[str]:
 
 
 def _batch_first(tensor: torch.Tensor, batch_dim: int) -> Any:
-    return _array(tensor.movedim(batch_dim, 0) if tensor.ndim > batch_dim else tensor)
-
-
-def _array(tensor: torch.Tensor) -> Any:
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return array_of(tensor.movedim(batch_dim, 0) if tensor.ndim > batch_dim else tensor)

@@ -1,8 +1,11 @@
-"""``Scope``, the object that users hold: joins tracing and probing to writing."""
+"""``Scope``, the object that users hold: joins tracing and probing to writing.
+
+Here is what it records of the training itself; what it records of samples that it is given is in ``probe_scope.py``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,22 +16,14 @@ from torch import nn
 from layerscope import wire
 from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError, TraceError
-from layerscope.explaining import record_attributions
 from layerscope.guarding import Guard, failing_last
-from layerscope.probing.activations import available_activations
-from layerscope.probing.attributions import Methods, Target
-from layerscope.probing.attributions.method import Question
-from layerscope.probing.describing import describe_inputs
+from layerscope.probe_scope import ProbeScope
 from layerscope.probing.gradients import begin_gradients
-from layerscope.probing.linear_probes import linear_probes
-from layerscope.probing.maximizing import maximize
-from layerscope.probing.maximizing.choosing import ImageOptions, telling_layers
 from layerscope.probing.optimizers import Optimizers, checked_optimizers
 from layerscope.probing.parameter_rows import ParameterRows
 from layerscope.probing.parameters import Reference, begin_parameters, left_out_told
 from layerscope.probing.ranks import Ranks
 from layerscope.probing.sharding import own_rank
-from layerscope.probing.surrogates import surrogate
 from layerscope.recorder import Due, Recorder
 from layerscope.tracing import trace
 from layerscope.tracing.forward import described, stopped_in
@@ -42,7 +37,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-class Scope:
+class Scope(ProbeScope):
     """Records what happens inside a model into the log directory of its training.
 
     Nothing stays on the model and nothing of it changes: training with and without a scope gives the same bits. A
@@ -67,15 +62,10 @@ class Scope:
     ) -> None:
         if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(f"model must be a torch.nn.Module, but it is {model!r}.")
-        self._model = original(model)
-        self._guarded = Guard(strict=strict, locate=self._locate)
         self._own_writer: SummaryWriter | None = None
-        self._executed: set[str] = set()
-        self._images = ImageOptions()
         self._rows: ParameterRows | None = None
         self._reference: Reference | None = None
         self._ranks = Ranks()
-        self._optimizers = Optimizers(self._model, self._ranks)
         self._watch: Watch | None = None
         self._watch_options: tuple[int | Mapping[str, int] | None, int] | None = None
         writes = own_rank() == 0
@@ -84,8 +74,10 @@ class Scope:
 
             writer = self._own_writer = SummaryWriter(fspath(writer))
         self._summary_writer: Any = writer if writes else Nowhere()
-        self._writer = MessageWriter(self._summary_writer)
-        self._recorder = Recorder(self._writer, self._ranks, writes=writes)
+        message_writer = MessageWriter(self._summary_writer)
+        recorder = Recorder(message_writer, self._ranks, writes=writes)
+        super().__init__(original(model), message_writer, recorder, Guard(strict=strict, locate=self._locate))
+        self._optimizers = Optimizers(self._model, self._ranks)
 
     def graph(self, *args: Any, **kwargs: Any) -> wire.ModelGraph | None:
         """Trace the structure, called exactly as ``model(*args, **kwargs)`` is, and write it.
@@ -96,7 +88,7 @@ class Scope:
         """
         graph = None
         with self._guarded("graph"):
-            self._images.remember((args, kwargs), probe=False)
+            self._probed.remember((args, kwargs), probe=False)
             graph = trace(self._model, *args, **kwargs)
             self._writer.graph(graph)
             if graph.failure:
@@ -232,137 +224,6 @@ class Scope:
                     "every and max_bytes hold from the first watch() on. Leave them out in later calls, or repeat them."
                 )
             self._watch.follow(found, counted)
-
-    def activations(self, inputs: Any, *, step: int, layers: str | Sequence[str] = "all") -> None:
-        """Write statistics of every layer's output on a probe batch.
-
-        Args:
-            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
-            step: training step.
-            layers: ``"all"``, ``"auto"``, or a list of layer keys and patterns, of which one that does not exist does
-                not keep the others from being recorded.
-        """
-        with self._guarded("activations"), failing_last() as attempt:
-            step = checked_step(step)
-            self._images.remember(inputs)
-            found = available_activations(self._model, inputs, layers=layers, attempt=attempt)
-            self._recorder.write("activations", found, step)
-
-    def attributions(
-        self,
-        inputs: Any,
-        target: Target = None,
-        *,
-        step: int,
-        methods: Methods = ("grad_cam", "gradient_x_activation"),
-        layers: str | Sequence[str] = "all",
-        samples: str = "probe",
-        trust: bool | Sequence[str] = True,
-        batch_dim: int = 0,
-        modality: str | None = None,
-        tokens: Any = None,
-        feature_names: Sequence[str] | None = None,
-        class_names: Sequence[str] | None = None,
-    ) -> None:
-        """Write attributions of every layer and of the inputs, by each method, for a probe batch.
-
-        A method that fails, or that is unknown, does not keep the others from being recorded. A step takes 2 bytes for
-        each element of a map, a map having the layer's positions but not its channels: see ``tests/bench/RESULTS.md``
-        for networks of usual sizes.
-
-        Args:
-            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
-            target: what is explained, as in ``layerscope.attribute``; None is the predicted class.
-            step: training step.
-            methods: names of methods, or a mapping from names to their options or to functions ``(model, inputs,
-                target) -> tensor or {layer: tensor}``, as in ``layerscope.attribute``. Those of one family share their
-                passes.
-            layers: ``"all"``, ``"auto"`` (about a dozen that tell the most), or a list of layer keys and patterns.
-            samples: name of this probe set. Its inputs are written once, and again when they change.
-            trust: score how far to trust attributions of the inputs: True for the completeness gap, deletion and
-                insertion (14 forward passes, and 14 to 28 for each method), or a list of ``"completeness"``,
-                ``"deletion"``, ``"insertion"``, ``"randomization"``.
-            batch_dim: dimension of the samples in the inputs.
-            modality: ``image``, ``text``, ``table``, ``time_series`` or ``tensor``, for the first input; None infers
-                it from its form.
-            tokens: of text: a tokenizer, a vocabulary, or a list of strings for each sample.
-            feature_names: of a table or a time series, along its last dimension.
-            class_names: of the classes, in the order of the scores.
-        """
-        with self._guarded("attributions"):
-            step = checked_step(step)
-            self._images.remember(inputs)
-            names = {"tokens": tokens, "feature_names": feature_names, "class_names": class_names}
-            description = describe_inputs(inputs, modality=modality, batch_dim=batch_dim, **names)
-            question = Question(self._model, inputs, target, layers, batch_dim, maps_only=True)
-            record_attributions(self._writer, question, methods, description, samples=samples, trust=trust, step=step)
-
-    def surrogates(
-        self, inputs: Any, *, step: int, surrogates: Sequence[str] = ("decision_tree",), **options: Any
-    ) -> None:
-        """Write simple models that imitate the network, fitted to what it says about some hundreds of samples.
-
-        Args:
-            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
-            step: training step.
-            surrogates: ``linear_regression``, ``logistic_regression``, ``decision_tree``, ``random_forest``. One that
-                fails does not keep the others from being recorded.
-            options: as in ``layerscope.surrogate``: ``of="fc1"``, ``feature_names=[...]``.
-        """
-        with self._guarded("surrogates"):
-            step = checked_step(step)
-            self._images.remember(inputs)
-            with failing_last() as attempt:
-                for name in surrogates:
-                    with attempt():
-                        self._writer.surrogate(surrogate(self._model, inputs, surrogate=name, **options), step=step)
-
-    def linear_probes(
-        self, inputs: Any, labels: Any, *, step: int, layers: str | Sequence[str] = "all", **options: Any
-    ) -> None:
-        """Write how well a linear classifier tells the labels from each layer's output: accuracy against depth.
-
-        Args:
-            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
-            labels: the class of each sample.
-            step: training step.
-            layers: ``"all"``, ``"auto"`` or a list of layer keys and patterns.
-            options: as in ``layerscope.linear_probes``.
-        """
-        with self._guarded("linear_probes"):
-            step = checked_step(step)
-            self._images.remember(inputs)
-            series = linear_probes(self._model, inputs, labels, layers=layers, **options)
-            self._recorder.write("linear_probes", series, step)
-
-    def maximize(
-        self, *, step: int, layers: Sequence[str] | None = None, channels: Sequence[int] | int = 6, **options: Any
-    ) -> None:
-        """Write activation-maximization images of the first channels of some layers.
-
-        Args:
-            step: training step.
-            layers: layer keys; None takes the first, the middle and the last convolution and the last linear layer
-                that ``graph`` saw executed. One that fails keeps none of the others from being recorded.
-            channels: which channels of each layer, or how many of the first.
-            options: as in ``layerscope.maximize``. Size and range of the images are by default those of the first
-                images that ``activations`` or ``attributions`` was given, or else ``graph``.
-        """
-        with self._guarded("maximize"):
-            step = checked_step(step)
-            if isinstance(layers, str):
-                raise InvalidArgumentError(f"layers must be a list of layer keys, not {layers!r}; give [{layers!r}].")
-            images: dict[wire.Unit, tuple[Any, float]] = {}
-            chosen = telling_layers(self._model, self._executed) if layers is None else layers
-            with failing_last() as attempt:
-                for layer in chosen:
-                    with attempt():
-                        image_options = self._images.options | options
-                        result = maximize(self._model, layer=layer, channels=channels, **image_options)
-                        for i, channel in enumerate(result.channels):
-                            images[wire.Unit(layer, channel)] = (result.images[i], float(result.objective[i][-1]))
-                if images:
-                    self._writer.maximization(images, step=step)
 
     def close(self) -> None:
         """Flush what was written; close the SummaryWriter if the scope opened it. Nothing is recorded afterwards.

@@ -28,7 +28,7 @@ from layerscope.probing.calls import input_tensors
 from layerscope.probing.capture import capture
 from layerscope.probing.gradients import gradients
 from layerscope.probing.layer_rows import LayerRows
-from layerscope.probing.maximizing import ascent, maximize
+from layerscope.probing.maximizing import maximize, views
 from layerscope.probing.measuring import Measuring
 from probed_models import DigitsNet, Plain, Recurrent, Reusing, Spectral, Tokens
 
@@ -132,7 +132,7 @@ INSIDE: dict[str, list[tuple[object, str]]] = {
     "gradient_shap": [(Path, "_started")],
     **{method: [(Masking, "_pass")] for method in ("occlusion", "lime", "kernel_shap", "shapley_sampling")},
     "all methods": [(GradientXActivation, "at_layer")],
-    "maximize": [(ascent, "transformed")],
+    "maximize": [(views.Views, "show")],
 }
 """What each feature calls midway, where the test makes it fail."""
 

@@ -44,7 +44,15 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.surrogate(serving.surrogate(step), step=step)
             writer.attribution(serving.maps(step), samples="probe", step=step)
             image = np.full((4, 4, 3), step / 100, np.float32)
-            writer.maximization({wire.Unit("a", 0): (image, step / 2), wire.Unit("b", 7): (image, 1.0)}, step=step)
+            top = (wire.TopSample(1, 9.0, (0.0, 0.5, 0.25, 1.0)),)
+            found = [
+                wire.MaximizedUnit(wire.Unit("a", 0), step / 2, image, (), top, 3),
+                wire.MaximizedUnit(wire.Unit("b", 7), 1.0, image, (), (), 3),
+            ]
+            writer.maximization(found, step=step, samples="probe")
+            values = np.full((2, 3, 4, 4), step, np.float32)
+            for kind in wire.LAYER_ARRAYS:
+                writer.layer_arrays(kind, {"a": {"values": values}}, name="probe", step=step, samples="probe")
     with SummaryWriter(str(root / "plain")) as user:
         user.add_scalar("loss", 0.5, 0)
     _write_broken(root / "broken")

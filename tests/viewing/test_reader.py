@@ -10,6 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 import layerscope
 import serving
+from layerscope import wire
 from layerscope.errors import NotFoundError, NothingRecordedError
 from layerscope.viewing import joining
 from layerscope.writing import MessageWriter
@@ -47,6 +48,10 @@ def test_everything_of_a_run(runs: dict[str, layerscope.Run]) -> None:
     np.testing.assert_array_equal(run.attributions["grad_cam"][10].layers["a"], np.full((2, 3, 3), 10))
     assert run.maximizations[20].objectives == (10.0, 1.0)
     assert [(unit.layer, unit.channel) for unit in run.maximizations[20].units] == [("a", 0), ("b", 7)]
+    assert run.maximizations[20].top_samples == ((wire.TopSample(1, 9.0, (0.0, 0.5, 0.25, 1.0)),), ())
+    for arrays in (run.activations, run.weights, run.attention, run.embeddings):
+        assert list(arrays["probe"]) == [0, 10, 20]
+        np.testing.assert_array_equal(arrays["probe"][10]["a"]["values"], np.full((2, 3, 4, 4), 10))
     steps, values = run.scalars["loss"]
     np.testing.assert_array_equal(steps, np.arange(0, 1500, 2))
     np.testing.assert_allclose(values, 1 / (steps + 1), rtol=1e-6)

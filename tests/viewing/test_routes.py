@@ -24,7 +24,10 @@ def test_tags_list_everything_with_metadata(tensorboard: TensorBoard) -> None:
     assert listing["scalars"] == ["loss"]
     entries = {(entry["kind"], entry["metadata"]["name"]): entry for entry in listing["tags"]}
     assert sorted(entries) == [
+        ("activation", "probe"),
+        ("attention", "probe"),
         ("attribution", "grad_cam"),
+        ("embedding", "probe"),
         ("findings", "training"),
         ("graph", "model"),
         ("histograms", "gradients"),
@@ -32,6 +35,7 @@ def test_tags_list_everything_with_metadata(tensorboard: TensorBoard) -> None:
         ("samples", "probe"),
         ("series", "gradients"),
         ("surrogate", "inputs/decision_tree"),
+        ("weight", "probe"),
     ]
     series = entries["series", "gradients"]["metadata"]
     assert series["layers"] == ["a", "a.weight", "b"]
@@ -125,7 +129,12 @@ def test_samples(tensorboard: TensorBoard) -> None:
 
 def test_maximization_images(tensorboard: TensorBoard) -> None:
     tag = tensorboard.tag("full", "maximization", "units")
-    assert json.loads(tensorboard.get("blob", run="full", tag=tag, step=20).body) == {"objectives": [10.0, 1.0]}
+    assert json.loads(tensorboard.get("blob", run="full", tag=tag, step=20).body) == {
+        "objectives": [10.0, 1.0],
+        "top_samples": [[{"sample": 1, "objective": 9.0, "box": [0.0, 0.5, 0.25, 1.0]}], []],
+        "tokens": [],
+        "ascent_steps": [3, 3],
+    }
     image = tensorboard.get("blob", run="full", tag=tag, step=20, index=2)
     assert image.headers["Content-Type"] == "image/png"
     assert image.body.startswith(b"\x89PNG")

@@ -46,7 +46,7 @@ def test_of_a_tag_too_large_for_one_answer_some_steps_are_read(tmp_path: Path, m
 def test_blobs_keep_every_byte(tmp_path: Path) -> None:
     image = np.zeros((2, 2, 1), np.float32)
     with SummaryWriter(str(tmp_path)) as user:
-        MessageWriter(user).maximization({wire.Unit("a", 0): (image, 1.5)}, step=0)
+        MessageWriter(user).maximization([wire.MaximizedUnit(wire.Unit("a", 0), 1.5, image)], step=0)
         # The last bytes of these safetensors are zeros, which a numpy string would drop.
         MessageWriter(user).samples("probe", [np.zeros((1, 4))], step=0)
     run = layerscope.read(tmp_path)["."]

@@ -105,7 +105,7 @@ def _texts(numbers: Tensor, tokens: Tokens) -> tuple[tuple[str, ...], ...]:
                 f"they are lists of {[len(text) for text in texts]}."
             )
         return tuple((*map(str, text), *[""] * (len(row) - len(text))) for text, row in zip(texts, rows, strict=True))
-    spell = _spelling(tokens)
+    spell = spelling(tokens)
     padding = getattr(tokens, "pad_token_id", None)
     return tuple(tuple("" if number == padding else spell(number) for number in row) for row in rows)
 
@@ -115,8 +115,19 @@ def _are_texts(tokens: Tokens) -> bool:
     return isinstance(tokens, (list, tuple)) and all(isinstance(text, (list, tuple)) for text in cast("Any", tokens))
 
 
-def _spelling(tokens: Tokens) -> Callable[[int], str]:
-    """Return what turns a number into a string."""
+def spelling(tokens: Tokens, numbers: Sequence[Sequence[int]] = ()) -> Callable[[int], str]:
+    """Return what turns a number into a string.
+
+    Args:
+        tokens: what makes text of numbers.
+        numbers: of each sample, if ``tokens`` are the tokens of the samples themselves.
+
+    Raises:
+        InvalidArgumentError: ``tokens`` make no text.
+    """
+    if _are_texts(tokens):
+        pairs = zip(numbers, cast("Sequence[Sequence[str]]", tokens), strict=False)
+        tokens = {number: token for row, text in pairs for number, token in zip(row, text, strict=False)}
     convert = getattr(tokens, "convert_ids_to_tokens", None)
     if callable(convert):
         return lambda number: str(convert(number))

@@ -70,6 +70,7 @@ def replay(
         activations: record statistics of every layer's output.
         parameters: record statistics of the parameters, with the distance from those of the first checkpoint.
         maximize: record activation-maximization images; or the arguments of ``Scope.maximize``: ``{"layers": [...]}``.
+            As nothing waits for it, ``seconds`` is None here if not given.
         options: of ``Scope.attributions``: ``samples``, ``trust``, ``batch_dim``, ``tokens``, ``class_names``, ...
 
     Returns:
@@ -130,7 +131,7 @@ class _Parts:
             # Before attributions: size and range of the images are those of all samples, which the graph was given.
             if last and self.maximize is not False:
                 with attempt():
-                    scope.maximize(step=step, **({} if self.maximize is True else self.maximize))
+                    scope.maximize(step=step, **({"seconds": None} | ({} if self.maximize is True else self.maximize)))
             if question is not None and self.methods:
                 with attempt():
                     scope.attributions(

@@ -109,6 +109,10 @@ def read_run(store: Store, name: str, wanted: Callable[[wire.TagEntry], bool] = 
         descriptions={name: described for name, (_, described) in found["samples"].items() if described is not None},
         attributions=found["attribution"],
         maximizations=found["maximization"],
+        activations=found["activation"],
+        weights=found["weight"],
+        attention=found["attention"],
+        embeddings=found["embedding"],
         surrogates=found["surrogate"],
         scalars=scalars,
         findings=in_order(found["findings"].get("training", ())),
@@ -201,10 +205,43 @@ def _read_attribution(store: Store, run: str, entry: wire.TagEntry, found: dict[
 def _read_maximization(store: Store, run: str, entry: wire.TagEntry, found: dict[Any, Any]) -> None:
     metadata = entry.metadata
     assert isinstance(metadata, wire.MaximizationMetadata)
+    count = len(metadata.units)
     for step in entry.steps:
-        header = codec.from_json(wire.MaximizationStep, store.blob(run, entry.tag, step), what="the step")
-        images = [codec.check_png(store.blob(run, entry.tag, step, i + 1)) for i in range(len(metadata.units))]
-        found[step] = wire.MaximizationImages(metadata.units, tuple(images), header.objectives)
+        header = codec.decode_maximization(store.blob(run, entry.tag, step), units=count)
+        images: list[Any] = [np.zeros(0, np.float32)] * count
+        if metadata.modality == "image":
+            images = [codec.check_png(store.blob(run, entry.tag, step, i + 1)) for i in range(count)]
+        elif metadata.modality != "text":
+            arrays = codec.decode_arrays(store.blob(run, entry.tag, step, 1))
+            images = [_held(arrays, str(i), entry.tag, step) for i in range(count)]
+        before = found.get(step, wire.MaximizationImages())  # that of another tag, with other units
+        found[step] = wire.MaximizationImages(
+            before.units + metadata.units,
+            before.images + tuple(images),
+            before.objectives + header.objectives,
+            before.top_samples + (header.top_samples or ((),) * count),
+            before.tokens + (header.tokens or ((),) * count),
+        )
+
+
+def _read_layer_arrays(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
+    metadata = entry.metadata
+    assert isinstance(metadata, wire.LayerArraysMetadata)
+    for step in entry.steps:
+        layers: dict[str, dict[str, Any]] = {layer: {} for layer in metadata.layers}
+        for name, array in sorted(codec.decode_arrays(store.blob(run, entry.tag, step)).items()):
+            what, _, layer = name.partition(":")
+            if layer in layers:
+                layers[layer][what] = array
+        for layer, arrays in layers.items():
+            _held(arrays, "values", f"{entry.tag}:{layer}", step)
+        found.setdefault(metadata.name, {}).setdefault(step, {}).update(layers)
+
+
+def _held(arrays: dict[str, Any], name: str, where: str, step: int) -> Any:
+    if name not in arrays:
+        raise MalformedError(f"tag {where!r} at step {step} lacks {name!r}.")
+    return arrays[name]
 
 
 def _read_surrogate(store: Store, run: str, entry: wire.TagEntry, found: dict[str, Any]) -> None:
@@ -229,4 +266,5 @@ _READERS = {
     "maximization": _read_maximization,
     "surrogate": _read_surrogate,
     "findings": _read_findings,
+    **dict.fromkeys(wire.LAYER_ARRAYS, _read_layer_arrays),
 }

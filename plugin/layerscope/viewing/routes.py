@@ -32,45 +32,49 @@ Answer = tuple[bytes, str]
 """Body and MIME type."""
 
 
-def _graph_blob(blob: bytes, index: int) -> Answer:
+def _graph_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
     if index == 0:
         return codec.graph_json(codec.decode_graph(blob)), "application/json"
     return blob, "text/plain"
 
 
-def _samples_blob(blob: bytes, index: int) -> Answer:
+def _samples_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
     if index == 0:
-        return _arrays_blob(blob, index)
+        return _arrays_blob(blob, index, metadata)
     return codec.to_json(codec.decode_samples(blob)), "application/json"
 
 
-def _arrays_blob(blob: bytes, index: int) -> Answer:
+def _arrays_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
     codec.decode_arrays(blob)
     return blob, "application/octet-stream"
 
 
-def _maximization_blob(blob: bytes, index: int) -> Answer:
+def _maximization_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
+    assert isinstance(metadata, wire.MaximizationMetadata)
     if index == 0:
-        return codec.to_json(codec.from_json(wire.MaximizationStep, blob, what="the step")), "application/json"
+        return codec.to_json(codec.decode_maximization(blob, units=len(metadata.units))), "application/json"
+    if metadata.modality != "image":
+        return _arrays_blob(blob, index, metadata)
     return codec.check_png(blob), "image/png"
 
 
-def _surrogate_blob(blob: bytes, index: int) -> Answer:
+def _surrogate_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
     return codec.to_json(codec.decode_surrogate(blob)), "application/json"
 
 
-def _findings_blob(blob: bytes, index: int) -> Answer:
+def _findings_blob(blob: bytes, index: int, metadata: wire.Metadata) -> Answer:
     return codec.to_json(codec.decode_findings(blob)), "application/json"
 
 
 # Kind -> what checks one of its blobs and says how it is served. The type never comes from the request or the log.
-_BLOBS: dict[str, Callable[[bytes, int], Answer]] = {
+_BLOBS: dict[str, Callable[[bytes, int, wire.Metadata], Answer]] = {
     "graph": _graph_blob,
     "samples": _samples_blob,
     "attribution": _arrays_blob,
     "maximization": _maximization_blob,
     "surrogate": _surrogate_blob,
     "findings": _findings_blob,
+    **dict.fromkeys(wire.LAYER_ARRAYS, _arrays_blob),
 }
 
 
@@ -182,7 +186,7 @@ def _blob(store: Store, request: Request) -> Answer:
     step, index = _integer(request, "step"), _integer(request, "index", "0")
     metadata = store.metadata(run, tag)
     blob = store.blob(run, tag, step, index)
-    return _BLOBS[metadata.kind](blob, index)
+    return _BLOBS[metadata.kind](blob, index, metadata)
 
 
 def _static(request: Request) -> Response:

@@ -36,6 +36,12 @@ from layerscope.wire.numbers import STATISTICS as STATISTICS
 from layerscope.wire.numbers import Measured as Measured
 from layerscope.wire.numbers import Statistic as Statistic
 from layerscope.wire.numbers import Statistics as Statistics
+from layerscope.wire.units import LAYER_ARRAYS as LAYER_ARRAYS
+from layerscope.wire.units import MaximizationImages as MaximizationImages
+from layerscope.wire.units import MaximizationStep as MaximizationStep
+from layerscope.wire.units import MaximizedUnit as MaximizedUnit
+from layerscope.wire.units import TopSample as TopSample
+from layerscope.wire.units import Unit as Unit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +76,7 @@ KINDS: dict[str, Kind] = {
     "maximization": Kind("maximization", PLUGIN_BLOBS, tensor=False),
     "surrogate": Kind("surrogate", PLUGIN_BLOBS, tensor=False),
     "findings": Kind("findings", PLUGIN, tensor=False),
+    **{kind: Kind(kind, PLUGIN_BLOBS, tensor=False) for kind in LAYER_ARRAYS},
 }
 
 
@@ -151,28 +158,37 @@ class AttributionMetadata:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """One channel of one layer."""
-
-    layer: str
-    channel: int
-
-
-@dataclass(frozen=True)
 class MaximizationMetadata:
-    """Metadata of kind ``maximization``. Values: [JSON of a MaximizationStep, then one PNG for each unit]."""
+    """Metadata of kind ``maximization``. Values: [JSON of a MaximizationStep, then one PNG for each unit].
+
+    Where the inputs are no images, there is one more blob instead of the PNGs, safetensors: the arrays ``0``, ``1``,
+    ... one for each unit, [time, variables] or [features], as the model is given them. Of tokens there is none.
+    """
 
     kind: str
     name: str
     units: tuple[Unit, ...]
+    modality: str = "image"
+    """A key of ``MODALITIES``."""
+    samples: str = ""
+    """Name of the tag of kind ``samples`` to which top samples belong; "" where there are none."""
     version: int = VERSION
 
 
 @dataclass(frozen=True)
-class MaximizationStep:
-    """What changes with the step beside the images: the objective that each image reached."""
+class LayerArraysMetadata:
+    """Metadata of the kinds in ``LAYER_ARRAYS``, which says what there is of each layer. Values: [safetensors]."""
 
-    objectives: tuple[float, ...]
+    kind: str
+    name: str
+    """Of the probe set; ``parameters`` for the kind ``weight``."""
+    layers: tuple[str, ...]
+    """Layer keys; for the kind ``weight`` qualified parameter names."""
+    owners: tuple[str, ...]
+    """[layers]: the layer key to which each belongs."""
+    samples: str = ""
+    """Name of the tag of kind ``samples`` that holds the inputs, "" for the kind ``weight``."""
+    version: int = VERSION
 
 
 @dataclass(frozen=True)
@@ -206,6 +222,7 @@ Metadata = (
     | MaximizationMetadata
     | SurrogateMetadata
     | FindingsMetadata
+    | LayerArraysMetadata
 )
 
 METADATA: dict[str, Any] = {
@@ -217,6 +234,7 @@ METADATA: dict[str, Any] = {
     "maximization": MaximizationMetadata,
     "surrogate": SurrogateMetadata,
     "findings": FindingsMetadata,
+    **dict.fromkeys(LAYER_ARRAYS, LayerArraysMetadata),
 }
 
 
@@ -298,14 +316,8 @@ class Series:
     """[layers]: the layer key that each row belongs to."""
 
 
-@dataclass(frozen=True)
-class MaximizationImages:
-    """Activation-maximization images at one step."""
-
-    units: tuple[Unit, ...]
-    images: tuple[bytes, ...]
-    """PNG files, one for each unit."""
-    objectives: tuple[float, ...]
+LayerArrays = dict[str, dict[int, dict[str, "dict[str, NDArray[Any]]"]]]
+"""Name of the tag -> step -> layer (or parameter) -> array name in ``LAYER_ARRAYS`` -> array."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +338,14 @@ class Run:
     """Method (after ``<samples>/`` for a probe set that is not called ``probe``) -> step -> maps."""
     maximizations: dict[int, MaximizationImages] = field(default_factory=dict)
     """Step -> images."""
+    activations: LayerArrays = field(default_factory=dict)
+    """Probe set -> step -> layer -> ``values``, ``channels``, ``strength`` and ``size``, see ``LAYER_ARRAYS``."""
+    weights: LayerArrays = field(default_factory=dict)
+    """``parameters`` -> step -> qualified parameter name -> ``values`` and ``shape``."""
+    attention: LayerArrays = field(default_factory=dict)
+    """Probe set -> step -> layer -> ``values``."""
+    embeddings: LayerArrays = field(default_factory=dict)
+    """Probe set -> step -> layer -> ``values`` and ``explained``."""
     surrogates: dict[str, dict[int, Surrogate]] = field(default_factory=dict)
     """``<what it sees>/<surrogate>`` -> step -> surrogate."""
     scalars: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=dict)

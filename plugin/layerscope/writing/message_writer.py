@@ -65,7 +65,8 @@ class MessageWriter:
         self._tags: dict[wire.Metadata, tuple[str, bytes]] = {}
         self._described: set[str] = set()
         self._written: Counter[str] = Counter()
-        self._samples: dict[str, str] = {}
+        self._samples: dict[str, tuple[int, tuple[str, str]]] = {}
+        """Name -> (step at which they were used last, digests of the arrays and of all)."""
         self._findings: list[int] = []
         """Of each tag of findings the last step."""
 
@@ -100,8 +101,14 @@ class MessageWriter:
         self._write(metadata, statistics.histogram, step, admit)
 
     def samples(
-        self, name: str, inputs: Sequence[NDArray[Any]], *, step: int, description: wire.SamplesBlob | None = None
-    ) -> None:
+        self,
+        name: str,
+        inputs: Sequence[NDArray[Any]],
+        *,
+        step: int,
+        description: wire.SamplesBlob | None = None,
+        named: bool = True,
+    ) -> str:
         """Write the inputs of a probe set, batch first, unless they are what was written last under that name.
 
         Args:
@@ -109,23 +116,41 @@ class MessageWriter:
             inputs: its arrays.
             step: training step.
             description: how to show them.
-        """
-        blobs = [codec.encode_arrays({str(i): compact(array) for i, array in enumerate(inputs)})]
-        if description is not None:
-            blobs.append(codec.to_json(description))
-        digest = hashlib.sha256(b"".join(blobs)).hexdigest()
-        if self._samples.get(name) != digest:
-            self._write(wire.SamplesMetadata("samples", name), blobs, step)
-            self._samples[name] = digest
+            named: that ``description`` says more than their form does: inputs written with another one are others.
 
-    def attribution(self, maps: wire.AttributionMaps, *, samples: str, step: int) -> None:
-        """Write the maps of one method at one step; ``samples`` names the probe set."""
+        Returns:
+            The name under which they are: ``name``, or ``name/2``, ... where others were written under it at this step.
+        """
+        arrays = codec.encode_arrays({str(i): compact(array) for i, array in enumerate(inputs)})
+        blobs = [arrays] if description is None else [arrays, codec.to_json(description)]
+        digests = hashlib.sha256(arrays).hexdigest(), hashlib.sha256(b"".join(blobs)).hexdigest()
+        names = [name, *(f"{name}/{i}" for i in range(2, 2 + len(self._samples)))]
+        known = [one for one in names if one in self._samples]
+        place = 1 if named else 0
+        same = next((one for one in known if self._samples[one][1][place] == digests[place]), None)
+        if same is not None:
+            self._samples[same] = step, self._samples[same][1]
+            return same
+        free = next(one for one in names if one not in self._samples or self._samples[one][0] != step)
+        self._write(wire.SamplesMetadata("samples", free), blobs, step)
+        self._samples[free] = step, digests
+        return free
+
+    def attribution(self, maps: wire.AttributionMaps, *, samples: str, step: int, stored: str | None = None) -> None:
+        """Write the maps of one method at one step.
+
+        Args:
+            maps: the maps.
+            samples: name of the probe set.
+            step: training step.
+            stored: what ``samples`` returned for its inputs; None is the same name.
+        """
         name = maps.method if samples == "probe" else f"{samples}/{maps.method}"
         metadata = wire.AttributionMetadata(
             "attribution",
             name,
             maps.method,
-            samples,
+            samples if stored is None else stored,
             signed=maps.signed,
             layers=tuple(maps.layers),
             inputs=tuple(maps.inputs),
@@ -145,11 +170,49 @@ class MessageWriter:
         metadata = wire.SurrogateMetadata("surrogate", f"{surrogate.of}/{surrogate.surrogate}")
         self._write(metadata, [codec.to_json(surrogate)], step)
 
-    def maximization(self, images: Mapping[wire.Unit, tuple[NDArray[np.float32], float]], *, step: int) -> None:
-        """Write one image [height, width, colours] in 0 to 1, with the objective it reached, for each unit."""
-        header = wire.MaximizationStep(tuple(objective for _, objective in images.values()))
-        blobs = [codec.to_json(header), *(codec.encode_png(image) for image, _ in images.values())]
-        self._write(wire.MaximizationMetadata("maximization", "units", tuple(images)), blobs, step)
+    def maximization(
+        self, found: Sequence[wire.MaximizedUnit], *, step: int, modality: str = "image", samples: str = ""
+    ) -> None:
+        """Write what activation maximization found for some units at one step.
+
+        Args:
+            found: one for each unit.
+            step: training step.
+            modality: of all of them, a key of ``wire.MODALITIES``.
+            samples: name of the probe set that their top samples are of.
+        """
+        header = wire.MaximizationStep(
+            tuple(one.objective for one in found),
+            tuple(one.top_samples for one in found) if any(one.top_samples for one in found) else (),
+            tuple(one.tokens for one in found) if modality == "text" else (),
+            tuple(one.ascent_steps for one in found),
+        )
+        blobs = [codec.to_json(header)]
+        if modality == "image":
+            blobs += [codec.encode_png(one.image) for one in found]
+        elif modality != "text":
+            blobs.append(codec.encode_arrays({str(i): one.image for i, one in enumerate(found)}))
+        units = tuple(one.unit for one in found)
+        metadata = wire.MaximizationMetadata("maximization", "units", units, modality, samples)
+        self._write(metadata, blobs, step)
+
+    def layer_arrays(
+        self, kind: str, arrays: Mapping[str, Mapping[str, NDArray[Any]]], *, name: str, step: int, **metadata: Any
+    ) -> None:
+        """Write what is shown of some layers at one step.
+
+        Args:
+            kind: a key of ``wire.LAYER_ARRAYS``, which says what there is of each layer.
+            arrays: layer -> array name -> array.
+            name: of the tag: the probe set, or ``parameters``.
+            step: training step.
+            metadata: ``owners`` (the layers themselves if not given) and ``samples``.
+        """
+        layers = tuple(arrays)
+        owners = metadata.pop("owners", layers)
+        tensors = {f"{what}:{layer}": array for layer, held in arrays.items() for what, array in held.items()}
+        described = wire.LayerArraysMetadata(kind, name, layers, tuple(owners), **metadata)
+        self._write(described, [codec.encode_arrays(tensors)], step)
 
     def findings(self, findings: Sequence[wire.Finding], *, step: int) -> None:
         """Write what was found since the last time, at the step that training has come to.

@@ -11,8 +11,8 @@ from torch.nn import functional
 import layerscope
 from layerscope.errors import CaptureError, InvalidArgumentError, LayerNotFoundError
 from layerscope.probing.maximizing import Maximization, maximize
-from layerscope.probing.maximizing.parameterization import FourierImages
-from layerscope.probing.maximizing.transforms import transformed
+from layerscope.probing.maximizing.parameterizations.fourier import Fourier
+from layerscope.probing.maximizing.views import MOVED
 from probed_models import DigitsNet
 
 SHAPE = (1, 8, 8)
@@ -36,20 +36,23 @@ def linear(weight: Tensor) -> nn.Module:
 
 
 def cosine(image: np.ndarray[Any, Any], weight: Tensor) -> float:
+    """Compare an input, colours last, with a weight, colours first."""
     centred = torch.from_numpy(image).movedim(-1, 0).flatten() - 0.5
     return torch.cosine_similarity(centred, weight.flatten(), dim=0).item()
 
 
 def smooth_signs(units: int, colours: int) -> Tensor:
-    """Return smooth patterns of +1 and -1, [units, colours, 8, 9]."""
-    coarse = torch.randn(units, colours, 3, 3, generator=torch.Generator().manual_seed(0))
-    return functional.interpolate(coarse, size=(8, 9), mode="bicubic", align_corners=True).sign()
+    """Return smooth patterns of +1 and -1, [units, colours, 8, 9]; three colours go together, as in photographs."""
+    own = 1 if colours == 3 else colours
+    coarse = torch.randn(units, own, 3, 3, generator=torch.Generator().manual_seed(0))
+    signs = functional.interpolate(coarse, size=(8, 9), mode="bicubic", align_corners=True).sign()
+    return signs.expand(units, colours, 8, 9).contiguous()
 
 
-@pytest.mark.parametrize(("colours", "similarity"), [(1, 0.999), (2, 0.999), (3, 0.97)])
+@pytest.mark.parametrize(("colours", "similarity"), [(1, 0.999), (2, 0.999), (3, 0.97), (4, 0.999)])
 def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int, similarity: float) -> None:
-    # Of a weight of +1 and -1 the optimum among images from 0 to 1 is 1 where it is +1 and 0 where it is -1. Three
-    # decorrelated colours reach a weight whose colours oppose one another, which photographs seldom do, only late.
+    # Of a weight of +1 and -1 the optimum among images from 0 to 1 is 1 where it is +1 and 0 where it is -1. Of three
+    # colours, decorrelated, single values out of 216 are late.
     weight = smooth_signs(2, colours)
     found = maximize(
         linear(weight),
@@ -61,16 +64,46 @@ def test_the_optimum_of_a_linear_unit_is_its_weight(colours: int, similarity: fl
         learning_rate=0.2,
     )
     assert found.images.shape == (2, 8, 9, colours)
-    for image, unit, objective in zip(found.images, weight, found.objective, strict=True):
+    assert (found.parameterization, found.modality) == ("fourier", "image")
+    for image, unit, reached in zip(found.images, weight, found.reached, strict=True):
         assert cosine(image, unit) > similarity
         optimum = (unit > 0).sum().item()
-        assert 0.95 * optimum < objective[-1] <= optimum
+        assert 0.95 * optimum < reached <= optimum
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 7), (3, 6, 7), (4, 6, 7), (3, 20), (24,)])
+def test_of_inputs_of_one_norm_the_optimum_is_the_weight_itself(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(2, *shape, generator=torch.Generator().manual_seed(1))
+    found = maximize(
+        linear(weight),
+        layer="1",
+        channels="all",
+        input_shape=shape,
+        parameterization="pixel",
+        time_first=False,
+        transforms=False,
+        steps=200,
+    )
+    for image, unit in zip(found.images, weight, strict=True):
+        assert cosine(image, unit) > 0.99
+
+
+def test_a_signal_is_smooth_and_in_the_order_of_the_model() -> None:
+    """Of a linear unit over [time, variables] the optimum follows its weight, a slow wave for each variable."""
+    wave = torch.stack([torch.linspace(0, 6, 40).sin(), torch.linspace(0, 4, 40).cos()], 1)  # [time, variables]
+    options: dict[str, Any] = {"layer": "1", "channels": 1, "steps": 400, "transforms": False, "learning_rate": 0.1}
+    found = maximize(linear(wave[None]), input_shape=(40, 2), **options)
+    assert found.modality == "time_series"
+    assert found.images.shape == (1, 40, 2)  # a model without Conv1d is given time first
+    assert found.reached[0] > 0.9 * wave.clamp_min(0).sum()  # which is what a square wave of its signs would reach
+    last = maximize(linear(wave.T[None]), input_shape=(2, 40), time_first=False, **options)
+    np.testing.assert_allclose(last.images, found.images, atol=1e-5)
 
 
 def test_the_objective_is_the_mean_of_the_channel_over_its_positions(model: DigitsNet) -> None:
     found = maximize(model, layer="block1.bn2", channels=[5], input_shape=SHAPE, steps=1, transforms=False)
-    generator = torch.Generator().manual_seed(0)
-    start = FourierImages(1, SHAPE, generator, torch.device("cpu")).render().detach()
+    fourier = Fourier(SHAPE, torch.device("cpu"))
+    start = fourier.render(fourier.start(torch.Generator().manual_seed(0))[None])
     seen: list[Tensor] = []
     handle = model.block1.bn2.register_forward_hook(lambda module, inputs, output: seen.append(output[:, 5].mean()))
     with torch.no_grad():
@@ -195,8 +228,8 @@ def test_a_number_of_channels_means_the_first_so_many(model: DigitsNet) -> None:
         ({"value_range": (1, 1)}, r"value_range ascending"),
         ({"learning_rate": 0}, r"learning_rate positive"),
         (
-            {"input_shape": (8, 8)},
-            r"input_shape must be \(colours, height, width\), each at least 1, but it is \(8, 8\)",
+            {"input_shape": (1, 8, 8, 8)},
+            r"input_shape must be \(colours, height, width\), .* each at least 1, but it is \(1, 8, 8, 8\)",
         ),
     ],
 )
@@ -208,7 +241,7 @@ def test_arguments_that_break_a_rule(model: DigitsNet, options: dict[str, Any], 
 def test_a_shape_that_cannot_be_inferred_or_does_not_fit_is_explained() -> None:
     with pytest.raises(
         InvalidArgumentError,
-        match=r"for models of images, .* first 2-D convolution, but it has none. .* give input_shape=",
+        match=r"first 2-D convolution, but it has none\. Give input_shape=.* inputs=, a sample, for a model of tokens",
     ):
         maximize(nn.Linear(2, 2), layer="<Linear>", channels=1)
     model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(36, 2))
@@ -229,7 +262,7 @@ def test_layers_that_cannot_be_maximized_are_explained(model: DigitsNet) -> None
 
     with pytest.raises(LayerNotFoundError, match="'fc2' was asked for"):
         maximize(model, layer="fc2", channels=1, input_shape=SHAPE)
-    with pytest.raises(CaptureError, match="does not depend on the image"):
+    with pytest.raises(CaptureError, match="does not depend on the input"):
         maximize(Cut(), layer="conv", channels=1, input_shape=SHAPE)
     with pytest.raises(CaptureError, match=r"its output is \[72\]; it must have dimensions"):
         maximize(Cut(), layer="total", channels=1, input_shape=SHAPE)
@@ -239,28 +272,28 @@ def test_layers_that_cannot_be_maximized_are_explained(model: DigitsNet) -> None
 
 def test_a_diverged_model_is_named_as_such() -> None:
     model = linear(torch.full((1, 1, 4, 4), torch.nan))
-    with pytest.raises(CaptureError, match=r"it gave infinities or NaN.*training may have diverged"):
+    with pytest.raises(CaptureError, match=r"the layer gave infinities or NaN.*training may have diverged"):
         maximize(model, layer="1", channels=1, input_shape=(1, 4, 4), steps=2)
 
 
 def test_a_spectrum_renders_to_its_inverse_fourier_transform() -> None:
-    generator = torch.Generator().manual_seed(0)
-    images = FourierImages(1, (1, 4, 6), generator, torch.device("cpu"))
-    spectrum = torch.view_as_complex(images.spectrum.detach())[0, 0].numpy()
+    fourier = Fourier((1, 4, 6), torch.device("cpu"))
+    start = fourier.start(torch.Generator().manual_seed(0))
+    spectrum = torch.view_as_complex(start)[0].numpy()
     scaled = np.zeros((4, 4), complex)
     for i, j in np.ndindex(4, 4):
         frequency = np.hypot(np.fft.fftfreq(4)[i], np.fft.rfftfreq(6)[j])
         scaled[i, j] = spectrum[i, j] / max(frequency, 1 / 6)
     expected = 1 / (1 + np.exp(-np.fft.irfft2(scaled, s=(4, 6), norm="ortho") / 4))
-    np.testing.assert_allclose(images.render().detach()[0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(fourier.render(start[None])[0, 0], expected, atol=1e-6)
 
 
 def test_transforms_move_all_images_alike_and_a_rotation_keeps_the_middle() -> None:
     ramp = torch.linspace(0, 1, 33).expand(2, 1, 17, 33)
-    moved = transformed(ramp, torch.Generator().manual_seed(0))
+    moved = MOVED.show(ramp, torch.Generator().manual_seed(0))
     assert torch.equal(moved[0], moved[1])
     assert not torch.allclose(moved, ramp, atol=1e-3)
-    white = transformed(torch.ones(1, 1, 9, 12), torch.Generator().manual_seed(0))
+    white = MOVED.show(torch.ones(1, 1, 9, 12), torch.Generator().manual_seed(0))
     torch.testing.assert_close(white, torch.ones(1, 1, 9, 12))  # beyond the border the image is reflected
     # A linear image keeps its form inside: its middle moves by at most the largest shift, 1/16 of the width.
     assert abs(moved[0, 0, 8, 16].item() - 0.5) < 33 / 32 / 16 + 1e-6

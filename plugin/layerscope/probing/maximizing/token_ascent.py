@@ -1,0 +1,176 @@
+"""Gradient ascent over real tokens, for models that look their input up in an embedding."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from layerscope.errors import CaptureError, InvalidArgumentError
+from layerscope.probing.calls import Arguments, copied_arguments, input_tensors
+from layerscope.probing.maximizing.objectives import Objective
+from layerscope.probing.maximizing.reaching import layer_output
+from layerscope.probing.representation import batch_size
+
+_LEARNING_RATE = 0.1
+"""Of Adam, as a share of the root mean square of the embedding's numbers."""
+
+
+class TokenAscent:
+    """Finds real tokens that a unit responds to.
+
+    Wen et al. 2023, "Hard Prompts Made Easy: Gradient-Based Discrete Optimization for Prompt Tuning and Discovery"
+    (arXiv:2302.03668), algorithm 1: embeddings climb, but the model is given the real tokens nearest to them, whose
+    gradient moves them. Of all tokens on the way those that reach most are kept. Positions that hold padding in the
+    sample stay as they are.
+
+    Args:
+        layer: layer key, or "" for the model's output.
+        objective: what is maximized.
+        inputs: arguments of the model, whose first tensor of integers [samples, length] is tokens.
+        steps: steps of ascent.
+        seed: of the tokens to start from.
+        learning_rate: of Adam, as a share of the root mean square of the embedding; None takes 0.1.
+
+    Raises:
+        InvalidArgumentError: there are no integers in ``inputs``.
+    """
+
+    def __init__(
+        self, layer: str, objective: Objective, inputs: Any, steps: int, seed: int, learning_rate: float | None
+    ) -> None:
+        self._layer, self._objective = layer, objective
+        self._inputs, self._steps, self._seed = inputs, steps, seed
+        self._rate = _LEARNING_RATE if learning_rate is None else learning_rate
+        tokens = [t for t in input_tensors(inputs) if t.ndim == 2 and not (t.is_floating_point() or t.is_complex())]
+        if not tokens or not tokens[0].numel():
+            raise InvalidArgumentError(
+                "inputs are for models of tokens and must hold integers [samples, length], but they hold "
+                f"{[f'{t.dtype} {list(t.shape)}' for t in input_tensors(inputs)] or 'no tensor'}. For images, signals "
+                "and tables give input_shape instead."
+            )
+        self._sample = tokens[0][:1]
+        self._samples = batch_size(inputs)
+
+    def available_units(self, model: nn.Module) -> int:
+        """Return how many units there are.
+
+        Raises:
+            CaptureError: the layer's output does not depend on the tokens' embeddings.
+        """
+        looked_up = _LookUp(self._sample)
+        with torch.no_grad(), looked_up:
+            layer_output(model, self._layer, *self._arguments(1))
+        table = looked_up.table()
+        looked_up.given = table[self._sample].clone().requires_grad_()
+        with looked_up:
+            output = layer_output(model, self._layer, *self._arguments(1))
+        if not output.requires_grad:
+            raise CaptureError(
+                f"activation maximization of layer {self._layer!r} was asked for, but its output does not depend on "
+                "the embeddings of the tokens. Choose another layer."
+            )
+        return self._objective.available(output)
+
+    def climb(self, model: nn.Module, units: Sequence[int], until: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (tokens int64 [units, length], objective [units, steps taken], the largest of them [units])."""
+        count, numbers = len(units), self._sample.repeat(len(units), 1)
+        looked_up = _LookUp(numbers)
+        with torch.no_grad(), looked_up:
+            layer_output(model, self._layer, *self._arguments(count))
+        table, padding = looked_up.table().detach(), looked_up.padding
+        kept = numbers == padding if padding is not None else torch.zeros_like(numbers, dtype=torch.bool)
+        generator = torch.Generator().manual_seed(self._seed)
+        drawn = torch.randint(len(table), (1, numbers.shape[1]), generator=generator).to(table.device)
+        climbing = table[drawn].float().repeat(count, 1, 1)
+        optimizer = torch.optim.Adam([climbing], lr=self._rate * table.float().square().mean().sqrt().item())
+        which = torch.tensor(units, device=table.device)
+        best, reached = numbers.clone(), torch.full((count,), -torch.inf, device=table.device)
+        objective: list[Tensor] = []
+        while len(objective) < self._steps and (not objective or time.monotonic() < until):
+            tokens = torch.where(kept, numbers, nearest(climbing, table, without=padding))
+            looked_up.given = table[tokens].clone().requires_grad_()
+            with looked_up:
+                output = layer_output(model, self._layer, *self._arguments(count))
+            values = self._objective.of(output, which)
+            better = values.detach() > reached
+            best[better], reached[better] = tokens[better], values.detach().to(reached.dtype)[better]
+            objective.append(values.detach().float().cpu())
+            (gradient,) = torch.autograd.grad(-values.sum(), looked_up.given)
+            climbing.grad = gradient.float()
+            optimizer.step()
+        if not torch.isfinite(reached).all():
+            raise CaptureError(
+                f"tokens for layer {self._layer!r} were asked for, but with them it gave infinities or NaN. Look at "
+                "the model's parameters: training may have diverged."
+            )
+        return best.cpu(), torch.stack(objective, 1), reached.float().cpu()
+
+    def _arguments(self, count: int) -> Arguments:
+        """Return the first sample's arguments ``count`` times over."""
+
+        def repeated(tensor: Tensor) -> Tensor:
+            if tensor.ndim and tensor.shape[0] == self._samples:
+                return tensor[:1].detach().repeat(count, *[1] * (tensor.ndim - 1))
+            return tensor.detach().clone()
+
+        return copied_arguments(self._inputs, repeated)
+
+
+def nearest(points: Tensor, table: Tensor, *, without: int | None) -> Tensor:
+    """Return the rows of ``table`` [rows, features] nearest to ``points`` [..., features], int64 [...].
+
+    Args:
+        points: points.
+        table: where the rows are.
+        without: a row that does not count, or None.
+    """
+    rows = table.to(points.dtype)
+    distance = rows.square().sum(1) - 2 * points @ rows.T  # but for the square of the point, the same for all rows
+    if without is not None:
+        distance[..., without] = torch.inf
+    return distance.argmin(-1)
+
+
+class _LookUp(TorchFunctionMode):
+    """Finds the look-up of given numbers in an embedding, and gives the model what it shall see instead."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        super().__init__()
+        self._numbers = numbers
+        self._table: Tensor | None = None
+        self.padding: int | None = None
+        """The row that stands for padding."""
+        self.given: Tensor | None = None
+        """What the model shall see; None leaves what was looked up."""
+
+    def table(self) -> Tensor:
+        """Return the rows among which was looked up, float [rows, features].
+
+        Raises:
+            CaptureError: nothing was looked up.
+        """
+        if self._table is None:
+            raise CaptureError(
+                "tokens that a unit responds to were asked for, but the forward pass looks none of the integers in "
+                "inputs up in an embedding (torch.nn.functional.embedding)."
+            )
+        return self._table
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func is not nn.functional.embedding or not self._is_ours(args[0] if args else kwargs["input"]):
+            return result
+        weight = args[1] if len(args) > 1 else kwargs["weight"]
+        padding = args[2] if len(args) > 2 else kwargs.get("padding_idx")
+        self._table, self.padding = weight, None if padding is None else int(padding) % len(weight)
+        return result if self.given is None else self.given.to(result.dtype).reshape(result.shape)
+
+    def _is_ours(self, numbers: Tensor) -> bool:
+        ours = self._numbers
+        return numbers.numel() == ours.numel() and bool((numbers.reshape(-1) == ours.reshape(-1)).all())
