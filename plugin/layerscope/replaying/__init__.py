@@ -131,7 +131,8 @@ class _Parts:
             # Before attributions: size and range of the images are those of all samples, which the graph was given.
             if last and self.maximize is not False:
                 with attempt():
-                    scope.maximize(step=step, **({"seconds": None} | ({} if self.maximize is True else self.maximize)))
+                    given: dict[str, Any] = {} if self.maximize is True else dict(self.maximize)
+                    scope.maximize(step=step, **({"seconds": None} | given))
             if question is not None and self.methods:
                 with attempt():
                     scope.attributions(
