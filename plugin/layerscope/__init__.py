@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from layerscope.probing.attention import attention
     from layerscope.probing.attributions import Attribution, Loss, attribute
     from layerscope.probing.channels import channels
+    from layerscope.probing.embeddings import embeddings
     from layerscope.probing.gradients import gradients
     from layerscope.probing.linear_probes import linear_probes
     from layerscope.probing.maximizing import Maximization, maximize
@@ -69,6 +70,7 @@ _HOMES = {
     "attribute": "layerscope.probing.attributions",
     "channels": "layerscope.probing.channels",
     "compare": "layerscope.structure.comparing",
+    "embeddings": "layerscope.probing.embeddings",
     "gradients": "layerscope.probing.gradients",
     "linear_probes": "layerscope.probing.linear_probes",
     "maximize": "layerscope.probing.maximizing",
@@ -102,6 +104,7 @@ __all__ = [
     "attribute",
     "channels",
     "compare",
+    "embeddings",
     "gradients",
     "linear_probes",
     "maximize",

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerscope import wire
+from layerscope.errors import InvalidArgumentError
 from layerscope.guarding import failing_last
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.channels import LayerChannels
 from layerscope.probing.describing import describe_inputs
+from layerscope.probing.embeddings import Embedding
 from layerscope.probing.maximizing import Maximization, maximize
 from layerscope.probing.maximizing.choosing import Probed
 from layerscope.probing.maximizing.top_samples import top_samples
@@ -143,6 +145,27 @@ def weight_arrays(shown: Weight) -> dict[str, NDArray[Any]]:
     return {"values": shown.values, "shape": np.array(shown.shape, np.int32), "filters": filters}
 
 
+def embedding_arrays(shown: Embedding) -> dict[str, NDArray[Any]]:
+    """Return the points of one layer as they are written, see ``wire.LAYER_ARRAYS``."""
+    return {"values": shown.points, "explained": shown.explained}
+
+
+def checked_labels(labels: Any, samples: int) -> NDArray[np.int32] | None:
+    """Return the class of each sample, or None where there are none.
+
+    Raises:
+        InvalidArgumentError: they are no integers, or not one for each sample.
+    """
+    if labels is None:
+        return None
+    array = array_of(labels) if isinstance(labels, torch.Tensor) else np.asarray(labels)
+    if array.shape != (samples,) or array.dtype.kind not in "iu":
+        raise InvalidArgumentError(
+            f"labels must be {samples} integers, one for each sample, but they are {array.dtype} {list(array.shape)}."
+        )
+    return array.astype(np.int32)
+
+
 def record_layer_arrays(
     writer: MessageWriter,
     kind: str,
@@ -152,10 +175,13 @@ def record_layer_arrays(
     step: int,
     samples: str = "",
     owners: Sequence[str] | None = None,
+    shared: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
-    """Write arrays of some layers at one step, floating-point values as float16 where that holds them."""
+    """Write arrays of some layers at one step, and arrays of all; values as float16 where that holds them."""
     arrays = {
         layer: {what: compact(array) if what == "values" else array for what, array in held.items()}
         for layer, held in found.items()
     }
-    writer.layer_arrays(kind, arrays, name=name, step=step, samples=samples, owners=tuple(owners or arrays))
+    writer.layer_arrays(
+        kind, arrays, name=name, step=step, samples=samples, shared=shared, owners=tuple(owners or arrays)
+    )

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import InvalidArgumentError, LayerNotFoundError
 from layerscope.explaining import record_attributions
 from layerscope.guarding import Guard, failing_last
-from layerscope.picturing import Maximizer, channel_arrays, record_layer_arrays, record_samples, weight_arrays
+from layerscope.picturing import (
+    Maximizer,
+    channel_arrays,
+    checked_labels,
+    embedding_arrays,
+    record_layer_arrays,
+    record_samples,
+    weight_arrays,
+)
 from layerscope.probing.activations import available_activations
 from layerscope.probing.attention import attention
 from layerscope.probing.attributions import Methods, Target
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.channels import channels as channels_of
 from layerscope.probing.describing import describe_inputs
+from layerscope.probing.embeddings import Embedding, embeddings
 from layerscope.probing.linear_probes import linear_probes
 from layerscope.probing.maximizing.choosing import Probed, telling_layers
 from layerscope.probing.surrogates import surrogate
@@ -47,6 +58,7 @@ class ProbeScope:
         self._executed: set[str] = set()
         self._probed = Probed()
         self._maximizer = Maximizer(model, writer)
+        self._embedded: dict[str, dict[str, Embedding]] = {}
 
     def activations(
         self,
@@ -106,6 +118,57 @@ class ProbeScope:
             stored = record_samples(self._writer, inputs, samples, step=step)
             arrays = {layer: {"values": values.numpy()} for layer, values in found.items()}
             record_layer_arrays(self._writer, "attention", arrays, name=samples, step=step, samples=stored)
+
+    def embeddings(
+        self,
+        inputs: Any,
+        labels: Any = None,
+        *,
+        step: int,
+        layers: str | Sequence[str] = "auto",
+        samples: str = "probe",
+        projector: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        """Write what layers make of samples as points, which can be watched over the steps.
+
+        Args:
+            inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model; some hundreds
+                of samples, always the same ones.
+            labels: the class of each sample, an integer; None colours none.
+            step: training step.
+            layers: ``"all"``, ``"auto"`` or a list of layer keys and patterns. 12 bytes for each sample and layer.
+            samples: name of this probe set.
+            projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
+                number below the log directory; those that are not among ``layers`` do not.
+            options: ``samples_at_once`` and ``batch_dim``, as in ``layerscope.embeddings``.
+        """
+        with self._guarded("embeddings"), failing_last() as attempt:
+            step = checked_step(step)
+            self._probed.remember(inputs, samples=samples)
+            before = self._embedded.get(samples)
+            found = embeddings(self._model, inputs, layers=layers, before=before, **options)
+            self._embedded[samples] = (before or {}) | found
+            classes = checked_labels(labels, len(next(iter(found.values())).points)) if found else None
+            with attempt():
+                stored = record_samples(self._writer, inputs, samples, step=step)
+                arrays = {layer: embedding_arrays(one) for layer, one in found.items()}
+                shared = {} if classes is None else {"labels": classes}
+                record_layer_arrays(
+                    self._writer, "embedding", arrays, name=samples, step=step, samples=stored, shared=shared
+                )
+            for layer in projector:
+                with attempt():
+                    self._project(layer, found, classes, step)
+
+    def _project(
+        self, layer: str, found: Mapping[str, Embedding], classes: NDArray[np.int32] | None, step: int
+    ) -> None:
+        """Give the features of a layer to the Projector, under the layer's key."""
+        if layer not in found:
+            raise LayerNotFoundError(layer, list(found))
+        metadata = None if classes is None else classes.tolist()
+        self._writer.projector(found[layer].features, metadata=metadata, tag=layer, step=step)
 
     def weights(self, *, step: int, parameters: str | Sequence[str] = "auto", **options: Any) -> None:
         """Write parameters themselves, to be seen as pictures; what ``parameters`` writes are statistics of them.

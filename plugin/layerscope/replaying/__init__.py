@@ -132,7 +132,8 @@ class _Parts:
             if last and self.maximize is not False:
                 with attempt():
                     given: dict[str, Any] = {} if self.maximize is True else dict(self.maximize)
-                    scope.maximize(step=step, **({"seconds": None} | given))
+                    given.setdefault("seconds", None)
+                    scope.maximize(step=step, **given)
             if question is not None and self.methods:
                 with attempt():
                     scope.attributions(

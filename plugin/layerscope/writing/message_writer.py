@@ -206,11 +206,13 @@ class MessageWriter:
             arrays: layer -> array name -> array.
             name: of the tag: the probe set, or ``parameters``.
             step: training step.
-            metadata: ``owners`` (the layers themselves if not given) and ``samples``.
+            metadata: ``owners`` (the layers themselves if not given) and ``samples``; and ``shared``, arrays of no
+                layer.
         """
         layers = tuple(arrays)
         owners = metadata.pop("owners", layers)
         tensors = {f"{what}:{layer}": array for layer, held in arrays.items() for what, array in held.items()}
+        tensors |= metadata.pop("shared", None) or {}
         described = wire.LayerArraysMetadata(kind, name, layers, tuple(owners), **metadata)
         self._write(described, [codec.encode_arrays(tensors)], step)
 
@@ -226,6 +228,27 @@ class MessageWriter:
         part = next((part for part, last in enumerate(self._findings) if last < step), len(self._findings))
         self._findings[part : part + 1] = [step]
         self._write(wire.FindingsMetadata("findings", "training"), [blob], step, part=part)
+
+    def projector(self, features: NDArray[np.float32], *, metadata: Sequence[Any] | None, tag: str, step: int) -> None:
+        """Write [samples, channels] for TensorBoard's Projector, as files beside the event file.
+
+        Args:
+            features: a row for each sample.
+            metadata: a label for each sample, or None.
+            tag: what it is called there.
+            step: training step.
+
+        Raises:
+            InvalidArgumentError: the writer knows no ``add_embedding``.
+        """
+        self.require_open()
+        add: Any = getattr(self._summary_writer, "add_embedding", None)
+        if add is None:
+            raise InvalidArgumentError(
+                f"projector was asked for, but a {type(self._summary_writer).__name__} has no add_embedding. Give a "
+                "torch.utils.tensorboard.SummaryWriter."
+            )
+        add(features, metadata=metadata, global_step=step, tag=tag)
 
     def forward(self, message: Message) -> None:
         """Write a message that another writer gave to a ``MessageLog``."""

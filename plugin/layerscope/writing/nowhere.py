@@ -14,5 +14,8 @@ class Nowhere:
     def add_event(self, *_: Any) -> None:
         """Do nothing."""
 
+    def add_embedding(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
     def flush(self) -> None:
         """Do nothing."""

@@ -49,7 +49,8 @@ def top_samples(
         count: how many samples of each unit, fewer if there are not as many.
 
     Returns:
-        Layer key -> for each unit its samples, the largest objective first. NaN counts as the smallest.
+        Layer key -> for each unit its samples, the largest objective first, of equal ones the first; those on which it
+        is NaN or infinite are left out.
 
     Raises:
         LayerNotFoundError: the model has no layer of that key.
@@ -144,9 +145,10 @@ def _extent(mass: Tensor) -> float:
 
 def _best(seen: _Seen, column: int, field: tuple[float, float] | None, count: int) -> tuple[TopSample, ...]:
     values = seen.values[:, column]
-    order = values.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)[:count].tolist()
+    finite = values.isfinite().nonzero()[:, 0]
+    order = finite[values[finite].argsort(descending=True, stable=True)]
     found: list[TopSample] = []
-    for sample in order:
+    for sample in order[:count].tolist():
         box: tuple[float, float, float, float] | None = None
         if seen.places is not None and field is not None:
             down, across = seen.places[sample, column].tolist()

@@ -58,8 +58,19 @@ class Maco(Parameterization):
 
     def render(self, coordinates: Tensor) -> Tensor:
         """Return the pictures of phases."""
-        spectrum = torch.polar(self._magnitudes.expand_as(coordinates), coordinates)
+        phases = _of_real_pictures(coordinates, self.shape[2])
+        spectrum = torch.polar(self._magnitudes.expand_as(coordinates), phases)
         return correlated(torch.fft.irfft2(spectrum, s=self.shape[1:], norm="forward")).sigmoid()
+
+
+def _of_real_pictures(phases: Tensor, width: int) -> Tensor:
+    """Return phases that are odd where the half of the spectrum that is held holds a frequency and its opposite.
+
+    Without that, the two would partly cancel out, and the magnitudes be smaller than those of photographs.
+    """
+    both = phases[..., [0, width // 2] if width % 2 == 0 else [0]]
+    odd = (both - both.flip(-2).roll(1, -2)) / 2
+    return torch.cat([odd[..., :1], phases[..., 1 : (width + 1) // 2], odd[..., 1:]], -1)
 
 
 def shipped_magnitudes(shape: Shape) -> Tensor:
