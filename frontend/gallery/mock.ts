@@ -97,7 +97,8 @@ export function mockBackend(shape: Shape): Backend {
         : maps(shape, metadata, step / Math.max(1, steps.at(-1) ?? 1));
     },
     description: async () => (shape.kind ? mockSamples(shape.kind).description : null),
-    maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7] }),
+    maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7], top_samples: [], tokens: [], ascent_steps: [] }),
+    arrays: async () => new Map(),
     surrogate: async (_run, tag, step) => {
       const made = SURROGATES[find(tag).name];
       if (made === undefined) throw new Error("the surrogate is cut off.");
@@ -133,7 +134,9 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
       },
       sparse,
     );
-  const units = shape.layers.slice(0, 1).flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel })));
+  const units = shape.layers
+    .slice(0, 1)
+    .flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel, objective: "channel" })));
   return [
     entry({ kind: "graph", name: "model", version: 1 }, [0]),
     ...(shape.series ?? ["gradients", "activations"]).map((name) =>
@@ -143,7 +146,7 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
     entry({ kind: "samples", name: "probe", version: 1 }, [0]),
     attribution("integrated_gradients", true),
     attribution("grad_cam", false),
-    entry({ kind: "maximization", name: "units", units, version: 1 }, sparse.slice(1)),
+    entry({ kind: "maximization", name: "units", units, modality: "image", samples: "", version: 1 }, sparse.slice(1)),
     ...(shape.surrogates ?? []).map((name) => entry({ kind: "surrogate", name, version: 1 }, sparse)),
   ];
 }

@@ -45,6 +45,8 @@ export interface Backend {
   description(run: string, tag: string, step: number, signal: AbortSignal): Promise<SamplesBlob | null>;
   maximization(run: string, tag: string, step: number, signal: AbortSignal): Promise<MaximizationStep>;
   surrogate(run: string, tag: string, step: number, signal: AbortSignal): Promise<Surrogate>;
+  /** Arrays that are not the first of the blobs. */
+  arrays(run: string, tag: string, step: number, index: number, signal: AbortSignal): Promise<Tensors>;
   /** Address of the image of unit `unit` (from 0). */
   imageUrl(run: string, tag: string, step: number, unit: number): string;
 }
@@ -89,6 +91,7 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
     },
     graph: (run, tag, step, signal) => json<GraphBlob>("blob", blob(run, tag, step, 0), signal).then(toGraph),
     tensors: (run, tag, step, signal) => tensors("blob", blob(run, tag, step, 0), signal),
+    arrays: (run, tag, step, index, signal) => tensors("blob", blob(run, tag, step, index), signal),
     description: async (run, tag, step, signal) => {
       const response = await reached(url("blob", blob(run, tag, step, 1)), signal);
       if (response.status === 404) return null;

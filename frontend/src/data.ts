@@ -1,12 +1,11 @@
 /** What a run holds, sorted; and its blobs, of which the last are remembered. */
 
-import type { Backend } from "./backend";
 import type { Tensor, Tensors } from "./safetensors";
 import {
   type AttributionMetadata,
   type HistogramsMetadata,
+  type LayerArraysMetadata,
   type MaximizationMetadata,
-  type MaximizationStep,
   type Metadata,
   type SamplesBlob,
   type SamplesMetadata,
@@ -35,7 +34,14 @@ export interface Tags {
   readonly attribution: readonly Tag<AttributionMetadata>[];
   readonly maximization: readonly Tag<MaximizationMetadata>[];
   readonly surrogate: readonly Tag<SurrogateMetadata>[];
+  readonly activation: readonly Tag<LayerArraysMetadata>[];
+  readonly weight: readonly Tag<LayerArraysMetadata>[];
+  readonly attention: readonly Tag<LayerArraysMetadata>[];
+  readonly embedding: readonly Tag<LayerArraysMetadata>[];
 }
+
+/** The kinds of what is kept of layers as it is, to be shown as pictures. */
+export type ArraysKind = LayerArraysMetadata["kind"];
 
 /** Sort the readable tags of a listing by kind. */
 export function sortTags(listing: TagListing | null): Tags {
@@ -53,6 +59,10 @@ export function sortTags(listing: TagListing | null): Tags {
     attribution: of<AttributionMetadata>("attribution"),
     maximization: of<MaximizationMetadata>("maximization"),
     surrogate: of<SurrogateMetadata>("surrogate"),
+    activation: of<LayerArraysMetadata>("activation"),
+    weight: of<LayerArraysMetadata>("weight"),
+    attention: of<LayerArraysMetadata>("attention"),
+    embedding: of<LayerArraysMetadata>("embedding"),
   };
 }
 
@@ -159,26 +169,29 @@ export function spread<T>(items: readonly T[], count: number): T[] {
   return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))] as T);
 }
 
-/** The images of one maximization tag that belong to the selected layer. */
-export interface Images {
-  readonly step: number;
-  readonly units: readonly { readonly channel: number; readonly url: string; readonly objective: number | null }[];
+/** The steps at which one sort of data was saved. */
+export interface SavedSteps {
+  readonly label: string;
+  readonly steps: readonly number[];
 }
 
-/** The images of the units of one layer at one step. */
-export async function loadImages(
-  backend: Backend,
-  run: string,
-  { tag, metadata }: Tag<MaximizationMetadata>,
-  step: number,
-  layer: string,
-  signal: AbortSignal,
-): Promise<Images> {
-  const { objectives }: MaximizationStep = await backend.maximization(run, tag, step, signal);
-  const units = metadata.units.flatMap((unit, index) =>
-    unit.layer === layer
-      ? [{ channel: unit.channel, url: backend.imageUrl(run, tag, step, index), objective: objectives[index] ?? null }]
-      : [],
-  );
-  return { step, units };
+const BLOBS: readonly (readonly [keyof Tags, string])[] = [
+  ["attribution", "attributions"],
+  ["maximization", "maximization"],
+  ["activation", "activation maps"],
+  ["weight", "weights"],
+  ["attention", "attention"],
+  ["embedding", "embeddings"],
+  ["surrogate", "surrogates"],
+];
+
+/** At which steps blobs were saved, of each kind that there is. */
+export function savedBlobs(tags: Tags): SavedSteps[] {
+  const rows = BLOBS.map(([kind, label]) => ({ label, steps: union(tags[kind].map(({ steps }) => steps)) }));
+  return rows.filter(({ steps }) => steps.length > 0);
+}
+
+/** The steps of all lists, ascending. */
+export function union(lists: readonly (readonly number[])[]): number[] {
+  return [...new Set(lists.flat())].sort((a, b) => a - b);
 }

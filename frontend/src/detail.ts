@@ -2,22 +2,11 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Backend } from "./backend";
-import {
-  BlobMemory,
-  type Images,
-  type Inputs,
-  loadImages,
-  loadInputs,
-  loadMaps,
-  type Maps,
-  spread,
-  type Tag,
-  tells,
-} from "./data";
+import { BlobMemory, type Inputs, loadInputs, loadMaps, type Maps, spread, type Tag, tells } from "./data";
 import { type LoadedHistograms, loadHistograms } from "./loading";
 import { type AllSeries, askRows } from "./questions";
 import { type Question, type Resource, resource } from "./resource";
-import { nearest, nearestIndex } from "./series";
+import { nearestIndex } from "./series";
 import type { Store } from "./store";
 import type { AttributionMetadata, HistogramsMetadata, SeriesMetadata } from "./wire";
 
@@ -33,7 +22,6 @@ export interface Detail {
   readonly samples: ReadonlySignal<Resource<ReadonlyMap<number, Inputs>>>;
   /** The inputs that were the latest when maps were saved at `step`. */
   readonly inputsAt: (step: number) => Inputs;
-  readonly images: ReadonlySignal<Resource<Images>>;
 }
 
 const FILM_FRAMES = 6;
@@ -141,24 +129,6 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     };
   };
 
-  const askImages = () => {
-    const run = store.run.value;
-    const layer = store.layer.value;
-    if (run === null || layer === null) return null;
-    const near = store.tags.value.maximization
-      .filter(({ metadata }) => metadata.units.some((unit) => unit.layer === layer))
-      .map((tag) => ({ tag, step: nearest(tag.steps, store.step.value) ?? Number.POSITIVE_INFINITY }));
-    const distance = Math.min(...near.map(({ step }) => Math.abs(step - store.step.value)));
-    const shown = near.find(({ step }) => Math.abs(step - store.step.value) === distance && Number.isFinite(step));
-    if (shown === undefined) return null;
-    return {
-      key: JSON.stringify([run, layer]),
-      version: `${shown.tag.tag} ${shown.step}`,
-      look: store.look.value,
-      load: (signal: AbortSignal) => loadImages(backend, run, shown.tag, shown.step, layer, signal),
-    };
-  };
-
   const samples = resource<ReadonlyMap<number, Inputs>>(end, askSamples);
   const inputsAt = (step: number): Inputs => {
     const saved = savedUntil(step);
@@ -178,6 +148,5 @@ export function layerDetail(store: Store, backend: Backend, end: AbortSignal): D
     film: resource<readonly Maps[]>(end, askFilm),
     samples,
     inputsAt,
-    images: resource(end, askImages),
   };
 }

@@ -6,7 +6,7 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Backend, Numbers } from "./backend";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
-import { sortTags, type Tag, tells } from "./data";
+import { type SavedSteps, savedBlobs, sortTags, type Tag, tells, union } from "./data";
 import { type Detail, layerDetail } from "./detail";
 import { byLayer, inOrder, keyOf, placeOf } from "./findings";
 import type { ModelGraph } from "./graph";
@@ -15,6 +15,7 @@ import type { Host } from "./host";
 import { compact, expansionOf, revealing, toggled } from "./layout/expansion";
 import { hierarchyOf } from "./layout/hierarchy";
 import type { LoadedSeries } from "./loading";
+import { type Pictures, picturesOf } from "./pictures";
 import { type AllSeries, questions } from "./questions";
 import type { Resource } from "./resource";
 import { layerRows, rowsOfLayer, type Series } from "./series";
@@ -43,12 +44,6 @@ export interface Method {
   readonly samples: string;
 }
 
-/** The steps at which one sort of data was saved. */
-export interface SavedSteps {
-  readonly label: string;
-  readonly steps: readonly number[];
-}
-
 const WRITE_DELAY_MS = 150;
 
 export class Store {
@@ -70,6 +65,7 @@ export class Store {
   readonly surrogates: Surrogates;
   /** What only the panel of the selected layer shows. */
   readonly detail: Detail;
+  readonly pictures: Pictures;
 
   constructor(
     backend: Backend,
@@ -93,6 +89,7 @@ export class Store {
     this.probes = ask.probes();
     this.surrogates = surrogatesOf(this, backend, end);
     this.detail = layerDetail(this, backend, end);
+    this.pictures = picturesOf(this, backend, end);
     this.followAddress();
     host.onReload(() => this.refresh());
   }
@@ -132,9 +129,8 @@ export class Store {
   readonly outline = computed(() => this.choice.outline.value ?? false);
   /** Whether this run holds a structure and nothing that would stand beside it. */
   readonly bare = computed(() => {
-    const { series, attribution, maximization, surrogate } = this.tags.value;
-    const nothing = [series, attribution, maximization, surrogate, this.scalars.value].every((all) => all.length === 0);
-    return nothing && this.graph.value.data !== null;
+    const nothing = this.tags.value.series.length === 0 && this.scalars.value.length === 0;
+    return nothing && savedBlobs(this.tags.value).length === 0 && this.graph.value.data !== null;
   });
   /** Whether the structure has the tab to itself. */
   readonly wide = computed(() => this.bare.value || (this.choice.wide.value ?? false));
@@ -192,15 +188,11 @@ export class Store {
   // --- steps -------------------------------------------------------------------------------------------------------
 
   readonly saved = computed<readonly SavedSteps[]>(() => {
-    const { attribution, maximization, surrogate } = this.tags.value;
-    const rows: SavedSteps[] = [...(this.recorded.value.data ?? [])].map(([label, { series }]) => ({
+    const rows = [...(this.recorded.value.data ?? [])].map(([label, { series }]) => ({
       label,
       steps: series?.steps ?? [],
     }));
-    rows.push({ label: "attributions", steps: union(attribution.map(({ steps }) => steps)) });
-    rows.push({ label: "maximization", steps: union(maximization.map(({ steps }) => steps)) });
-    rows.push({ label: "surrogates", steps: union(surrogate.map(({ steps }) => steps)) });
-    return rows.filter(({ steps }) => steps.length > 0);
+    return [...rows.filter(({ steps }) => steps.length > 0), ...savedBlobs(this.tags.value)];
   });
   /** All steps at which anything was saved, ascending; the steps of the user's scalar where nothing of ours was. */
   readonly steps = computed<readonly number[]>(() => {
@@ -387,8 +379,4 @@ export class Store {
       clearTimeout(timer);
     });
   }
-}
-
-function union(lists: readonly (readonly number[])[]): number[] {
-  return [...new Set(lists.flat())].sort((a, b) => a - b);
 }

@@ -26,6 +26,12 @@ export interface Selection {
   /** Name of the attribution tag: the method, after `<samples>/` unless its samples are `probe`. */
   readonly method: string | null;
   readonly sample: number | null;
+  /** The unit of the layer that is looked at closely: its number among those that were maximized. */
+  readonly unit: number | null;
+  /** The parameter of the layer that is shown as a picture. */
+  readonly parameter: string | null;
+  /** The head of the attention that is shown large. */
+  readonly head: number | null;
   /** Position of the input whose attribution is shown. */
   readonly input: number | null;
   /** Whether all features of an input are shown, not only the first or those that matter most. */
@@ -102,6 +108,9 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   measure: text,
   method: text,
   sample: position,
+  unit: position,
+  parameter: text,
+  head: position,
   input: position,
   allFeatures: flag,
   surrogate: text,
@@ -127,6 +136,9 @@ export const NOTHING: Selection = {
   measure: null,
   method: null,
   sample: null,
+  unit: null,
+  parameter: null,
+  head: null,
   input: null,
   allFeatures: null,
   surrogate: null,

@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { mockBackend } from "../gallery/mock";
-import { BlobMemory, loadImages, loadMaps, sortTags, spread, type Tag } from "../src/data";
+import { BlobMemory, loadMaps, sortTags, spread, type Tag } from "../src/data";
 import type { Tensor } from "../src/safetensors";
-import type { AttributionMetadata, MaximizationMetadata } from "../src/wire";
+import type { AttributionMetadata } from "../src/wire";
 import { changingSamples, opened, settled, TYPICAL } from "./fakes";
 
 const { signal } = new AbortController();
@@ -29,6 +29,10 @@ test("tags are sorted by kind; what could not be read is left out", async () => 
     ["attribution", 2],
     ["maximization", 1],
     ["surrogate", 0],
+    ["activation", 0],
+    ["weight", 0],
+    ["attention", 0],
+    ["embedding", 0],
   ]);
   expect(Object.values(sortTags(null)).flat()).toEqual([]);
 });
@@ -77,27 +81,6 @@ test("notes are those on the inputs, a line for each, and none is made of what i
   expect(await notesWith(new Float32Array(3), 0)).toEqual([]);
 });
 
-test("images are those of the layer's units, counted through the whole tag", async () => {
-  const metadata: MaximizationMetadata = {
-    kind: "maximization",
-    name: "units",
-    version: 1,
-    units: ["a", "b", "a"].map((layer, channel) => ({ layer, channel: channel * 10 })),
-  };
-  const asked = {
-    ...backend,
-    maximization: async () => ({ objectives: [1, 2] }),
-    imageUrl: (_run: string, _tag: string, step: number, unit: number) => `${step}/${unit}`,
-  };
-  expect(await loadImages(asked, "r", { tag: "t", metadata, steps: [50], last: null }, 50, "a", signal)).toEqual({
-    step: 50,
-    units: [
-      { channel: 0, url: "50/0", objective: 1 },
-      { channel: 20, url: "50/2", objective: null },
-    ],
-  });
-});
-
 test("a few are spread evenly, the first and the last among them", () => {
   expect(spread([1, 2, 3], 6)).toEqual([1, 2, 3]);
   expect(
@@ -111,7 +94,7 @@ test("a few are spread evenly, the first and the last among them", () => {
 describe("the detail of a layer follows the step", () => {
   test("to the nearest saved maps and images, and to the inputs that they belong to", async () => {
     const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250");
-    const shown = () => [store.detail.maps.value.data?.step, store.detail.images.value.data?.step];
+    const shown = () => [store.detail.maps.value.data?.step, store.pictures.units.value.data?.step];
     expect(shown()).toEqual([200, 200]);
     expect(store.detail.inputsAt(200).tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
     expect(store.detail.film.value.data?.map(({ step }) => step)).toEqual([0, 200, 400]);
@@ -164,12 +147,12 @@ describe("the detail of a layer follows the step", () => {
   test("and is nothing without a layer, or for one that has none", async () => {
     const { store } = await opened();
     const nothing = { data: null, error: "", loading: false };
-    expect([store.detail.maps.value, store.detail.images.value, store.detail.histograms.value]).toEqual([
+    expect([store.detail.maps.value, store.pictures.units.value, store.detail.histograms.value]).toEqual([
       ...[nothing, nothing, nothing],
     ]);
     store.select("head");
     await settled();
-    expect(store.detail.images.value).toEqual(nothing);
+    expect(store.pictures.units.value).toEqual(nothing);
     expect(store.detail.maps.value.data?.map?.shape).toEqual([8, 4, 4]);
   });
 

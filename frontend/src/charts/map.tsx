@@ -112,7 +112,8 @@ function veiled(brightness: number): number {
   return 40 + 0.62 * brightness;
 }
 
-function paintMap(
+/** Draw a map over `width` x `height`, what is not finite hatched. */
+export function paintMap(
   context: CanvasRenderingContext2D,
   inks: Inks,
   { shape, values }: SampleMap,

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
-import { AttributionMap, type Picture, pictureOf } from "../charts/map";
-import type { Tensor } from "../safetensors";
+import { AttributionMap } from "../charts/map";
 import { filmOf } from "./attribution_film";
 import type { AttributionView, SampleProps } from "./attribution_view";
+import { pictureAt } from "./input_picture";
 
 const TILE = 80;
 
@@ -37,15 +37,4 @@ function Overlay({ shown, scale, width }: SampleProps): JSX.Element {
       label={`attribution, sample ${shown.index}`}
     />
   );
-}
-
-const pictures = new WeakMap<Tensor, Map<number, Picture | null>>();
-
-/** Input `index` as a picture, made once; null where the inputs are no images. */
-function pictureAt(inputs: Tensor | null, index: number): Picture | null {
-  if (inputs === null) return null;
-  const made = pictures.get(inputs) ?? new Map<number, Picture | null>();
-  pictures.set(inputs, made);
-  if (!made.has(index)) made.set(index, pictureOf(inputs, index));
-  return made.get(index) ?? null;
 }

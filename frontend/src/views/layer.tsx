@@ -3,10 +3,14 @@ import { useSize } from "../charts/size";
 import { hierarchyOf } from "../layout/hierarchy";
 import type { Store } from "../store";
 import { Findings } from "./findings";
+import { Activations } from "./layer_activations";
+import { Attention } from "./layer_attention";
 import { Attributions } from "./layer_attributions";
 import { Curves } from "./layer_curves";
 import { Distributions } from "./layer_distributions";
+import { Embeddings } from "./layer_embeddings";
 import { Maximizations } from "./layer_maximizations";
+import { Weights } from "./layer_weights";
 import { LinearProbes } from "./linear_probes";
 import { NodeFacts } from "./node_facts";
 import { Overview } from "./overview";
@@ -25,7 +29,7 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
       <Findings store={store} />
       <div class="pane-title">
         <h2>{layer === null ? "Model" : "Layer"}</h2>
-        {layer === null && <Contents store={store} />}
+        {!isFold && <Contents store={store} />}
         {layer !== null && (
           <button type="button" class="plain" onClick={() => store.select(null)}>
             Show the model
@@ -43,6 +47,7 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <LinearProbes store={store} width={inner} />
                   {!beside && <Surrogates store={store} width={inner} />}
                   {store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
+                  {maximizesOutput(store) && <Maximizations store={store} />}
                 </>
               )}
             </>
@@ -56,7 +61,11 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <LinearProbes store={store} width={inner} />
                   <Surrogates store={store} width={inner} />
                   <Attributions store={store} width={inner} />
+                  <Attention store={store} width={inner} />
                   <Maximizations store={store} />
+                  <Activations store={store} width={inner} />
+                  <Embeddings store={store} width={inner} />
+                  <Weights store={store} width={inner} />
                   <Distributions store={store} width={inner} />
                 </>
               )}
@@ -68,13 +77,14 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
   );
 }
 
-/** What else there is of the model below its facts; a click goes there. */
+/** Whether inputs were found that the model's own output responds to. */
+function maximizesOutput(store: Store): boolean {
+  return store.tags.value.maximization.some(({ metadata }) => metadata.units.some((unit) => unit.layer === ""));
+}
+
+/** What else there is below, in the order in which it stands; a click goes there. */
 function Contents({ store }: { readonly store: Store }): JSX.Element | null {
-  const parts = [
-    { id: "linear-probes", label: "Linear probes", there: store.seriesNames.value.includes("linear_probes") },
-    { id: "surrogates", label: "Surrogates", there: store.tags.value.surrogate.length > 0 },
-    { id: "attributions", label: "Attribution", there: store.tellsOfInputs.value },
-  ].filter(({ there }) => there);
+  const parts = (store.layer.value === null ? ofModel(store) : ofLayer(store)).filter(({ there }) => there);
   if (parts.length < 2) return null;
   return (
     <nav class="contents" aria-label="Parts of this panel">
@@ -90,4 +100,30 @@ function Contents({ store }: { readonly store: Store }): JSX.Element | null {
       ))}
     </nav>
   );
+}
+
+interface Part {
+  readonly id: string;
+  readonly label: string;
+  readonly there: boolean;
+}
+
+function ofModel(store: Store): Part[] {
+  return [
+    { id: "linear-probes", label: "Linear probes", there: store.seriesNames.value.includes("linear_probes") },
+    { id: "surrogates", label: "Surrogates", there: store.tags.value.surrogate.length > 0 },
+    { id: "attributions", label: "Attribution", there: store.tellsOfInputs.value },
+    { id: "maximization", label: "Maximization", there: maximizesOutput(store) },
+  ];
+}
+
+function ofLayer({ detail, pictures }: Store): Part[] {
+  return [
+    { id: "attributions", label: "Attribution", there: detail.maps.value.data?.map != null },
+    { id: "attention", label: "Attention", there: pictures.attention.value.data !== null },
+    { id: "maximization", label: "Maximization", there: pictures.units.value.data !== null },
+    { id: "activations", label: "Activations", there: pictures.activation.value.data !== null },
+    { id: "embeddings", label: "Embedding", there: pictures.embedding.value.data !== null },
+    { id: "weights", label: "Weights", there: pictures.weights.value.data !== null },
+  ];
 }

@@ -1,41 +1,175 @@
 import type { JSX } from "preact";
+import type { Inputs } from "../data";
 import { formatNumber } from "../format";
+import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
+import { visible } from "../token_text";
+import { MaximizedInput } from "./maximized_input";
+import { TopSamples } from "./top_samples";
 import { Waiting } from "./words";
+import "./maximizations.css";
 
-/** The inputs that excite channels of the selected layer most, as found at the current step. */
+const TILE = 96;
+const FRAME = 80;
+
+/** The inputs that excite units of the selected layer most, as found at the current step; without one, of the output. */
 export function Maximizations({ store }: { readonly store: Store }): JSX.Element {
-  const images = store.detail.images.value;
+  const found = store.pictures.units.value;
   return (
-    <section class="panel" aria-label="Activation maximization">
+    <section class="panel" id="maximization" aria-label="Activation maximization">
       <div class="panel-title">
         <h4>Activation maximization</h4>
-        {images.data !== null && <span class="quiet number">at step {images.data.step}</span>}
+        {found.data !== null && <span class="quiet number">at step {found.data.step}</span>}
       </div>
-      {images.data === null ? (
-        <Waiting resource={images}>
+      {found.data === null ? (
+        <Waiting resource={found}>
           <p>No images of this layer in this run. For chosen layers, call</p>
           <pre>scope.maximize(step=step, layers=["{store.layer.value}"])</pre>
         </Waiting>
       ) : (
-        <ul class="images">
-          {images.data.units.map(({ channel, url, objective }) => (
-            <li key={channel}>
-              <img
-                data-testid="maximization-image"
-                src={url}
-                width={84}
-                height={84}
-                alt={`Input that excites channel ${channel} most`}
-              />
-              <span class="caption number">
-                ch {channel}
-                {objective === null ? "" : ` · ${formatNumber(objective)}`}
-              </span>
-            </li>
-          ))}
-        </ul>
+        <Units store={store} found={found.data} />
       )}
     </section>
   );
+}
+
+function Units({ store, found }: { readonly store: Store; readonly found: MaximizedAt }): JSX.Element {
+  const chosen = chosenOf(store, found);
+  return (
+    <>
+      {found.inputs.problem !== "" && <p class="problem">{found.inputs.problem}</p>}
+      <div class={found.modality === "text" ? "units rows" : "units"}>
+        {found.units.map((unit) => (
+          <button
+            type="button"
+            class="sample unit"
+            key={unit.index}
+            aria-pressed={unit.index === chosen?.index}
+            aria-label={`${titleOf(store, unit, found.inputs)}, ${wordsOf(unit)}`}
+            onClick={() => store.choose({ unit: unit.index })}
+          >
+            <MaximizedInput unit={unit} modality={found.modality} size={TILE} testId="maximization-image" />
+            <span class="caption number">
+              <bdi>{titleOf(store, unit, found.inputs)}</bdi>
+            </span>
+            <Yardstick unit={unit} />
+          </button>
+        ))}
+      </div>
+      {chosen !== null && <Closely store={store} found={found} unit={chosen} />}
+    </>
+  );
+}
+
+/** The unit that is looked at closely: the first if none was chosen. */
+function chosenOf(store: Store, found: MaximizedAt): Maximized | null {
+  const index = store.chosen("unit");
+  return found.units.find((unit) => unit.index === index) ?? found.units[0] ?? null;
+}
+
+/** The name of the class, where the units are those of the last layer; else the number of the channel. */
+function titleOf(store: Store, { unit }: Maximized, inputs: Inputs): string {
+  const names = inputs.description?.class_names ?? [];
+  const outputs = store.graph.value.data?.nodes.get(unit.layer)?.output_shapes[0]?.at(-1);
+  const name = names[unit.channel];
+  const ofClass = unit.layer === "" || outputs === names.length;
+  const number = `${unit.objective === "direction" ? "direction" : "ch"} ${unit.channel}`;
+  if (unit.objective === "layer") return "whole layer";
+  return name !== undefined && ofClass ? visible(name) : number;
+}
+
+/** What the image reaches, and beside it the most that a real sample does. */
+function Yardstick({ unit }: { readonly unit: Maximized }): JSX.Element | null {
+  const real = unit.topSamples[0]?.objective ?? null;
+  if (unit.objective === null) return null;
+  const most = Math.max(Math.abs(unit.objective), Math.abs(real ?? 0)) || 1;
+  const share = (value: number) => `${Math.round((100 * Math.max(0, value)) / most)}%`;
+  return (
+    <span class="yardstick number" title={wordsOf(unit)}>
+      <span class="yardstick-bar">
+        <i style={{ width: share(unit.objective) }} />
+        {real !== null && <b style={{ left: share(real) }} />}
+      </span>
+      <span>
+        {formatNumber(unit.objective)}
+        {real !== null && <span class="quiet"> · real {formatNumber(real)}</span>}
+      </span>
+    </span>
+  );
+}
+
+function wordsOf({ objective, topSamples }: Maximized): string {
+  const reaches = objective === null ? "" : `it reaches ${formatNumber(objective)}`;
+  const [best] = topSamples;
+  return best === undefined ? reaches : `${reaches}; of the probe samples the most is ${formatNumber(best.objective)}`;
+}
+
+/** One unit: how what it responds to formed over the training, and the real samples that excite it most. */
+function Closely({ store, found, unit }: UnitProps): JSX.Element {
+  return (
+    <>
+      <Film store={store} found={found} unit={unit} />
+      {unit.topSamples.length > 0 && (
+        <>
+          <h5>
+            {titleOf(store, unit, found.inputs)}: probe samples that excite it most{" "}
+            <span class="quiet">the part that was seen is framed</span>
+          </h5>
+          <TopSamples unit={unit} inputs={found.inputs} onSelect={(sample) => store.choose({ sample })} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface UnitProps {
+  readonly store: Store;
+  readonly found: MaximizedAt;
+  readonly unit: Maximized;
+}
+
+function Film({ store, found, unit }: UnitProps): JSX.Element | null {
+  const frames = store.pictures.unitsFilm.value.data ?? [];
+  const { layer, channel, objective } = unit.unit;
+  const repeat = found.units.filter((one) => one.index < unit.index && sameUnit(one, unit)).length;
+  const shown = frames.map(({ step, modality, units }) => ({
+    step,
+    modality,
+    unit:
+      units.filter(
+        (one) => one.unit.layer === layer && one.unit.channel === channel && one.unit.objective === objective,
+      )[repeat] ?? null,
+  }));
+  if (shown.filter((frame) => frame.unit !== null).length < 2) return null;
+  return (
+    <>
+      <h5>{titleOf(store, unit, found.inputs)} over training</h5>
+      <div class={found.modality === "text" ? "units rows" : "film"}>
+        {shown.map(({ step, modality, unit: one }) => (
+          <button
+            type="button"
+            class="sample"
+            key={step}
+            aria-pressed={step === found.step}
+            aria-label={`Go to step ${step}`}
+            onClick={() => store.goTo(step)}
+          >
+            {one === null ? (
+              <span class="quiet">none</span>
+            ) : (
+              <MaximizedInput unit={one} modality={modality} size={FRAME} />
+            )}
+            <span class="caption number">
+              {step}
+              {one?.objective == null ? "" : ` · ${formatNumber(one.objective)}`}
+            </span>
+          </button>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function sameUnit(one: Maximized, other: Maximized): boolean {
+  return one.unit.channel === other.unit.channel && one.unit.objective === other.unit.objective;
 }

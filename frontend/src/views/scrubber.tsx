@@ -5,9 +5,10 @@ import { type StepScale, stepScale, stepTicks } from "../charts/columns";
 import { anchor } from "../charts/heat";
 import { type Points, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
 import { useSize } from "../charts/size";
+import type { SavedSteps } from "../data";
 import { formatName, formatNumber, formatStep } from "../format";
 import { nearest, nearestIndex } from "../series";
-import type { SavedSteps, Store } from "../store";
+import type { Store } from "../store";
 
 const CURVE = 58;
 const TICK_ROW = 10;

@@ -1,0 +1,136 @@
+import { describe, expect, test } from "vitest";
+import { mockBackend } from "../gallery/mock";
+import type { Backend } from "../src/backend";
+import type { Tensor, Tensors } from "../src/safetensors";
+import type { LayerArraysMetadata, MaximizationMetadata, MaximizationStep, TagEntry } from "../src/wire";
+import { opened, settled, TYPICAL } from "./fakes";
+
+const STEPS = [0, 200, 400];
+
+function entry(metadata: LayerArraysMetadata | MaximizationMetadata, steps = STEPS, tag = ""): TagEntry {
+  const name = tag || `layerscope/${metadata.kind}/${metadata.name}`;
+  return { tag: name, kind: metadata.kind, metadata, steps, problem: "", max_step: 400, max_wall_time: 400 };
+}
+
+function held(kind: LayerArraysMetadata["kind"], layers: string[], owners = layers): LayerArraysMetadata {
+  return { kind, name: "probe", layers, owners, samples: kind === "weight" ? "" : "probe", version: 1 };
+}
+
+const UNITS: MaximizationMetadata = {
+  kind: "maximization",
+  name: "units",
+  version: 1,
+  modality: "image",
+  samples: "probe",
+  units: [
+    { layer: "stem", channel: 0, objective: "channel" },
+    { layer: "other", channel: 10, objective: "channel" },
+    { layer: "stem", channel: 20, objective: "neuron" },
+    { layer: "", channel: 7, objective: "logit" },
+  ],
+};
+
+const tensor = (...data: number[]): Tensor => ({ shape: [data.length], data: Float32Array.from(data) });
+
+/** A backend that holds these tags as well, whose arrays tell their step. */
+function holding(entries: readonly TagEntry[], header: Partial<MaximizationStep> = {}): Backend {
+  const base = mockBackend(TYPICAL);
+  const own = new Set(entries.map(({ tag }) => tag));
+  return {
+    ...base,
+    tags: async (run, signal) => {
+      const listing = await base.tags(run, signal);
+      return { ...listing, tags: [...listing.tags.filter(({ kind }) => kind !== "maximization"), ...entries] };
+    },
+    tensors: async (run, tag, step, signal): Promise<Tensors> =>
+      own.has(tag)
+        ? new Map([
+            ["values:stem", tensor(step)],
+            ["values:stem:x", tensor(-1)],
+            ["values:stem.weight", tensor(step + 1)],
+            ["labels", tensor(5)],
+          ])
+        : base.tensors(run, tag, step, signal),
+    arrays: async (_run, _tag, step) => new Map([["0", tensor(step)]]),
+    maximization: async (_run, _tag, step) => ({
+      objectives: [1 + step, 2, 3, 4],
+      top_samples: [],
+      tokens: [],
+      ascent_steps: [],
+      ...header,
+    }),
+    imageUrl: (_run, _tag, step, unit) => `${step}/${unit}`,
+  };
+}
+
+describe("what units respond to", () => {
+  test("is of the layer's units, counted through the whole tag, at the nearest step", async () => {
+    const top = [[{ sample: 2, objective: 9, box: null }], [], [], []];
+    const backend = holding([entry(UNITS)], { top_samples: top });
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250", backend);
+    const found = store.pictures.units.value.data;
+    expect(found?.step).toBe(200);
+    expect(found?.units.map(({ index, url, objective }) => [index, url, objective])).toEqual([
+      [0, "200/0", 201],
+      [2, "200/2", 3],
+    ]);
+    expect(found?.units[0]?.topSamples).toEqual(top[0]);
+    expect(found?.inputs.tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
+    expect(store.pictures.unitsFilm.value.data?.map(({ step }) => step)).toEqual(STEPS);
+  });
+
+  test("is of the model's own output where no layer is selected", async () => {
+    const { store } = await opened(TYPICAL, "#", holding([entry(UNITS)]));
+    expect(store.pictures.units.value.data?.units.map(({ unit }) => unit.channel)).toEqual([7]);
+    store.select("head");
+    await settled();
+    expect(store.pictures.units.value).toEqual({ data: null, error: "", loading: false });
+  });
+
+  test("of inputs that are no images are their values, and of texts their tokens", async () => {
+    const table = holding([entry({ ...UNITS, modality: "table" })]);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem", table);
+    const [first, second] = store.pictures.units.value.data?.units ?? [];
+    expect([first?.url, first?.values?.data[0], second?.values]).toEqual([null, 400, null]);
+    const text = holding([entry({ ...UNITS, modality: "text" })], { tokens: [["so", "dumb"], [], ["!"], []] });
+    const other = await opened(TYPICAL, "#&p.layerscope.layer=stem", text);
+    expect(other.store.pictures.units.value.data?.units.map(({ tokens }) => tokens)).toEqual([["so", "dumb"], ["!"]]);
+  });
+});
+
+describe("what is kept of a layer", () => {
+  test("are its own arrays and those of no layer, never those of a name that ends like it", async () => {
+    const backend = holding([entry(held("activation", ["stem", "stem:x"]))]);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=190", backend);
+    const data = store.pictures.activation.value.data;
+    expect(data?.step).toBe(200);
+    expect([...(data?.arrays.keys() ?? [])]).toEqual(["values", "labels"]);
+    expect(data?.arrays.get("values")?.data[0]).toBe(200);
+    expect(data?.inputs.tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
+    expect(store.pictures.attention.value.data).toBeNull();
+  });
+
+  test("of several tags it is that which holds the layer at the nearest step", async () => {
+    const without = entry(held("embedding", ["other"]), [250], "layerscope/embedding/without");
+    const backend = holding([entry(held("embedding", ["stem"])), without]);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250", backend);
+    expect(store.pictures.embedding.value.data?.step).toBe(200);
+    expect(store.pictures.embeddingFilm.value.data?.map(({ step }) => step)).toEqual(STEPS);
+  });
+
+  test("are all parameters that it owns", async () => {
+    const backend = holding([entry(held("weight", ["stem.weight", "head.weight"], ["stem", "head"]))]);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem", backend);
+    expect(store.pictures.weights.value.data?.map(({ name }) => name)).toEqual(["stem.weight"]);
+    expect(store.pictures.weights.value.data?.[0]?.arrays.get("values")?.data[0]).toBe(401);
+  });
+
+  test("without its inputs is there all the same, and says why", async () => {
+    const backend = holding([entry(held("activation", ["stem"]))]);
+    const tensors = backend.tensors;
+    backend.tensors = (run, tag, step, signal) =>
+      tag.includes("/samples/") ? Promise.reject(new Error("cut off.")) : tensors(run, tag, step, signal);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem", backend);
+    expect(store.pictures.activation.value.data?.inputs.problem).toBe("The inputs of step 0 cannot be shown. cut off.");
+  });
+});
