@@ -89,7 +89,7 @@ class Maximizer:
         before = self._found.get((layer, objective))
         asked: dict[str, Any] = {"start": before, **options}
         if probed.of_tokens:
-            asked = {"inputs": probed.inputs, **options}
+            asked = {"inputs": probed.inputs, **asked}
         result = maximize(self._model, layer=layer, channels=channels, seconds=seconds, **asked)
         self._found[layer, objective] = result
         tops: tuple[tuple[wire.TopSample, ...], ...] = ()

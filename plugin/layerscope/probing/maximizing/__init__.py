@@ -41,6 +41,9 @@ _LEAST_SIDE_OF_PHOTOGRAPHS = 64
 _TOGETHER = 32
 """How many units climb as one batch, to bound memory."""
 
+_TOKENS = "tokens"
+"""Stands for a parameterization where tokens were found."""
+
 
 @dataclass(frozen=True)
 class Maximization:
@@ -62,9 +65,9 @@ class Maximization:
     tokens: NDArray[np.int64] | None = None
     """[channels, length]: of a model of tokens the real tokens nearest to the embeddings that climbed, else None."""
     coordinates: Tensor | None = None
-    """[channels, ...]: where the ascent ended, from which ``maximize(start=...)`` goes on."""
+    """[channels, ...]: where the ascent ended, of tokens those found: ``maximize(start=...)`` goes on from there."""
     parameterization: str = ""
-    """What they are coordinates of."""
+    """What they are coordinates of; ``tokens`` of a model of tokens."""
 
 
 def maximize(
@@ -128,7 +131,8 @@ def maximize(
         photographs: [samples, colours, height, width] in ``value_range``: for ``maco``, whose magnitudes to take. None
             takes those of six photographs.
         time_first: of a signal, that the model takes [batch, time, variables]; None infers it.
-        start: an earlier result, from which the same units go on.
+        start: an earlier result, from which the same units go on; one of another layer, size or parameterization does
+            not count.
 
     Raises:
         InvalidArgumentError: the input shape cannot be inferred, or an argument breaks its rule.
@@ -150,7 +154,8 @@ def maximize(
         with contained(model, frozen=True):
             ascent = TokenAscent(key, goal, inputs, steps, seed, learning_rate)
             chosen = chosen_units(channels, ascent.available_units(model), key)
-            return _of_tokens(key, chosen, *ascent.climb(model, chosen, until))
+            begun = _begun(start, key, _TOKENS, chosen, (ascent.length,))
+            return _of_tokens(key, chosen, *ascent.climb(model, chosen, begun, until))
     form = form_of(model, input_shape, value_range, time_first)
     with contained(model, frozen=True):
         flat, available, channels_last = _seen(model, key, goal, form, inferred=input_shape is None)
@@ -169,7 +174,7 @@ def maximize(
             diversity,
             channels_last,
         )
-        begun = _begun(start, key, name, chosen, coordinates)
+        begun = _begun(start, key, name, chosen, tuple(coordinates.start(torch.Generator()).shape))
         groups = range(0, len(chosen), _TOGETHER)
         climbed: list[Climbed] = []
         for done, at in enumerate(groups):
@@ -260,15 +265,14 @@ def _views(coordinates: Parameterization, form: Form, transforms: bool | None) -
 
 
 def _begun(
-    start: Maximization | None, layer: str, name: str, chosen: Sequence[int], parameterization: Parameterization
+    start: Maximization | None, layer: str, name: str, chosen: Sequence[int], shape: tuple[int, ...]
 ) -> list[Tensor | None]:
-    """Return for each unit where it goes on from, or None."""
+    """Return for each unit the coordinates of that shape from which it goes on, or None."""
     earlier: defaultdict[int, list[Tensor]] = defaultdict(list)
-    if start is not None and start.coordinates is not None and (start.layer, start.parameterization) == (layer, name):
-        shape = parameterization.start(torch.Generator()).shape
-        if start.coordinates.shape[1:] == shape:
-            for channel, coordinates in zip(start.channels, start.coordinates, strict=True):
-                earlier[channel].append(coordinates)
+    if start is not None and start.coordinates is not None:
+        alike = (start.layer, start.parameterization, start.coordinates.shape[1:]) == (layer, name, shape)
+        for channel, coordinates in zip(start.channels, start.coordinates, strict=True) if alike else ():
+            earlier[channel].append(coordinates)
     return [earlier[unit].pop(0) if earlier[unit] else None for unit in chosen]
 
 
@@ -307,6 +311,8 @@ def _of_tokens(layer: str, chosen: list[int], tokens: Tensor, objective: Tensor,
         reached.numpy(),
         "text",
         tokens.numpy(),
+        coordinates=tokens,
+        parameterization=_TOKENS,
     )
 
 

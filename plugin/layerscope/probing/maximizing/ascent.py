@@ -47,7 +47,7 @@ class Ascent:
             until: when to stop, of ``time.monotonic``.
         """
         reference = reference_tensor(model)
-        starts = [self._start(repeat) for repeat in _repeats(units)]
+        starts = [self._start(repeat) for repeat in repeats(units)]
         given = [start if earlier is None else earlier for start, earlier in zip(starts, begun, strict=True)]
         coordinates = torch.stack(given).to(reference.device).requires_grad_()
         optimizer = self.parameterization.optimizer(coordinates, self.learning_rate)
@@ -123,11 +123,11 @@ def _slow_down(optimizer: torch.optim.Optimizer, rate: float, done: float) -> No
         group["lr"] = rate * (_LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * done)) / 2)
 
 
-def _repeats(units: Sequence[int]) -> list[int]:
+def repeats(units: Sequence[int]) -> list[int]:
     """Return for each unit how often it came before."""
     seen: Counter[int] = Counter()
-    repeats: list[int] = []
+    counts: list[int] = []
     for unit in units:
-        repeats.append(seen[unit])
+        counts.append(seen[unit])
         seen[unit] += 1
-    return repeats
+    return counts

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.probing.calls import Arguments, copied_arguments, input_tensors
+from layerscope.probing.maximizing.ascent import repeats
 from layerscope.probing.maximizing.objectives import Objective
 from layerscope.probing.maximizing.reaching import layer_output
 from layerscope.probing.representation import batch_size
@@ -76,17 +77,31 @@ class TokenAscent:
             )
         return self._objective.available(output)
 
-    def climb(self, model: nn.Module, units: Sequence[int], until: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (tokens int64 [units, length], objective [units, steps taken], the largest of them [units])."""
+    @property
+    def length(self) -> int:
+        """How many tokens there are."""
+        return self._sample.shape[1]
+
+    def climb(
+        self, model: nn.Module, units: Sequence[int], begun: Sequence[Tensor | None], until: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (tokens int64 [units, length], objective [units, steps taken], the largest of them [units]).
+
+        Args:
+            model: the model, contained by the caller.
+            units: their numbers; one that comes again starts from other tokens.
+            begun: for each unit int64 [length]: the tokens from which it goes on, or None to draw some.
+            until: when to stop, of ``time.monotonic``.
+        """
         count, numbers = len(units), self._sample.repeat(len(units), 1)
         looked_up = _LookUp(numbers)
         with torch.no_grad(), looked_up:
             layer_output(model, self._layer, *self._arguments(count))
         table, padding = looked_up.table().detach(), looked_up.padding
         kept = numbers == padding if padding is not None else torch.zeros_like(numbers, dtype=torch.bool)
-        generator = torch.Generator().manual_seed(self._seed)
-        drawn = torch.randint(len(table), (1, numbers.shape[1]), generator=generator).to(table.device)
-        climbing = table[drawn].float().repeat(count, 1, 1)
+        drawn = [self._drawn(len(table), repeat) for repeat in repeats(units)]
+        first = [draw if earlier is None else earlier for draw, earlier in zip(drawn, begun, strict=True)]
+        climbing = table[torch.stack(first).to(table.device)].float()
         optimizer = torch.optim.Adam([climbing], lr=self._rate * table.float().square().mean().sqrt().item())
         which = torch.tensor(units, device=table.device)
         best, reached = numbers.clone(), torch.full((count,), -torch.inf, device=table.device)
@@ -109,6 +124,10 @@ class TokenAscent:
                 "the model's parameters: training may have diverged."
             )
         return best.cpu(), torch.stack(objective, 1), reached.float().cpu()
+
+    def _drawn(self, rows: int, repeat: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self._seed + repeat)
+        return torch.randint(rows, (self.length,), generator=generator)
 
     def _arguments(self, count: int) -> Arguments:
         """Return the first sample's arguments ``count`` times over."""

@@ -76,7 +76,8 @@ def _of_real_pictures(phases: Tensor, width: int) -> Tensor:
 def shipped_magnitudes(shape: Shape) -> Tensor:
     """Return the magnitudes of six photographs, float32 [colours, height, width // 2 + 1], alike in all directions."""
     colours, height, width = shape
-    cycles = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]) * min(height, width)
+    side = min(height, width) if height > 1 else width  # a signal has one side
+    cycles = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]) * side
     rows = _MAGNITUDES if colours == 3 else (_GREY,) * colours
     with np.errstate(divide="ignore"):
         # Between what was measured, and beyond it, powers of the frequency.
