@@ -99,6 +99,8 @@ export function mockBackend(shape: Shape): Backend {
     description: async () => (shape.kind ? mockSamples(shape.kind).description : null),
     maximization: async () => ({ objectives: [3.2, 5.1, 0.4, 7.7], top_samples: [], tokens: [], ascent_steps: [] }),
     arrays: async () => new Map(),
+    projected: async () => [],
+    projectorUrl: () => "about:blank",
     surrogate: async (_run, tag, step) => {
       const made = SURROGATES[find(tag).name];
       if (made === undefined) throw new Error("the surrogate is cut off.");

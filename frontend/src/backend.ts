@@ -47,6 +47,10 @@ export interface Backend {
   surrogate(run: string, tag: string, step: number, signal: AbortSignal): Promise<Surrogate>;
   /** Arrays that are not the first of the blobs. */
   arrays(run: string, tag: string, step: number, index: number, signal: AbortSignal): Promise<Tensors>;
+  /** The tensors of a run that TensorBoard's Projector has, by their names; none where it is not installed. */
+  projected(run: string, signal: AbortSignal): Promise<readonly string[]>;
+  /** Address of the Projector's page. */
+  projectorUrl(): string;
   /** Address of the image of unit `unit` (from 0). */
   imageUrl(run: string, tag: string, step: number, unit: number): string;
 }
@@ -100,6 +104,14 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
     },
     maximization: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
     surrogate: (run, tag, step, signal) => json("blob", blob(run, tag, step, 0), signal),
+    projected: async (run, signal) => {
+      const runs = await reached(url("../projector/runs", []), signal); // asked of a run without any, it complains
+      if (!runs.ok || !((await runs.json()) as readonly string[]).includes(run)) return [];
+      const response = await ask("../projector/info", [["run", run]], signal);
+      const { embeddings = [] } = (await response.json()) as { embeddings?: { tensorName?: string }[] };
+      return embeddings.flatMap(({ tensorName }) => tensorName ?? []);
+    },
+    projectorUrl: () => url("../projector/projector_binary.html", []),
     imageUrl: (run, tag, step, unit) => url("blob", blob(run, tag, step, unit + 1)),
   };
 }

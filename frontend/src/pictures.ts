@@ -49,6 +49,8 @@ export interface Pictures {
   readonly attention: ReadonlySignal<Resource<Held>>;
   readonly embedding: ReadonlySignal<Resource<Held>>;
   readonly embeddingFilm: ReadonlySignal<Resource<readonly Held[]>>;
+  /** The tensors of this run that TensorBoard's Projector has; asked where a layer has an embedding. */
+  readonly projected: ReadonlySignal<Resource<readonly string[]>>;
   /** Every parameter of the layer that is kept. */
   readonly weights: ReadonlySignal<Resource<readonly Held[]>>;
 }
@@ -146,6 +148,13 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
     };
   };
 
+  const askProjected = (): Question<readonly string[]> | null => {
+    const run = store.run.value;
+    if (run === null || holding("embedding", store.layer.value).length === 0) return null;
+    const load = (signal: AbortSignal) => backend.projected(run, signal);
+    return { key: JSON.stringify(["projected", run]), look: store.look.value, live: true, load };
+  };
+
   // --- what units respond to ---------------------------------------------------------------------------------------
 
   const askUnits = <T>(
@@ -195,6 +204,7 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
     attention: ask("attention", now, first),
     embedding: ask("embedding", now, first),
     embeddingFilm: ask("embedding", over, every),
+    projected: resource(end, askProjected),
     weights: resource(end, askWeights),
   };
 }

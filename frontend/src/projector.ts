@@ -1,13 +1,14 @@
 /**
- * Opens TensorBoard's Projector on a tensor. Its page takes no address of one: it shows the largest tensor of the first
- * run. So the page is opened in a window of its own, and there, where it is ready, run and tensor are chosen for it.
+ * Opens TensorBoard's Projector on a tensor. Its page takes no address of one: it shows the first tensor of the first
+ * run. So the page is opened in a window of its own, and there, once it is ready, run and tensor are chosen for it.
  */
 
-const PAGE = "projector/projector_binary.html";
-const LOOK_EVERY_MS = 200;
-const GIVE_UP_MS = 20_000;
+import { nearestIndex } from "./series";
 
-/** What of the Projector's panel is used; the names are those of its Polymer element. */
+const LOOK_EVERY_MS = 200;
+const GIVE_UP_MS = 30_000;
+
+/** What of the Projector's panel is used; the names are those of its element. */
 interface DataPanel extends Element {
   runNames?: readonly string[];
   selectedRun?: string;
@@ -15,30 +16,39 @@ interface DataPanel extends Element {
   selectedTensor?: string;
 }
 
-/** The address of the Projector's page, beside our own plugin's routes. */
-export function projectorUrl(base: string = new URL(/* @vite-ignore */ "../..", import.meta.url).href): string {
-  return new URL(PAGE, base).href;
+/** The tensor of a layer at the step nearest to `step`, as `SummaryWriter.add_embedding` names it; null for none. */
+export function tensorOf(tensors: readonly string[], layer: string, step: number): string | null {
+  const own = tensors.flatMap((name) => {
+    const colon = name.lastIndexOf(":");
+    return name.slice(0, colon) === layer && /^\d+$/.test(name.slice(colon + 1))
+      ? [{ name, step: Number(name.slice(colon + 1)) }]
+      : [];
+  });
+  own.sort((one, other) => one.step - other.step);
+  const steps = own.map((one) => one.step);
+  return own[nearestIndex(steps, step)]?.name ?? null;
 }
 
-/** Open the Projector on the features of a layer at a step, as `SummaryWriter.add_embedding` names them. */
-export function openProjector(run: string, layer: string, step: number): void {
-  const opened = window.open(projectorUrl(), "layerscope-projector");
+/** Open the Projector's page on a tensor of a run. */
+export function openProjector(page: string, run: string, tensor: string): void {
+  const opened = window.open(page, "layerscope-projector");
   if (opened === null) return;
-  const tensor = `${layer}:${String(step).padStart(5, "0")}`;
   const began = Date.now();
   const timer = setInterval(() => {
-    if (opened.closed || Date.now() - began > GIVE_UP_MS || chosen(opened, run, tensor)) clearInterval(timer);
+    if (opened.closed || Date.now() - began > GIVE_UP_MS || chosen(opened.document, run, tensor)) clearInterval(timer);
   }, LOOK_EVERY_MS);
 }
 
-/** Choose run and tensor in the window; whether that is done. */
-export function chosen(opened: Pick<Window, "document">, run: string, tensor: string): boolean {
-  const app = opened.document.querySelector("vz-projector-app");
-  const projector = app?.shadowRoot?.querySelector("vz-projector") ?? opened.document.querySelector("vz-projector");
+/** Choose run and tensor on the page, one after the other as it is ready for them; whether both are shown. */
+export function chosen(page: Document, run: string, tensor: string): boolean {
+  const projector = page.querySelector("vz-projector-dashboard")?.shadowRoot?.querySelector("vz-projector");
   const panel: DataPanel | null = projector?.shadowRoot?.querySelector("#data-panel") ?? null;
   if (!panel?.runNames?.includes(run)) return false;
-  if (panel.selectedRun !== run) panel.selectedRun = run;
-  if (!panel.tensorNames?.some(({ name }) => name === tensor)) return false;
-  panel.selectedTensor = tensor;
-  return true;
+  if (panel.selectedRun !== run) {
+    panel.selectedRun = run;
+    return false; // the tensors of that run come later, and the first of them is shown then
+  }
+  if (panel.selectedTensor === tensor) return true;
+  if (panel.tensorNames?.some(({ name }) => name === tensor)) panel.selectedTensor = tensor;
+  return false;
 }

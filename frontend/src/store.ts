@@ -66,6 +66,7 @@ export class Store {
   /** What only the panel of the selected layer shows. */
   readonly detail: Detail;
   readonly pictures: Pictures;
+  readonly projectorUrl: string;
 
   constructor(
     backend: Backend,
@@ -90,6 +91,7 @@ export class Store {
     this.surrogates = surrogatesOf(this, backend, end);
     this.detail = layerDetail(this, backend, end);
     this.pictures = picturesOf(this, backend, end);
+    this.projectorUrl = backend.projectorUrl();
     this.followAddress();
     host.onReload(() => this.refresh());
   }

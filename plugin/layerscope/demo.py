@@ -112,7 +112,9 @@ def train(run: Path, *, steps: int = STEPS, quiet: bool = False) -> float:
                 scope.activations(probe_images, step=step)
                 scope.linear_probes(test_images, test_labels, step=step)
                 scope.surrogates(test_images, step=step, of="pool", surrogates=("decision_tree",), output_names=DIGITS)
-                scope.maximize(step=step)
+                scope.embeddings(test_images, test_labels, step=step, samples="test", class_names=DIGITS)
+                scope.maximize(step=step, inputs=test_images, samples="test")
+                scope.weights(step=step)
             if not quiet:
                 _show_progress(step, steps, loss.item())
     return _accuracy(model, test_images, test_labels)

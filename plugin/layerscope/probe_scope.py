@@ -127,6 +127,7 @@ class ProbeScope:
         step: int,
         layers: str | Sequence[str] = "auto",
         samples: str = "probe",
+        class_names: Sequence[str] | None = None,
         projector: Sequence[str] = (),
         **options: Any,
     ) -> None:
@@ -139,6 +140,7 @@ class ProbeScope:
             step: training step.
             layers: ``"all"``, ``"auto"`` or a list of layer keys and patterns. 12 bytes for each sample and layer.
             samples: name of this probe set.
+            class_names: of the classes, in the order of the labels' numbers.
             projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
                 number below the log directory; those that are not among ``layers`` do not.
             options: ``samples_at_once`` and ``batch_dim``, as in ``layerscope.embeddings``.
@@ -151,7 +153,8 @@ class ProbeScope:
             self._embedded[samples] = (before or {}) | found
             classes = checked_labels(labels, len(next(iter(found.values())).points)) if found else None
             with attempt():
-                stored = record_samples(self._writer, inputs, samples, step=step)
+                description = None if class_names is None else describe_inputs(inputs, class_names=class_names)
+                stored = record_samples(self._writer, inputs, samples, step=step, description=description)
                 arrays = {layer: embedding_arrays(one) for layer, one in found.items()}
                 shared = {} if classes is None else {"labels": classes}
                 record_layer_arrays(

@@ -4,10 +4,15 @@ import type { FilmProps, SampleProps } from "./attribution_view";
 const TILE = 80;
 const GAP = 8;
 
+/** The side of one of so many frames that stand side by side. */
+export function frameSize(frames: number, width: number): number {
+  return Math.min(TILE, Math.floor((width - GAP * frames) / Math.max(1, frames)));
+}
+
 /** Steps side by side, each drawn as a sample is. */
 export function filmOf(Frame: (props: SampleProps) => JSX.Element): (props: FilmProps) => JSX.Element {
   return function Film({ frames, scale, width, current, onStep }) {
-    const size = Math.min(TILE, Math.floor((width - GAP * frames.length) / Math.max(1, frames.length)));
+    const size = frameSize(frames.length, width);
     return (
       <div class="film">
         {frames.map(({ step, shown }) => (

@@ -47,7 +47,7 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <LinearProbes store={store} width={inner} />
                   {!beside && <Surrogates store={store} width={inner} />}
                   {store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
-                  {maximizesOutput(store) && <Maximizations store={store} />}
+                  {maximizesOutput(store) && <Maximizations store={store} width={inner} />}
                 </>
               )}
             </>
@@ -62,7 +62,7 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <Surrogates store={store} width={inner} />
                   <Attributions store={store} width={inner} />
                   <Attention store={store} width={inner} />
-                  <Maximizations store={store} />
+                  <Maximizations store={store} width={inner} />
                   <Activations store={store} width={inner} />
                   <Embeddings store={store} width={inner} />
                   <Weights store={store} width={inner} />

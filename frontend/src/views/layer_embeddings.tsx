@@ -3,13 +3,13 @@ import { useMemo } from "preact/hooks";
 import { boundsOf, Mark, type Point, Scatter } from "../charts/scatter";
 import { formatShare } from "../format";
 import type { Held } from "../pictures";
-import { openProjector } from "../projector";
+import { openProjector, tensorOf } from "../projector";
 import type { Store } from "../store";
 import { visible } from "../token_text";
+import { frameSize } from "./attribution_film";
 import { Waiting } from "./words";
 
 const LARGEST = 320;
-const FRAME = 80;
 const MOST_GROUPS = 20;
 
 interface PanelProps {
@@ -28,14 +28,7 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
         {held.data !== null && (
           <>
             <span class="quiet number">at step {held.data.step}</span>
-            <button
-              type="button"
-              class="plain"
-              title="TensorBoard's Projector, in another window; it has the layers that scope.embeddings(projector=[...]) names"
-              onClick={() => openProjector(store.run.peek() ?? ".", held.data?.name ?? "", held.data?.step ?? 0)}
-            >
-              Open in the Projector
-            </button>
+            <Projector store={store} held={held.data} />
           </>
         )}
       </div>
@@ -47,6 +40,23 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
         <Points store={store} held={held.data} width={width} />
       )}
     </section>
+  );
+}
+
+/** The way to TensorBoard's Projector, where it has the features of this layer. */
+function Projector({ store, held }: { readonly store: Store; readonly held: Held }): JSX.Element | null {
+  const run = store.run.value;
+  const tensor = tensorOf(store.pictures.projected.value.data ?? [], held.name, held.step);
+  if (run === null || tensor === null) return null;
+  return (
+    <button
+      type="button"
+      class="plain"
+      title={`Opens ${tensor} in TensorBoard's Projector, in a window of its own`}
+      onClick={() => openProjector(store.projectorUrl, run, tensor)}
+    >
+      Open in the Projector
+    </button>
   );
 }
 
@@ -106,7 +116,7 @@ function Points({ store, held, width }: PanelProps & { readonly held: Held }): J
                 <Scatter
                   points={pointsOf(frame)}
                   bounds={bounds}
-                  size={FRAME}
+                  size={frameSize(film.length, width)}
                   name={name}
                   label={`samples at step ${frame.step}`}
                 />

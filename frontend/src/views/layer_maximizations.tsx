@@ -4,16 +4,21 @@ import { formatNumber } from "../format";
 import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
 import { visible } from "../token_text";
+import { frameSize } from "./attribution_film";
 import { MaximizedInput } from "./maximized_input";
 import { TopSamples } from "./top_samples";
 import { Waiting } from "./words";
 import "./maximizations.css";
 
 const TILE = 96;
-const FRAME = 80;
+
+interface PanelProps {
+  readonly store: Store;
+  readonly width: number;
+}
 
 /** The inputs that excite units of the selected layer most, as found at the current step; without one, of the output. */
-export function Maximizations({ store }: { readonly store: Store }): JSX.Element {
+export function Maximizations({ store, width }: PanelProps): JSX.Element {
   const found = store.pictures.units.value;
   return (
     <section class="panel" id="maximization" aria-label="Activation maximization">
@@ -27,13 +32,13 @@ export function Maximizations({ store }: { readonly store: Store }): JSX.Element
           <pre>scope.maximize(step=step, layers=["{store.layer.value}"])</pre>
         </Waiting>
       ) : (
-        <Units store={store} found={found.data} />
+        <Units store={store} found={found.data} width={width} />
       )}
     </section>
   );
 }
 
-function Units({ store, found }: { readonly store: Store; readonly found: MaximizedAt }): JSX.Element {
+function Units({ store, found, width }: PanelProps & { readonly found: MaximizedAt }): JSX.Element {
   const chosen = chosenOf(store, found);
   return (
     <>
@@ -56,7 +61,7 @@ function Units({ store, found }: { readonly store: Store; readonly found: Maximi
           </button>
         ))}
       </div>
-      {chosen !== null && <Closely store={store} found={found} unit={chosen} />}
+      {chosen !== null && <Closely store={store} found={found} unit={chosen} width={width} />}
     </>
   );
 }
@@ -92,7 +97,7 @@ function Yardstick({ unit }: { readonly unit: Maximized }): JSX.Element | null {
       </span>
       <span>
         {formatNumber(unit.objective)}
-        {real !== null && <span class="quiet"> · real {formatNumber(real)}</span>}
+        {real !== null && <span class="quiet"> / real {formatNumber(real)}</span>}
       </span>
     </span>
   );
@@ -105,10 +110,10 @@ function wordsOf({ objective, topSamples }: Maximized): string {
 }
 
 /** One unit: how what it responds to formed over the training, and the real samples that excite it most. */
-function Closely({ store, found, unit }: UnitProps): JSX.Element {
+function Closely({ store, found, unit, width }: UnitProps): JSX.Element {
   return (
     <>
-      <Film store={store} found={found} unit={unit} />
+      <Film store={store} found={found} unit={unit} width={width} />
       {unit.topSamples.length > 0 && (
         <>
           <h5>
@@ -122,13 +127,12 @@ function Closely({ store, found, unit }: UnitProps): JSX.Element {
   );
 }
 
-interface UnitProps {
-  readonly store: Store;
+interface UnitProps extends PanelProps {
   readonly found: MaximizedAt;
   readonly unit: Maximized;
 }
 
-function Film({ store, found, unit }: UnitProps): JSX.Element | null {
+function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
   const frames = store.pictures.unitsFilm.value.data ?? [];
   const { layer, channel, objective } = unit.unit;
   const repeat = found.units.filter((one) => one.index < unit.index && sameUnit(one, unit)).length;
@@ -157,11 +161,11 @@ function Film({ store, found, unit }: UnitProps): JSX.Element | null {
             {one === null ? (
               <span class="quiet">none</span>
             ) : (
-              <MaximizedInput unit={one} modality={modality} size={FRAME} />
+              <MaximizedInput unit={one} modality={modality} size={frameSize(frames.length, width)} />
             )}
             <span class="caption number">
               {step}
-              {one?.objective == null ? "" : ` · ${formatNumber(one.objective)}`}
+              {one?.objective != null && <span class="quiet">{formatNumber(one.objective)}</span>}
             </span>
           </button>
         ))}

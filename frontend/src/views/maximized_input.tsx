@@ -20,6 +20,7 @@ export function MaximizedInput({ unit, modality, size, testId }: MaximizedInputP
         src={unit.url}
         width={size}
         height={size}
+        onLoad={({ currentTarget }) => currentTarget.classList.toggle("coarse", currentTarget.naturalWidth < size)}
         alt={`Input that excites channel ${unit.unit.channel} most`}
       />
     );
