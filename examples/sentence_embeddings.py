@@ -80,3 +80,6 @@ with SummaryWriter("runs/sentence_embeddings") as writer, layerscope.Scope(model
         tokens=tokenizer,
         class_names=TOPICS,
     )
+    scope.attention(inputs, step=0)
+    # Real tokens that speak most for each topic, found by ascent; the sentences above say how far that is from text.
+    scope.maximize(step=0, objective="logit", channels=len(TOPICS), steps=40, seconds=None)

@@ -108,7 +108,11 @@ def _imagenet(run: layerscope.Run) -> None:
     assert abs(run.attributions["deep_lift"][0].delta).max() < 1e-4
     cams = run.attributions["grad_cam"][0].layers
     assert [cams[f"_blocks.{i}"].shape for i in (0, 15)] == [(3, 112, 112), (3, 7, 7)]
-    assert [unit.channel for unit in run.maximizations[0].units] == [985, 967, 281]
+    found = run.maximizations[0]
+    assert [unit.channel for unit in found.units] == [985, 967, 281]
+    assert [best[0].sample for best in found.top_samples] == [2, 0, 1]  # flower, coffee, cat
+    assert all(reached > best[0].objective for reached, best in zip(found.objectives, found.top_samples, strict=True))
+    assert run.weights["parameters"][0]["_conv_stem.weight"]["values"].shape == (32, 3, 3, 3)
     activations = run.series["activations"]
     silent = activations.values[0, :, activations.statistics.index("zero_fraction")]
     assert silent[activations.layers.index("_swish#1")] > 0.5  # ReLU6
@@ -129,6 +133,13 @@ def _sentence_embeddings(run: layerscope.Run) -> None:
     gradient = run.attributions["gradient_x_activation"][0]
     assert gradient.trust["deletion"].mean() > gradient.trust["deletion_random"].mean()
     assert gradient.layers["encoder.encoder.layer.5"].shape == (4, 12)
+    weights = run.attention["probe"][0]["encoder.encoder.layer.5.attention.self"]["values"]
+    np.testing.assert_allclose(weights.astype(np.float32).sum(3), 1, atol=5e-3)
+    found = run.maximizations[0]
+    for words, wanted in zip(found.tokens, ({"pets", "animals"}, {"money", "finances"}, {"cooking"}), strict=True):
+        assert wanted & set(words)
+    real = [best[0].objective for best in found.top_samples]
+    assert all(objective > 2 * most for objective, most in zip(found.objectives, real, strict=True))
 
 
 LEFT = {

@@ -17,7 +17,7 @@ from layerscope.probing.maximizing.objectives import Objective
 from layerscope.probing.maximizing.reaching import layer_output
 from layerscope.probing.representation import batch_size
 
-_LEARNING_RATE = 0.1
+_LEARNING_RATE = 0.3
 """Of Adam, as a share of the root mean square of the embedding's numbers."""
 
 
@@ -35,7 +35,7 @@ class TokenAscent:
         inputs: arguments of the model, whose first tensor of integers [samples, length] is tokens.
         steps: steps of ascent.
         seed: of the tokens to start from.
-        learning_rate: of Adam, as a share of the root mean square of the embedding; None takes 0.1.
+        learning_rate: of Adam, as a share of the root mean square of the embedding; None takes 0.3.
 
     Raises:
         InvalidArgumentError: there are no integers in ``inputs``.
