@@ -49,7 +49,6 @@ with torch.no_grad():
 
 with SummaryWriter("runs/imagenet") as writer, layerscope.Scope(model, writer) as scope:
     scope.graph(images[:1])
-    scope.activations(images, step=0)
     scope.attributions(
         images,
         step=0,
@@ -63,6 +62,7 @@ with SummaryWriter("runs/imagenet") as writer, layerscope.Scope(model, writer) a
         },
         class_names=names,
     )
+    scope.activations(images, step=0)
     # Among real images none may be as much of an espresso as the one that is made up: the tab shows both.
     classes = [DAISY, ESPRESSO, TABBY]
     scope.maximize(step=0, layers=["_fc"], channels=classes, input_shape=(3, 128, 128), seconds=None)

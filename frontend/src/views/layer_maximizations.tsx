@@ -6,7 +6,7 @@ import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
 import { MaximizedInput } from "./maximized_input";
-import { TopSamples } from "./top_samples";
+import { isFramed, TopSamples } from "./top_samples";
 import { Waiting } from "./words";
 import "./maximizations.css";
 
@@ -118,7 +118,7 @@ function Closely({ store, found, unit, width }: UnitProps): JSX.Element {
         <>
           <h5>
             {titleOf(store, unit, found.inputs)}: probe samples that excite it most{" "}
-            <span class="quiet">the part that was seen is framed</span>
+            {unit.topSamples.some(isFramed) && <span class="quiet">the part that was seen is framed</span>}
           </h5>
           <TopSamples unit={unit} inputs={found.inputs} onSelect={(sample) => store.choose({ sample })} />
         </>

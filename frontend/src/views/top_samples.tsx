@@ -4,6 +4,7 @@ import type { Inputs } from "../data";
 import { formatNumber } from "../format";
 import type { Maximized } from "../pictures";
 import { visible } from "../token_text";
+import type { TopSample } from "../wire";
 import { pictureAt } from "./input_picture";
 
 const TILE = 80;
@@ -35,7 +36,7 @@ export function TopSamples({ unit, inputs, onSelect }: TopSamplesProps): JSX.Ele
             {picture !== null && (
               <span class="top-sample">
                 <AttributionMap map={null} scale={null} picture={picture} size={TILE} label={`sample ${sample}`} />
-                {box !== null && !isWhole(box) && <span class="top-sample-box" style={placed(box)} />}
+                {box !== null && isFramed({ box }) && <span class="top-sample-box" style={placed(box)} />}
               </span>
             )}
             {picture === null && text && <bdi class="unit-tokens">{text}</bdi>}
@@ -50,8 +51,11 @@ export function TopSamples({ unit, inputs, onSelect }: TopSamplesProps): JSX.Ele
   );
 }
 
-function isWhole([top = 0, bottom = 1, left = 0, right = 1]: readonly number[]): boolean {
-  return bottom - top > WHOLE && right - left > WHOLE;
+/** Whether the unit saw a part of the sample only. */
+export function isFramed({ box }: Pick<TopSample, "box">): boolean {
+  if (box === null) return false;
+  const [top = 0, bottom = 1, left = 0, right = 1] = box;
+  return bottom - top <= WHOLE || right - left <= WHOLE;
 }
 
 function placed([top = 0, bottom = 1, left = 0, right = 1]: readonly number[]): Record<string, string> {
