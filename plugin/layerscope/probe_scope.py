@@ -27,7 +27,7 @@ from layerscope.probing.attributions import Methods, Target
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.channels import channels as channels_of
 from layerscope.probing.describing import describe_inputs
-from layerscope.probing.embeddings import Embedding, embeddings
+from layerscope.probing.embeddings import Embedding, embeddings, word_embeddings
 from layerscope.probing.linear_probes import linear_probes
 from layerscope.probing.maximizing.choosing import Probed, telling_layers
 from layerscope.probing.surrogates import surrogate
@@ -142,7 +142,8 @@ class ProbeScope:
             samples: name of this probe set.
             class_names: of the classes, in the order of the labels' numbers.
             projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
-                number below the log directory; those that are not among ``layers`` do not.
+                number below the log directory; those that are not among ``layers`` do not. Of an ``nn.Embedding`` it
+                gets the distinct tokens of the probe set, by the words that ``attributions`` was given.
             options: ``samples_at_once`` and ``batch_dim``, as in ``layerscope.embeddings``.
         """
         with self._guarded("embeddings"), failing_last() as attempt:
@@ -162,14 +163,18 @@ class ProbeScope:
                 )
             for layer in projector:
                 with attempt():
-                    self._project(layer, found, classes, step)
+                    self._project(layer, found, inputs, classes, step)
 
     def _project(
-        self, layer: str, found: Mapping[str, Embedding], classes: NDArray[np.int32] | None, step: int
+        self, layer: str, found: Mapping[str, Embedding], inputs: Any, classes: NDArray[np.int32] | None, step: int
     ) -> None:
-        """Give the features of a layer to the Projector, under the layer's key."""
+        """Give the features of a layer, or the words of an embedding, to the Projector, under the layer's key."""
         if layer not in found:
             raise LayerNotFoundError(layer, list(found))
+        words = word_embeddings(self._model, layer, inputs)
+        if words is not None:
+            self._writer.projector(words[1], metadata=self._probed.words(words[0]), tag=layer, step=step)
+            return
         metadata = None if classes is None else classes.tolist()
         self._writer.projector(found[layer].features, metadata=metadata, tag=layer, step=step)
 

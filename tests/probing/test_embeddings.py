@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import layerscope
 from layerscope.errors import CaptureError, LayerNotFoundError
-from layerscope.probing.embeddings import Embedding, embeddings, principal_components
+from layerscope.probing.embeddings import Embedding, embeddings, principal_components, word_embeddings
 
 
 def cloud(samples: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -86,6 +86,18 @@ def test_before_counts_only_for_the_same_samples() -> None:
     np.testing.assert_allclose(embeddings(model, x, before=mirrored)["fc"].points, mirrored["fc"].points, atol=1e-5)
     fewer = embeddings(model, x[:5], before=mirrored)["fc"]
     np.testing.assert_array_equal(fewer.points, embeddings(model, x[:5])["fc"].points)
+
+
+def test_words_are_the_distinct_tokens_without_padding() -> None:
+    model = nn.Sequential(nn.Embedding(5, 2, padding_idx=0), nn.Linear(2, 2))
+    numbers = torch.tensor([[3, 1, 0], [3, 3, 4]])
+    found = word_embeddings(model, "0", {"input_ids": numbers})
+    assert found is not None
+    tokens, rows = found
+    assert tokens == [1, 3, 4]
+    np.testing.assert_array_equal(rows, model[0].weight.detach()[[1, 3, 4]])
+    assert word_embeddings(model, "1", numbers) is None
+    assert word_embeddings(model, "0", torch.ones(2, 2)) is None
 
 
 def test_what_cannot_be_is_said() -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerscope.errors import CaptureError
+from layerscope.probing.calls import input_tensors
 from layerscope.probing.pooling import pooled
 from layerscope.probing.representation import batch_size
 
@@ -81,6 +82,25 @@ def embeddings(
             rows, *principal_components(rows, components, None if earlier is None else earlier.points)
         )
     return found
+
+
+def word_embeddings(model: nn.Module, layer: str, inputs: Any) -> tuple[list[int], NDArray[np.float32]] | None:
+    """Return the distinct tokens of a probe set and their rows in an embedding, [tokens, features].
+
+    Args:
+        model: the model.
+        layer: layer key of an ``nn.Embedding``; of another module, or of none, the answer is None.
+        inputs: arguments whose first tensor of integers is tokens; None is the answer without one. Padding is left
+            out, and so are numbers that the embedding does not have.
+    """
+    module = dict(model.named_modules()).get(layer.partition("#")[0])
+    numbers = next((t for t in input_tensors(inputs) if not (t.is_floating_point() or t.is_complex())), None)
+    if not isinstance(module, nn.Embedding) or numbers is None:
+        return None
+    tokens: list[int] = numbers.unique().tolist()
+    tokens = [token for token in tokens if 0 <= token < module.num_embeddings and token != module.padding_idx]
+    rows = module.weight.detach()[torch.tensor(tokens, dtype=torch.int64, device=module.weight.device)]
+    return tokens, rows.float().cpu().numpy()
 
 
 def principal_components(

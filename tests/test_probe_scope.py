@@ -1,0 +1,92 @@
+"""What a scope records of samples as points, and gives to TensorBoard's Projector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import layerscope
+from layerscope import Scope
+from layerscope.errors import InvalidArgumentError, LayerNotFoundError
+
+
+class Words(nn.Module):
+    """Tokens [batch, length] -> scores of three classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(6, 4, padding_idx=0), nn.Linear(4, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.words(tokens).mean(1))
+
+
+@pytest.fixture
+def model() -> Words:
+    torch.manual_seed(0)
+    return Words()
+
+
+TOKENS = torch.tensor([[1, 2, 0], [5, 5, 3], [2, 0, 0], [4, 1, 1], [3, 2, 1]])
+LABELS = torch.tensor([0, 2, 0, 1, 2])
+
+
+def test_points_are_written_with_their_classes_and_do_not_jump(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        for step in (0, 10):
+            scope.embeddings(TOKENS, LABELS, step=step, samples="sentences", class_names=("a", "b", "c"))
+            with torch.no_grad():
+                model.head.weight.mul_(-1)  # the axes of principal components would turn round with it
+                model.head.bias.mul_(-1)
+    run = layerscope.read(tmp_path)["."]
+    assert run.problems == ()
+    assert list(run.embeddings) == ["sentences"]
+    assert list(run.embeddings["sentences"]) == [0, 10]
+    before, after = (run.embeddings["sentences"][step]["head"]["values"] for step in (0, 10))
+    features = layerscope.embeddings(Words().eval(), TOKENS, layers=["head"])["head"]
+    assert before.shape == features.points.shape == (5, 3)
+    # Mirrored features, turned onto those before: the same points.
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    assert run.descriptions["sentences"].class_names == ("a", "b", "c")
+
+
+def test_points_are_those_of_the_function_beneath(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.embeddings(TOKENS, step=3)
+    written = layerscope.read(tmp_path)["."].embeddings["probe"][3]
+    found = layerscope.embeddings(model, TOKENS)
+    assert list(written) == list(found) == ["words", "head"]
+    for layer, embedding in found.items():
+        np.testing.assert_allclose(written[layer]["values"], embedding.points, atol=1e-3)
+        np.testing.assert_allclose(written[layer]["explained"], embedding.explained, atol=1e-6)
+
+
+def test_the_projector_gets_features_with_labels_and_words_of_an_embedding(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.attributions(
+            TOKENS, step=7, methods=["gradient_x_activation"], tokens=["", "so", "it", "goes", "on", "?"]
+        )
+        scope.embeddings(TOKENS, LABELS, step=7, projector=["head", "words"])
+    config = (tmp_path / "projector_config.pbtxt").read_text()
+    assert 'tensor_name: "head:00007"' in config
+    features = np.loadtxt(tmp_path / "00007" / "head" / "tensors.tsv")
+    np.testing.assert_allclose(
+        features, layerscope.embeddings(model, TOKENS, layers=["head"])["head"].features, rtol=1e-5
+    )
+    assert (tmp_path / "00007" / "head" / "metadata.tsv").read_text().split() == ["0", "2", "0", "1", "2"]
+    rows = np.loadtxt(tmp_path / "00007" / "words" / "tensors.tsv")
+    np.testing.assert_allclose(rows, model.words.weight.detach()[1:], rtol=1e-5)
+    assert (tmp_path / "00007" / "words" / "metadata.tsv").read_text().split() == ["so", "it", "goes", "on", "?"]
+
+
+def test_what_cannot_be_is_said_and_the_points_are_there_all_the_same(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        with pytest.raises(LayerNotFoundError, match="'nowhere' was asked for"):
+            scope.embeddings(TOKENS, step=0, projector=["nowhere"])
+        with pytest.raises(InvalidArgumentError, match=r"labels must be 5 integers, .* but they are int64 \[3\]"):
+            scope.embeddings(TOKENS, LABELS[:3], step=1)
+    assert list(layerscope.read(tmp_path)["."].embeddings["probe"]) == [0]
