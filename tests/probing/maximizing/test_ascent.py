@@ -249,6 +249,6 @@ def test_a_crop_stays_inside() -> None:
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         slopes = crops.show(ramp, generator)[0, 0, 4].diff()[1:-1] * 31
-        assert 0.59 < slopes.min()
+        assert slopes.min() > 0.59
         assert slopes.max() < 1.01
         torch.testing.assert_close(slopes, slopes[:1].expand(29), atol=1e-3, rtol=0)

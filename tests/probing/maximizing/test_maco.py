@@ -161,9 +161,7 @@ def test_magnitudes_can_be_those_of_ones_own_photographs() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 1, 40, 50), (3, 40, 50), (5, 40, 50, 3)])
 def test_photographs_of_another_form_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(
-        InvalidArgumentError, match=r"must be \[samples, 3, height, width\], .* but they are"
-    ):
+    with pytest.raises(InvalidArgumentError, match=r"must be \[samples, 3, height, width\], .* but they are"):
         climbed(photographs=torch.rand(shape), steps=1)
 
 

@@ -121,7 +121,8 @@ def maximize(
         steps: steps of ascent.
         seconds: stop in time for this, with fewer steps, but at least one for each 32 units; None takes them all.
         seed: of the start and the transforms; the process's random states are not touched.
-        learning_rate: at the first step, from which it falls along a cosine; None takes the parameterization's own.
+        learning_rate: at the first step, from which it falls along a cosine; None takes the parameterization's own. Of
+            tokens how far each position moves in a step, in lengths of an embedding; None takes 1.
         transforms: show the model the input moved a little (``maco``: cropped and with noise), anew in each step. None
             does so for images of at least 32 pixels a side and for signals of at least 32 steps: of smaller ones the
             resampling would blur away what a pixel says.

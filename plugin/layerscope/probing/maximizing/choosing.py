@@ -13,6 +13,10 @@ from layerscope.probing.calls import input_tensors
 from layerscope.probing.describing import Tokens, spelling
 
 
+_LONGEST_SIDE = 128
+"""Of the images that climb where nobody chose, in pixels; probed ones may be larger."""
+
+
 class Probed:
     """What the model was last given: size and range of its images, and the samples to measure made-up ones by."""
 
@@ -23,6 +27,8 @@ class Probed:
         """The samples that were probed last; None until some were."""
         self.samples = "probe"
         """The name of their probe set."""
+        self.smaller: tuple[int, ...] | None = None
+        """A shape of less pixels than the images have, for models that take any; None if they are small."""
         self._probed = False
         self._spelling: Callable[[int], str] = "#{}".format
 
@@ -52,11 +58,19 @@ class Probed:
             return
         tensor = tensors[0]
         self.options["input_shape"] = tuple(tensor.shape[1:])
+        self.smaller = _smaller(tuple(tensor.shape[1:]))
         finite = tensor.detach()[torch.isfinite(tensor)]
         low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
         if low < high:
             self.options["value_range"] = (low, high)
             self._probed = probe
+
+
+def _smaller(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    if len(shape) != 3 or max(shape[1:]) <= _LONGEST_SIDE:
+        return None
+    factor = _LONGEST_SIDE / max(shape[1:])
+    return shape[0], *(max(1, round(side * factor)) for side in shape[1:])
 
 
 def telling_layers(model: nn.Module, executed: Set[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Runs a model up to one layer: what comes after it is not needed."""
+"""Runs a model up to some layers: what comes after the last of them is not needed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,38 +20,52 @@ class _LayerReached(BaseException):  # no Exception: a model that catches those 
 
 
 def layer_output(model: nn.Module, layer: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """Return the output of a layer with its channels in dimension 1, [samples, channels, ...]; the forward stops there.
+    """Return the output of one layer, as ``layer_outputs`` does."""
+    return layer_outputs(model, [layer], args, kwargs)[layer]
+
+
+def layer_outputs(
+    model: nn.Module, layers: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Return the outputs of layers with their channels in dimension 1, [samples, channels, ...].
+
+    The forward stops when the last of them has been reached.
 
     Args:
         model: the model, contained by the caller.
-        layer: layer key, or ``OUTPUT``.
+        layers: layer keys, or ``OUTPUT``.
         args: positional arguments of the model.
         kwargs: keyword arguments.
 
     Raises:
-        LayerNotFoundError: the model has no layer of that key.
-        CaptureError: the layer was not executed, or its output has no channels.
+        LayerNotFoundError: the model has no layer of a key.
+        CaptureError: a layer was not executed, or its output has no channels.
     """
-    if layer == OUTPUT:
-        output = first_float_tensor(model(*args, **kwargs))
-        dim = None if output is None or output.ndim < 2 else (1 if output.ndim == 4 else output.ndim - 1)
-        return channels_first("", output, dim)
     layouts = Layouts()
-    found: list[Tensor] = []
+    wanted = set(layers)
+    found: dict[str, Tensor] = {}
 
     def on_output(key: str, module: nn.Module, output: Any) -> None:
         tensor = first_float_tensor(output)
         dim = None if tensor is None else layouts.channel_dim(module, tensor.shape)
-        if key == layer:
-            found.append(channels_first(layer, tensor, dim))
-            raise _LayerReached
+        if key in wanted:
+            found[key] = channels_first(key, tensor, dim)
+            if len(found) == len(wanted):
+                raise _LayerReached
 
+    executed: list[str] = []
     try:
         with watched(model, on_output) as executed:
-            model(*args, **kwargs)
+            output = first_float_tensor(model(*args, **kwargs))
     except _LayerReached:
-        return found[0]
-    raise layer_unavailable(model, layer, executed)
+        return found
+    if OUTPUT in wanted:
+        dim = None if output is None or output.ndim < 2 else (1 if output.ndim == 4 else output.ndim - 1)
+        found[OUTPUT] = channels_first(OUTPUT, output, dim)
+    missing = [layer for layer in layers if layer not in found]
+    if missing:
+        raise layer_unavailable(model, missing[0], executed)
+    return found
 
 
 def channels_first(layer: str, output: Tensor | None, dim: int | None) -> Tensor:

@@ -17,8 +17,8 @@ from layerscope.probing.maximizing.objectives import Objective
 from layerscope.probing.maximizing.reaching import layer_output
 from layerscope.probing.representation import batch_size
 
-_LEARNING_RATE = 0.3
-"""Of Adam, as a share of the root mean square of the embedding's numbers."""
+_LEARNING_RATE = 1.0
+"""How far each position moves in a step, in lengths of an embedding."""
 
 
 class TokenAscent:
@@ -27,15 +27,18 @@ class TokenAscent:
     Wen et al. 2023, "Hard Prompts Made Easy: Gradient-Based Discrete Optimization for Prompt Tuning and Discovery"
     (arXiv:2302.03668), algorithm 1: embeddings climb, but the model is given the real tokens nearest to them, whose
     gradient moves them. Of all tokens on the way those that reach most are kept. Positions that hold padding in the
-    sample stay as they are.
+    sample stay as they are. Unlike there each position moves equally far, straight along its gradient: Adam, which
+    makes all components of a gradient equally large, misses the best tokens even of a linear unit.
 
     Args:
         layer: layer key, or "" for the model's output.
         objective: what is maximized.
-        inputs: arguments of the model, whose first tensor of integers [samples, length] is tokens.
+        inputs: arguments of the model, whose first tensor of integers [samples, length] that it looks up in an
+            embedding is tokens.
         steps: steps of ascent.
         seed: of the tokens to start from.
-        learning_rate: of Adam, as a share of the root mean square of the embedding; None takes 0.3.
+        learning_rate: how far each position moves in a step, in root mean square lengths of the embeddings; None
+            takes 1.
 
     Raises:
         InvalidArgumentError: there are no integers in ``inputs``.
@@ -54,7 +57,8 @@ class TokenAscent:
                 f"{[f'{t.dtype} {list(t.shape)}' for t in input_tensors(inputs)] or 'no tensor'}. For images, signals "
                 "and tables give input_shape instead."
             )
-        self._sample = tokens[0][:1]
+        self._candidates = [tensor[:1] for tensor in tokens]
+        self._sample = self._candidates[0]
         self._samples = batch_size(inputs)
 
     def available_units(self, model: nn.Module) -> int:
@@ -63,10 +67,11 @@ class TokenAscent:
         Raises:
             CaptureError: the layer's output does not depend on the tokens' embeddings.
         """
-        looked_up = _LookUp(self._sample)
-        with torch.no_grad(), looked_up:
-            layer_output(model, self._layer, *self._arguments(1))
-        table = looked_up.table()
+        looked_up = self._look_up(model, self._candidates[0])
+        for candidate in self._candidates[1:]:
+            if not looked_up.found:  # it may be a mask
+                looked_up = self._look_up(model, candidate)
+        table, self._sample = looked_up.table(), looked_up.numbers
         looked_up.given = table[self._sample].clone().requires_grad_()
         with looked_up:
             output = layer_output(model, self._layer, *self._arguments(1))
@@ -94,15 +99,13 @@ class TokenAscent:
             until: when to stop, of ``time.monotonic``.
         """
         count, numbers = len(units), self._sample.repeat(len(units), 1)
-        looked_up = _LookUp(numbers)
-        with torch.no_grad(), looked_up:
-            layer_output(model, self._layer, *self._arguments(count))
+        looked_up = self._look_up(model, numbers)
         table, padding = looked_up.table().detach(), looked_up.padding
         kept = numbers == padding if padding is not None else torch.zeros_like(numbers, dtype=torch.bool)
         drawn = [self._drawn(len(table), repeat) for repeat in repeats(units)]
         first = [draw if earlier is None else earlier for draw, earlier in zip(drawn, begun, strict=True)]
         climbing = table[torch.stack(first).to(table.device)].float()
-        optimizer = torch.optim.Adam([climbing], lr=self._rate * table.float().square().mean().sqrt().item())
+        stride = self._rate * table.float().square().sum(1).mean().sqrt()
         which = torch.tensor(units, device=table.device)
         best, reached = numbers.clone(), torch.full((count,), -torch.inf, device=table.device)
         objective: list[Tensor] = []
@@ -115,15 +118,21 @@ class TokenAscent:
             better = values.detach() > reached
             best[better], reached[better] = tokens[better], values.detach().to(reached.dtype)[better]
             objective.append(values.detach().float().cpu())
-            (gradient,) = torch.autograd.grad(-values.sum(), looked_up.given)
-            climbing.grad = gradient.float()
-            optimizer.step()
+            (gradient,) = torch.autograd.grad(values.sum(), looked_up.given)
+            climbing += stride * _directions(gradient.float())
         if not torch.isfinite(reached).all():
             raise CaptureError(
                 f"tokens for layer {self._layer!r} were asked for, but with them it gave infinities or NaN. Look at "
                 "the model's parameters: training may have diverged."
             )
         return best.cpu(), torch.stack(objective, 1), reached.float().cpu()
+
+    def _look_up(self, model: nn.Module, numbers: Tensor) -> _LookUp:
+        """Return the look-up of ``numbers`` [samples, length] in a forward pass of as many copies of the sample."""
+        looked_up = _LookUp(numbers)
+        with torch.no_grad(), looked_up:
+            layer_output(model, self._layer, *self._arguments(len(numbers)))
+        return looked_up
 
     def _drawn(self, rows: int, repeat: int) -> Tensor:
         generator = torch.Generator().manual_seed(self._seed + repeat)
@@ -138,6 +147,12 @@ class TokenAscent:
             return tensor.detach().clone()
 
         return copied_arguments(self._inputs, repeated)
+
+
+def _directions(gradient: Tensor) -> Tensor:
+    """Return vectors of length 1 along the last dimension; of 0 they are 0."""
+    length = gradient.norm(dim=-1, keepdim=True)
+    return gradient / length.clamp_min(torch.finfo(length.dtype).tiny)
 
 
 def nearest(points: Tensor, table: Tensor, *, without: int | None) -> Tensor:
@@ -160,12 +175,17 @@ class _LookUp(TorchFunctionMode):
 
     def __init__(self, numbers: Tensor) -> None:
         super().__init__()
-        self._numbers = numbers
+        self.numbers = numbers
         self._table: Tensor | None = None
         self.padding: int | None = None
         """The row that stands for padding."""
         self.given: Tensor | None = None
         """What the model shall see; None leaves what was looked up."""
+
+    @property
+    def found(self) -> bool:
+        """Whether they were looked up."""
+        return self._table is not None
 
     def table(self) -> Tensor:
         """Return the rows among which was looked up, float [rows, features].
@@ -191,5 +211,5 @@ class _LookUp(TorchFunctionMode):
         return result if self.given is None else self.given.to(result.dtype).reshape(result.shape)
 
     def _is_ours(self, numbers: Tensor) -> bool:
-        ours = self._numbers
+        ours = self.numbers
         return numbers.numel() == ours.numel() and bool((numbers.reshape(-1) == ours.reshape(-1)).all())

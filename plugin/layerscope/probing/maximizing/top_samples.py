@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +15,17 @@ from layerscope.containment import contained, original
 from layerscope.errors import CaptureError
 from layerscope.probing.calls import copied_arguments, input_tensors
 from layerscope.probing.maximizing.objectives import Channel, Objective
-from layerscope.probing.maximizing.reaching import layer_output
+from layerscope.probing.maximizing.reaching import layer_outputs
 from layerscope.probing.pooling import chunks
 from layerscope.wire import TopSample
 
 _MASS = 0.9
 """Which share of the gradient's magnitude the box holds, along each side."""
 
-_SAMPLES_OF_FIELD = 2
-"""Over how many samples the size of the receptive field is averaged."""
+_SAMPLES_OF_FIELD = 1
+"""On how many samples the size of the receptive field is measured."""
 
-_SAMPLES_AT_ONCE = 32
+_SAMPLES_AT_ONCE = 16
 
 
 def top_samples(
@@ -33,6 +35,7 @@ def top_samples(
     *,
     objective: Objective | None = None,
     count: int = 4,
+    seconds: float | None = None,
 ) -> dict[str, tuple[tuple[TopSample, ...], ...]]:
     """Return, for each unit of some layers, the samples on which its objective is largest, and where in them.
 
@@ -47,6 +50,7 @@ def top_samples(
         layers: layer key (or ``""``, the model's output) -> numbers of its units.
         objective: as in ``maximize``; None is the mean of the channel.
         count: how many samples of each unit, fewer if there are not as many.
+        seconds: how long it may take: then only the first so many samples are looked at, 16 at least. None takes all.
 
     Returns:
         Layer key -> for each unit its samples, the largest objective first, of equal ones the first; those on which it
@@ -58,12 +62,20 @@ def top_samples(
     """
     model = original(model)
     goal = Channel() if objective is None else objective
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    units = {layer: torch.tensor(tuple(numbers)) for layer, numbers in layers.items()}
     found: dict[str, tuple[tuple[TopSample, ...], ...]] = {}
     with contained(model, frozen=True):
-        for layer, units in layers.items():
-            seen = _seen(model, inputs, layer, goal, torch.tensor(tuple(units)))
-            field = _receptive_field(model, inputs, layer) if seen.places is not None else None
-            found[layer] = tuple(_best(seen, column, field, count) for column in range(len(units)))
+        fields = _receptive_fields(model, inputs, list(units))
+        parts: dict[str, list[_Seen]] = {layer: [] for layer in units}
+        for chunk in chunks(inputs, _SAMPLES_AT_ONCE):
+            for layer, seen in _seen(model, chunk, units, goal).items():
+                parts[layer].append(seen)
+            if time.monotonic() > until:
+                break
+        for layer, numbers in units.items():
+            seen = _Seen.of(parts[layer])
+            found[layer] = tuple(_best(seen, column, fields.get(layer), count) for column in range(len(numbers)))
     return found
 
 
@@ -76,24 +88,32 @@ class _Seen:
     places: Tensor | None
     """[samples, units, 2]: where each is strongest, 0 to 1 down and across; None without positions in a plane."""
 
+    @staticmethod
+    def of(parts: Sequence[_Seen]) -> _Seen:
+        """Return what was made of all samples, given that of parts of them."""
+        places = [part.places for part in parts if part.places is not None]
+        together = torch.cat(places) if len(places) == len(parts) else None
+        return _Seen(torch.cat([part.values for part in parts]), together)
 
-def _seen(model: nn.Module, inputs: Any, layer: str, goal: Objective, units: Tensor) -> _Seen:
-    values: list[Tensor] = []
-    places: list[Tensor] = []
-    for chunk in chunks(inputs, _SAMPLES_AT_ONCE):
-        with torch.no_grad():
-            output = layer_output(model, layer, *copied_arguments(chunk))
-        size = len(next(tensor for tensor in input_tensors(chunk) if tensor.ndim))
+
+def _seen(model: nn.Module, chunk: Any, units: Mapping[str, Tensor], goal: Objective) -> dict[str, _Seen]:
+    """Return what the units of each layer made of some samples, from one forward pass."""
+    with torch.no_grad():
+        outputs = layer_outputs(model, list(units), *copied_arguments(chunk))
+    size = len(next(tensor for tensor in input_tensors(chunk) if tensor.ndim))
+    found: dict[str, _Seen] = {}
+    for layer, numbers in units.items():
+        output = outputs[layer]
         if len(output) != size:
             raise CaptureError(
                 f"samples that excite layer {layer!r} were asked for, but its output is {list(output.shape)} for "
                 f"{size} samples: it has no row for each. Choose another layer."
             )
-        values.append(goal.each(output)[:, units.to(output.device)].float().cpu())
-        if output.ndim == 4 and isinstance(goal, Channel):
-            places.append(_strongest(output[:, units.to(output.device)]).cpu())
-    planes = len(places) == len(values) and _image(inputs) is not None
-    return _Seen(torch.cat(values), torch.cat(places) if planes else None)
+        chosen = numbers.to(output.device)
+        planes = output.ndim == 4 and isinstance(goal, Channel) and _image(chunk) is not None
+        places = _strongest(output[:, chosen]).cpu() if planes else None
+        found[layer] = _Seen(goal.each(output)[:, chosen].float().cpu(), places)
+    return found
 
 
 def _strongest(output: Tensor) -> Tensor:
@@ -109,10 +129,11 @@ def _image(inputs: Any) -> Tensor | None:
     return next((t for t in input_tensors(inputs) if t.ndim == 4 and t.is_floating_point()), None)
 
 
-def _receptive_field(model: nn.Module, inputs: Any, layer: str) -> tuple[float, float]:
-    """Return the height and width of a layer's effective receptive field, as shares of the image's."""
+def _receptive_fields(model: nn.Module, inputs: Any, layers: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return layer -> height and width of its effective receptive field, as shares of the image's; of an image only."""
     image = _image(inputs)
-    assert image is not None
+    if image is None:
+        return {}
     held: list[Tensor] = []
 
     def copy(tensor: Tensor) -> Tensor:
@@ -123,11 +144,20 @@ def _receptive_field(model: nn.Module, inputs: Any, layer: str) -> tuple[float, 
         held.append(value.requires_grad_())
         return held[0].clone()
 
-    output = layer_output(model, layer, *copied_arguments(inputs, copy))
-    if not output.requires_grad:
+    outputs = layer_outputs(model, layers, *copied_arguments(inputs, copy))
+    fields: dict[str, tuple[float, float]] = {}
+    for layer, output in outputs.items():
+        if output.ndim == 4:
+            middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
+            fields[layer] = _extents(middle.square().sum(), held[0])
+    return fields
+
+
+def _extents(strength: Tensor, image: Tensor) -> tuple[float, float]:
+    """Return the shares of height and width over which ``strength`` depends on ``image``."""
+    if not strength.requires_grad:
         return 1.0, 1.0
-    middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
-    (gradient,) = torch.autograd.grad(middle.square().sum(), held[0])
+    (gradient,) = torch.autograd.grad(strength, image, retain_graph=True)
     mass = gradient.abs().double().sum((0, 1)).nan_to_num()
     return _extent(mass.sum(1)), _extent(mass.sum(0))
 
