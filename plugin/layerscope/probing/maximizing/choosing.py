@@ -12,7 +12,6 @@ from layerscope.errors import InvalidArgumentError
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.describing import Tokens, spelling
 
-
 _LONGEST_SIDE = 128
 """Of the images that climb where nobody chose, in pixels; probed ones may be larger."""
 
