@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerscope import wire
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.guarding import failing_last
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.channels import LayerChannels
@@ -24,6 +24,9 @@ from layerscope.probing.maximizing.top_samples import top_samples
 from layerscope.probing.weights import Weight
 from layerscope.writing import MessageWriter
 from layerscope.writing.message_writer import compact
+
+_SHARE_OF_TOPS = 0.3
+"""Of the time, for the real samples that excite units most."""
 
 
 class Maximizer:
@@ -38,6 +41,7 @@ class Maximizer:
         self._model = model
         self._writer = writer
         self._found: dict[tuple[str | None, str], Maximization] = {}
+        self._of_one_size: set[tuple[str | None, str]] = set()
 
     def record(
         self,
@@ -57,24 +61,33 @@ class Maximizer:
             step: training step.
             seconds: for all of it; each layer has an equal share of what those before it left.
             probed: what is known of the samples.
-            options: of ``maximize``.
+            options: of ``maximize``; what is missing of them, ``probed`` tells.
 
         Raises:
             Exception: what kept one of the layers from being recorded; the others are.
         """
-        until = None if seconds is None else time.monotonic() + seconds
-        found: dict[str, list[wire.MaximizedUnit]] = {}
+        of_tops = _SHARE_OF_TOPS if probed.inputs is not None else 0.0
+        began = time.monotonic()
+        until = None if seconds is None else began + (1 - of_tops) * seconds
+        results: list[Maximization] = []
         with failing_last() as attempt:
             for done, layer in enumerate(layers):
                 with attempt():
                     share = None if until is None else (until - time.monotonic()) / (len(layers) - done)
-                    modality, units = self._of_layer(layer, channels, share, probed, options)
-                    found.setdefault(modality, []).extend(units)
-            for modality, units in found.items():
+                    results.append(self._of_layer(layer, channels, share, probed, options))
+            tops: dict[str, tuple[tuple[wire.TopSample, ...], ...]] = {}
+            with attempt():
+                left = None if seconds is None else max(0.0, began + seconds - time.monotonic())
+                tops = self._tops(results, probed, str(options.get("objective", "channel")), left)
+            for modality in dict.fromkeys(result.modality for result in results):
                 with attempt():
                     name = ""
                     if probed.inputs is not None:
                         name = record_samples(self._writer, probed.inputs, probed.samples, step=step)
+                    alike = [result for result in results if result.modality == modality]
+                    units = [
+                        unit for result in alike for unit in _units(result, tops.get(result.layer), probed, options)
+                    ]
                     self._writer.maximization(units, step=step, modality=modality, samples=name)
 
     def _of_layer(
@@ -84,31 +97,62 @@ class Maximizer:
         seconds: float | None,
         probed: Probed,
         options: Mapping[str, Any],
-    ) -> tuple[str, list[wire.MaximizedUnit]]:
-        objective = str(options.get("objective", "channel"))
-        before = self._found.get((layer, objective))
-        asked: dict[str, Any] = {"start": before, **options}
-        if probed.of_tokens:
-            asked = {"inputs": probed.inputs, **asked}
-        result = maximize(self._model, layer=layer, channels=channels, seconds=seconds, **asked)
-        self._found[layer, objective] = result
-        tops: tuple[tuple[wire.TopSample, ...], ...] = ()
-        if probed.inputs is not None and objective in ("channel", "logit"):
-            tops = top_samples(self._model, probed.inputs, {result.layer: result.channels})[result.layer]
-        low, high = options.get("value_range", (0.0, 1.0))
-        images = result.images if result.modality == "image" else low + (high - low) * result.images
-        taken = np.isfinite(result.objective).sum(1)
-        return result.modality, [
-            wire.MaximizedUnit(
-                wire.Unit(result.layer, channel, objective),
-                float(result.reached[i]),
-                side_by_side(images[i]) if result.modality == "image" else images[i],
-                () if result.tokens is None else probed.words(result.tokens[i].tolist()),
-                tops[i] if tops else (),
-                int(taken[i]),
-            )
-            for i, channel in enumerate(result.channels)
-        ]
+    ) -> Maximization:
+        which = layer, str(options.get("objective", "channel"))
+        told: dict[str, Any] = {"inputs": probed.inputs} if probed.of_tokens else dict(probed.options)
+        asked: dict[str, Any] = {**told, "start": self._found.get(which), **options}
+        asked.update(layer=layer, channels=channels, seconds=seconds)
+        smaller = None if probed.of_tokens or "input_shape" in options or which in self._of_one_size else probed.smaller
+        if smaller is not None:
+            try:
+                reduced: dict[str, Any] = {**asked, "input_shape": smaller}
+                self._found[which] = maximize(self._model, **reduced)
+            except (RuntimeError, AssertionError, ValueError):  # a model that takes images of one size only
+                self._of_one_size.add(which)
+            else:
+                return self._found[which]
+        self._found[which] = maximize(self._model, **asked)
+        return self._found[which]
+
+    def _tops(
+        self, results: Sequence[Maximization], probed: Probed, objective: str, seconds: float | None
+    ) -> dict[str, tuple[tuple[wire.TopSample, ...], ...]]:
+        """Return the samples that excite the units most, layer by layer where all at once is not to be had."""
+        if probed.inputs is None or objective not in ("channel", "logit") or not results:
+            return {}
+        units = {result.layer: result.channels for result in results}
+        try:
+            return top_samples(self._model, probed.inputs, units, seconds=seconds)
+        except CaptureError:
+            found: dict[str, tuple[tuple[wire.TopSample, ...], ...]] = {}
+            with failing_last() as attempt:
+                for layer, numbers in units.items():
+                    with attempt():
+                        found |= top_samples(self._model, probed.inputs, {layer: numbers}, seconds=seconds)
+            return found
+
+
+def _units(
+    result: Maximization,
+    tops: Sequence[tuple[wire.TopSample, ...]] | None,
+    probed: Probed,
+    options: Mapping[str, Any],
+) -> list[wire.MaximizedUnit]:
+    """Return what was found for the units of one layer, as it is written."""
+    low, high = (probed.options | dict(options)).get("value_range", (0.0, 1.0))
+    images = result.images if result.modality == "image" else low + (high - low) * result.images
+    taken = np.isfinite(result.objective).sum(1)
+    return [
+        wire.MaximizedUnit(
+            wire.Unit(result.layer, channel, str(options.get("objective", "channel"))),
+            float(result.reached[i]),
+            side_by_side(images[i]) if result.modality == "image" else images[i],
+            () if result.tokens is None else probed.words(result.tokens[i].tolist()),
+            tops[i] if tops else (),
+            int(taken[i]),
+        )
+        for i, channel in enumerate(result.channels)
+    ]
 
 
 def side_by_side(image: NDArray[np.float32]) -> NDArray[np.float32]:

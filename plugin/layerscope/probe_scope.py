@@ -313,7 +313,8 @@ class ProbeScope:
                 are taken. None takes as many as ``steps`` says, whatever it takes: then the same seed gives the same.
             tokens: what makes text of numbers, as in ``attributions``, which is what None takes.
             options: as in ``layerscope.maximize``. Size and range of the inputs are by default those of the first
-                images, signals or rows that were probed, or else those that ``graph`` was given.
+                images, signals or rows that were probed, or else those that ``graph`` was given; of large images, 128
+                pixels for the longer side if the model takes that.
         """
         with self._guarded("maximize"):
             step = checked_step(step)
@@ -328,11 +329,4 @@ class ProbeScope:
                 chosen = layers
             elif options.get("objective") != "logit":
                 chosen = telling_layers(self._model, self._executed)
-            self._maximizer.record(
-                chosen,
-                channels,
-                step=step,
-                seconds=seconds,
-                probed=self._probed,
-                options=self._probed.options | options,
-            )
+            self._maximizer.record(chosen, channels, step=step, seconds=seconds, probed=self._probed, options=options)
