@@ -28,7 +28,7 @@ def model() -> DigitsNet:
 def slow(model: nn.Module, layer: str, unit: int, images: Tensor, count: int) -> list[tuple[int, float]]:
     """Return (sample, mean of the channel) one sample at a time, the largest first."""
     held: list[Tensor] = []
-    handle = model.get_submodule(layer).register_forward_hook(lambda _, inputs, output: held.append(output))
+    handle = model.get_submodule(layer).register_forward_hook(lambda _, inputs, output: held.append(output.clone()))
     model.eval()
     with torch.no_grad():
         means = [(model(image[None]), held.pop()[0, unit].mean().item())[1] for image in images]
@@ -45,6 +45,26 @@ def test_they_are_those_of_a_loop(model: DigitsNet, layer: str, count: int) -> N
         assert [one.sample for one in best] == [sample for sample, _ in expected]
         np.testing.assert_allclose([one.objective for one in best], [mean for _, mean in expected], atol=1e-5)
         assert len(best) == min(count, 70)
+
+
+def test_layers_that_are_changed_in_place_afterwards_are_seen_as_they_were(model: DigitsNet) -> None:
+    """Several layers share a pass that goes on behind each: a ReLU in place follows, and a sum."""
+    layers = {layer: [1, 3] for layer in ("stem.1", "block1.bn1", "block1.bn2", "block2.shortcut", "", "stem.0")}
+    together = top_samples(model, IMAGES, layers)
+    assert list(together) == list(layers)
+    for layer, units in layers.items():
+        assert together[layer] == top_samples(model, IMAGES, {layer: units})[layer]
+        if layer:
+            expected = slow(model, layer, 3, IMAGES, 4)
+            np.testing.assert_allclose(
+                [one.objective for one in together[layer][1]], [m for _, m in expected], atol=1e-5
+            )
+
+
+def test_without_time_the_first_samples_are_looked_at(model: DigitsNet) -> None:
+    hurried = top_samples(model, IMAGES[:64], {"fc": [2]}, count=20, seconds=0.0)["fc"][0]
+    assert hurried == top_samples(model, IMAGES[:16], {"fc": [2]}, count=20)["fc"][0]
+    assert len(hurried) == 16
 
 
 def test_the_outputs_of_the_model_are_units_too(model: DigitsNet) -> None:

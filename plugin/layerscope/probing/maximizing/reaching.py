@@ -49,9 +49,11 @@ def layer_outputs(
         tensor = first_float_tensor(output)
         dim = None if tensor is None else layouts.channel_dim(module, tensor.shape)
         if key in wanted:
-            found[key] = channels_first(key, tensor, dim)
-            if len(found) == len(wanted):
+            output = channels_first(key, tensor, dim)
+            if len(found) + 1 == len(wanted):
+                found[key] = output
                 raise _LayerReached
+            found[key] = output.clone()  # what comes next may change it in place
 
     executed: list[str] = []
     try:

@@ -22,7 +22,7 @@ from layerscope.wire import TopSample
 _MASS = 0.9
 """Which share of the gradient's magnitude the box holds, along each side."""
 
-_SAMPLES_OF_FIELD = 1
+_SAMPLES_OF_FIELD = 2
 """On how many samples the size of the receptive field is measured."""
 
 _SAMPLES_AT_ONCE = 16
@@ -42,7 +42,8 @@ def top_samples(
     Where: the box around the position at which the unit is strongest, as large as the layer's effective receptive
     field (Luo et al. 2016, "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks"), which
     is measured once for each layer: along each side it holds 90 % of the magnitude of the gradient that the position in
-    the middle has with respect to an image. Layers without positions, and inputs that are no image, have no box.
+    the middle, its channels weighted at random, has with respect to an image. Layers without positions, and inputs that
+    are no image, have no box.
 
     Args:
         model: the model; it is left as it was found, and a compiled one is run through its original.
@@ -50,7 +51,8 @@ def top_samples(
         layers: layer key (or ``""``, the model's output) -> numbers of its units.
         objective: as in ``maximize``; None is the mean of the channel.
         count: how many samples of each unit, fewer if there are not as many.
-        seconds: how long it may take: then only the first so many samples are looked at, 16 at least. None takes all.
+        seconds: how long it may take: then only the first samples are looked at, one forward pass of up to 16 at least.
+            None takes all.
 
     Returns:
         Layer key -> for each unit its samples, the largest objective first, of equal ones the first; those on which it
@@ -149,7 +151,9 @@ def _receptive_fields(model: nn.Module, inputs: Any, layers: Sequence[str]) -> d
     for layer, output in outputs.items():
         if output.ndim == 4:
             middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
-            fields[layer] = _extents(middle.square().sum(), held[0])
+            # At random: equal weights see nothing of normalized channels, and squares nothing of one that is 0.
+            weights = torch.randn(middle.shape[1], generator=torch.Generator().manual_seed(0)).to(middle)
+            fields[layer] = _extents((middle * weights).sum(), held[0])
     return fields
 
 
