@@ -213,3 +213,19 @@ def test_as_many_findings_as_are_written_are_read() -> None:
     assert MAX_FINDINGS <= codec.MAX_FINDINGS
     blob = wire.FindingsBlob((wire.Finding("dead", "error", -1, "a", "a", "x.y", "", {}, "", ""),) * codec.MAX_FINDINGS)
     assert codec.decode_findings(codec.to_json(blob)) == blob
+
+
+def test_steps_that_hold_more_or_less_than_the_units_are_refused() -> None:
+    best = ((wire.TopSample(3, 1.5, (0, 0.5, 0.25, 1)),), ())
+    step = wire.MaximizationStep((1.0, 2.0), best, (("a", "b"), ("c", "d")), (7, 8))
+    assert codec.decode_maximization(codec.to_json(step), units=2) == step
+    bare = wire.MaximizationStep((1.0, 2.0))
+    assert codec.decode_maximization(codec.to_json(bare), units=2) == bare
+    for units, what in ((3, "2 objectives for 3 units"), (0, "2 objectives for 0 units")):
+        with pytest.raises(MalformedError, match=what):
+            codec.decode_maximization(codec.to_json(bare), units=units)
+    short = wire.MaximizationStep((1.0, 2.0), ascent_steps=(7,))
+    with pytest.raises(MalformedError, match="1 ascent_steps for 2 units"):
+        codec.decode_maximization(codec.to_json(short), units=2)
+    with pytest.raises(MalformedError, match="not a valid MaximizationStep"):
+        codec.decode_maximization(codec.to_json(step).replace(b"1.5", b"null"), units=2)

@@ -78,7 +78,7 @@ class Maximizer:
             tops: dict[str, tuple[tuple[wire.TopSample, ...], ...]] = {}
             with attempt():
                 left = None if seconds is None else max(0.0, began + seconds - time.monotonic())
-                tops = self._tops(results, probed, str(options.get("objective", "channel")), left)
+                self._add_tops(tops, results, probed, str(options.get("objective", "channel")), left)
             for modality in dict.fromkeys(result.modality for result in results):
                 with attempt():
                     name = ""
@@ -114,22 +114,25 @@ class Maximizer:
         self._found[which] = maximize(self._model, **asked)
         return self._found[which]
 
-    def _tops(
-        self, results: Sequence[Maximization], probed: Probed, objective: str, seconds: float | None
-    ) -> dict[str, tuple[tuple[wire.TopSample, ...], ...]]:
-        """Return the samples that excite the units most, layer by layer where all at once is not to be had."""
+    def _add_tops(
+        self,
+        found: dict[str, tuple[tuple[wire.TopSample, ...], ...]],
+        results: Sequence[Maximization],
+        probed: Probed,
+        objective: str,
+        seconds: float | None,
+    ) -> None:
+        """Add to ``found`` the samples that excite the units most, layer by layer where one of the layers has none."""
         if probed.inputs is None or objective not in ("channel", "logit") or not results:
-            return {}
+            return
         units = {result.layer: result.channels for result in results}
         try:
-            return top_samples(self._model, probed.inputs, units, seconds=seconds)
+            found |= top_samples(self._model, probed.inputs, units, seconds=seconds)
         except CaptureError:
-            found: dict[str, tuple[tuple[wire.TopSample, ...], ...]] = {}
             with failing_last() as attempt:
                 for layer, numbers in units.items():
                     with attempt():
                         found |= top_samples(self._model, probed.inputs, {layer: numbers}, seconds=seconds)
-            return found
 
 
 def _units(
