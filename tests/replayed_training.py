@@ -70,7 +70,7 @@ def options() -> dict[str, Any]:
     return {
         "methods": METHODS,
         "trust": ["completeness"],
-        "maximize": {"layers": ["6"], "channels": 2, "steps": 2},
+        "maximize": {"layers": ["6"], "channels": 2, "steps": 2, "start": None},
         "class_names": ["a", "b", "c"],
     }
 

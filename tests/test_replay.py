@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 import layerscope
 import replayed_training as training
-from layerscope import Run, Scope
+from layerscope import Run, Scope, wire
 from layerscope.codec import decode_arrays
 from layerscope.errors import InvalidArgumentError, NotFoundError
 from layerscope.probing.attributions import Loss
@@ -256,17 +256,31 @@ def test_samples_are_split_with_their_targets_and_tokens() -> None:
     assert split(Question(inputs, 1, options | {"tokens": vocabulary}), 2)[1].options["tokens"] == vocabulary
 
 
+def _maps(samples: int) -> wire.AttributionMaps:
+    layers = {"a": np.full((samples, 2), samples, np.float32)}
+    zeros = np.zeros(samples)
+    return wire.AttributionMaps("grad_cam", True, layers, zeros.astype(np.int64), zeros.astype(np.float32))
+
+
 def test_only_what_is_of_samples_is_put_together() -> None:
     log = MessageLog()
     writer = MessageWriter(log)
     writer.findings([], step=3)
     writer.findings([], step=3)
-    writer.samples("probe", [np.ones((2, 3), np.float32)], step=3)
+    writer.samples("probe", [np.zeros((3, 3), np.float32)], step=3)  # of all, for what is not shared
+    stored = writer.samples("probe", [np.ones((2, 3), np.float32)], step=3)
+    writer.attribution(_maps(2), samples="probe", step=3, stored=stored)
     first = log.take()
-    MessageWriter(log).samples("probe", [np.full((1, 3), 1e-3, np.float32)], step=3)
+    writer = MessageWriter(log)
+    stored = writer.samples("probe", [np.full((1, 3), 1e-3, np.float32)], step=3)
+    writer.attribution(_maps(1), samples="probe", step=3, stored=stored)
     whole = joined([first, log.take()])
-    assert [message.metadata.kind for message in whole] == ["findings", "findings", "samples"]
-    (array,) = decode_arrays(whole[-1].value[0]).values()
+    kinds = ["findings", "findings", "samples", "samples", "attribution"]
+    assert [message.metadata.kind for message in whole] == kinds
+    assert [message.metadata.name for message in whole[2:]] == ["probe", "probe/2", "grad_cam"]
+    assert whole[-1].metadata.samples == "probe/2"
+    assert decode_arrays(whole[-1].value[0])["layer:a"].tolist() == [[2, 2], [2, 2], [1, 1]]
+    (array,) = decode_arrays(whole[-2].value[0]).values()
     assert array.dtype == np.float16  # as it would be of all three, though the third alone is kept in float32
     np.testing.assert_allclose(array, [[1] * 3] * 2 + [[1e-3] * 3], rtol=1e-3)
 

@@ -297,8 +297,8 @@ class ProbeScope:
     ) -> None:
         """Write what units of some layers respond to, found by activation maximization.
 
-        Each unit goes on from where it was at the step before. Beside each stands what it reaches, and the samples of a
-        probe batch on which it is strongest.
+        Each unit goes on from where it was at the step before (unless ``start=None`` is given). Beside each stands what
+        it reaches, and the samples of a probe batch on which it is strongest.
 
         Args:
             step: training step.

@@ -70,7 +70,8 @@ def replay(
         activations: record statistics of every layer's output.
         parameters: record statistics of the parameters, with the distance from those of the first checkpoint.
         maximize: record activation-maximization images; or the arguments of ``Scope.maximize``: ``{"layers": [...]}``.
-            As nothing waits for it, ``seconds`` is None here if not given.
+            As nothing waits for it, ``seconds`` is None here if not given; and ``start`` is, so that it makes no
+            difference which process records a checkpoint.
         options: of ``Scope.attributions``: ``samples``, ``trust``, ``batch_dim``, ``tokens``, ``class_names``, ...
 
     Returns:
@@ -127,12 +128,15 @@ class _Parts:
                     scope.parameters(step)
             if first and self.activations:
                 with attempt():
-                    scope.activations(self.question.inputs, step=step, layers=self.layers)
+                    samples = self.question.options.get("samples", "probe")
+                    scope.activations(self.question.inputs, step=step, layers=self.layers, samples=samples)
             # Before attributions: size and range of the images are those of all samples, which the graph was given.
             if last and self.maximize is not False:
                 with attempt():
                     given: dict[str, Any] = {} if self.maximize is True else dict(self.maximize)
-                    given.setdefault("seconds", None)
+                    samples = self.question.options.get("samples", "probe")
+                    given = {"seconds": None, "start": None, "samples": samples, **given}
+                    given.setdefault("inputs", self.question.inputs)
                     scope.maximize(step=step, **given)
             if question is not None and self.methods:
                 with attempt():

@@ -58,12 +58,21 @@ def joined(parts: Iterable[Sequence[Message]]) -> list[Message]:
     """
     others: list[Message] = []
     shared: dict[tuple[str, str], list[Message]] = {}
-    for message in (message for part in parts for message in part):
-        metadata = message.metadata
-        if isinstance(metadata, (wire.SamplesMetadata, wire.AttributionMetadata)):
-            shared.setdefault((metadata.kind, metadata.name), []).append(message)
-        else:
-            others.append(message)
+    stored = ""
+    for part in parts:
+        # Where a rank wrote all samples before those of its share, the share has another name than elsewhere.
+        own = {message.metadata.samples for message in part if isinstance(message.metadata, wire.AttributionMetadata)}
+        stored = stored or next(iter(own), "")
+        for message in part:
+            metadata = message.metadata
+            if isinstance(metadata, wire.AttributionMetadata):
+                renamed = replace(message, metadata=replace(metadata, samples=stored))
+                shared.setdefault((metadata.kind, metadata.name), []).append(renamed)
+            elif isinstance(metadata, wire.SamplesMetadata) and metadata.name in own:
+                renamed = replace(message, metadata=replace(metadata, name=stored))
+                shared.setdefault((metadata.kind, stored), []).append(renamed)
+            else:
+                others.append(message)
     return others + [messages[0] if len(messages) == 1 else _joined(messages) for messages in shared.values()]
 
 
