@@ -59,8 +59,18 @@ class Feature:
 
 
 def maximize(scope: Scope, training: Training, step: int) -> None:
+    """Pictures that go on from the step before, classes, and tokens; with the samples that excite a unit most."""
+    options: dict[str, Any] = {"step": step, "inputs": training.probe, "channels": 1, "steps": 2}
     if isinstance(training.probe, torch.Tensor) and not isinstance(training.model, Recurrent):
-        scope.maximize(step=step, layers=["fc"], channels=1, steps=2, input_shape=(1, 8, 8), transforms=True)
+        scope.maximize(**options, layers=["fc"], transforms=True)
+        scope.maximize(**options, objective="logit", parameterization="maco", transforms=True)
+    elif not isinstance(training.probe, torch.Tensor):
+        scope.maximize(**options, objective="logit")
+
+
+def attention(scope: Scope, training: Training, step: int) -> None:
+    if not isinstance(training.probe, torch.Tensor):
+        scope.attention(training.probe, step=step)
 
 
 def graph(scope: Scope, training: Training, step: int) -> None:
@@ -109,6 +119,8 @@ FEATURES: dict[str, Feature] = {
     "every method": seldom(every_method),
     "surrogates and linear probes": seldom(surrogates),
     "maximize": seldom(maximize),
+    "attention": seldom(attention),
+    "weights": seldom(lambda scope, training, step: scope.weights(step=step)),
     "graph": seldom(graph),
 }
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from layerscope.probing.activations import activations
+from layerscope.probing.attention import attention
 from layerscope.probing.attributions import METHODS, attribute, attribute_all, layer_integrated_gradients
 from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.grad_cam import GradCam
@@ -26,10 +27,13 @@ from layerscope.probing.attributions.saliency import Saliency
 from layerscope.probing.attributions.smooth_grad import SmoothGrad
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.capture import capture
+from layerscope.probing.channels import channels
 from layerscope.probing.gradients import gradients
 from layerscope.probing.layer_rows import LayerRows
-from layerscope.probing.maximizing import maximize, views
+from layerscope.probing.maximizing import maximize, token_ascent, views
+from layerscope.probing.maximizing.top_samples import top_samples
 from layerscope.probing.measuring import Measuring
+from layerscope.probing.weights import weights
 from probed_models import DigitsNet, Plain, Recurrent, Reusing, Spectral, Tokens
 
 STEPS = 20
@@ -85,8 +89,18 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def maximize_some(model: nn.Module, probe: Any) -> None:
-    maximize(model, layer="fc", channels=2, input_shape=(1, 8, 8), steps=3, transforms=True)
+def maximize_some(model: nn.Module, probe: Any, **options: Any) -> None:
+    settled = {"layer": "fc", "channels": 2, "input_shape": (1, 8, 8), "steps": 3, "transforms": True}
+    maximize(model, **(settled | options))
+
+
+def maximize_tokens(model: nn.Module, probe: Any) -> None:
+    maximize(model, layer="head", channels=2, inputs=probe, steps=3)
+
+
+def strongest_samples(model: nn.Module, probe: Any) -> None:
+    layers = {"head": [0, 2], "encoder": [1]} if isinstance(model, Tokens) else {"": [0], "fc": [1, 2]}
+    top_samples(model, probe, layers)
 
 
 def options(method: str, probe: Any) -> dict[str, Any]:
@@ -111,10 +125,23 @@ FEATURES: dict[str, Callable[[nn.Module, Any], object]] = {
         model, probe, methods={method: options(method, probe) for method in METHODS}
     ),
     "maximize": maximize_some,
+    "maximize classes": lambda model, probe: maximize_some(
+        model, probe, layer="", parameterization="maco", channels=[1, 1], diversity=0.5
+    ),
+    "maximize tokens": maximize_tokens,
+    "top samples": strongest_samples,
+    "attention": attention,
+    "channels": channels,
+    "weights": lambda model, probe: weights(model),
 }
 
-# Tokens are no image.
-CASES = [(name, feature) for name in MODELS for feature in FEATURES if (name, feature) != ("tokens", "maximize")]
+OF_IMAGES, OF_TOKENS = {"maximize", "maximize classes"}, {"maximize tokens", "attention"}
+CASES = [
+    (name, feature)
+    for name in MODELS
+    for feature in FEATURES
+    if feature not in (OF_IMAGES if name == "tokens" else OF_TOKENS)
+]
 
 INSIDE: dict[str, list[tuple[object, str]]] = {
     "gradients": [(Measuring, "add")],
@@ -133,6 +160,12 @@ INSIDE: dict[str, list[tuple[object, str]]] = {
     **{method: [(Masking, "_pass")] for method in ("occlusion", "lime", "kernel_shap", "shapley_sampling")},
     "all methods": [(GradientXActivation, "at_layer")],
     "maximize": [(views.Views, "show")],
+    "maximize classes": [(views.Views, "show")],
+    "maximize tokens": [(token_ascent.TokenAscent, "_arguments")],
+    "top samples": [(top_samples, "_seen")],
+    "attention": [(attention, "_attends")],
+    "channels": [(channels, "_strongest")],
+    "weights": [(weights, "_weight")],
 }
 """What each feature calls midway, where the test makes it fail."""
 

@@ -130,6 +130,18 @@ def test_positional_arguments_and_other_layers() -> None:
     assert words.tokens.tolist() == [[int(model.words.weight[1:, 3].argmax()) + 1] * 4]
 
 
+def test_a_model_that_changes_embeddings_in_place() -> None:
+    class Shifted(Bag):
+        def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> dict[str, Tensor]:
+            words = self.words(input_ids)
+            words += 1
+            return {"logits": self.fc(words.mean(1))}
+
+    shifted, plain = found(Shifted()), found(Bag())
+    assert np.array_equal(shifted.tokens, plain.tokens)
+    np.testing.assert_allclose(shifted.reached - plain.reached, Bag().fc.weight.sum(1).detach(), rtol=1e-4)
+
+
 def test_other_objectives() -> None:
     model = Bag()
     down = found(model, objective="direction", directions=torch.tensor([[0.0, 0.0, -2.0]]))

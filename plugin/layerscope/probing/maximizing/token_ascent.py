@@ -208,7 +208,9 @@ class _LookUp(TorchFunctionMode):
         weight = args[1] if len(args) > 1 else kwargs["weight"]
         padding = args[2] if len(args) > 2 else kwargs.get("padding_idx")
         self._table, self.padding = weight, None if padding is None else int(padding) % len(weight)
-        return result if self.given is None else self.given.to(result.dtype).reshape(result.shape)
+        if self.given is None:
+            return result
+        return self.given.to(result.dtype).reshape(result.shape).clone()  # which the model may change in place
 
     def _is_ours(self, numbers: Tensor) -> bool:
         ours = self.numbers
