@@ -1,67 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { mockBackend } from "../gallery/mock";
-import type { Backend } from "../src/backend";
-import type { Tensor, Tensors } from "../src/safetensors";
-import type { LayerArraysMetadata, MaximizationMetadata, MaximizationStep, TagEntry } from "../src/wire";
 import { opened, settled, TYPICAL } from "./fakes";
-
-const STEPS = [0, 200, 400];
-
-function entry(metadata: LayerArraysMetadata | MaximizationMetadata, steps = STEPS, tag = ""): TagEntry {
-  const name = tag || `layerscope/${metadata.kind}/${metadata.name}`;
-  return { tag: name, kind: metadata.kind, metadata, steps, problem: "", max_step: 400, max_wall_time: 400 };
-}
-
-function held(kind: LayerArraysMetadata["kind"], layers: string[], owners = layers): LayerArraysMetadata {
-  return { kind, name: "probe", layers, owners, samples: kind === "weight" ? "" : "probe", version: 1 };
-}
-
-const UNITS: MaximizationMetadata = {
-  kind: "maximization",
-  name: "units",
-  version: 1,
-  modality: "image",
-  samples: "probe",
-  units: [
-    { layer: "stem", channel: 0, objective: "channel" },
-    { layer: "other", channel: 10, objective: "channel" },
-    { layer: "stem", channel: 20, objective: "neuron" },
-    { layer: "", channel: 7, objective: "logit" },
-  ],
-};
-
-const tensor = (...data: number[]): Tensor => ({ shape: [data.length], data: Float32Array.from(data) });
-
-/** A backend that holds these tags as well, whose arrays tell their step. */
-function holding(entries: readonly TagEntry[], header: Partial<MaximizationStep> = {}): Backend {
-  const base = mockBackend(TYPICAL);
-  const own = new Set(entries.map(({ tag }) => tag));
-  return {
-    ...base,
-    tags: async (run, signal) => {
-      const listing = await base.tags(run, signal);
-      return { ...listing, tags: [...listing.tags.filter(({ kind }) => kind !== "maximization"), ...entries] };
-    },
-    tensors: async (run, tag, step, signal): Promise<Tensors> =>
-      own.has(tag)
-        ? new Map([
-            ["values:stem", tensor(step)],
-            ["values:stem:x", tensor(-1)],
-            ["values:stem.weight", tensor(step + 1)],
-            ["labels", tensor(5)],
-          ])
-        : base.tensors(run, tag, step, signal),
-    arrays: async (_run, _tag, step) => new Map([["0", tensor(step)]]),
-    maximization: async (_run, _tag, step) => ({
-      objectives: [1 + step, 2, 3, 4],
-      top_samples: [],
-      tokens: [],
-      ascent_steps: [],
-      ...header,
-    }),
-    imageUrl: (_run, _tag, step, unit) => `${step}/${unit}`,
-  };
-}
+import { entry, held, holding, STEPS, UNITS } from "./held";
 
 describe("what units respond to", () => {
   test("is of the layer's units, counted through the whole tag, at the nearest step", async () => {
