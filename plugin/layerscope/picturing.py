@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from layerscope import wire
-from layerscope.errors import CaptureError, InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError, LayerscopeError
 from layerscope.guarding import failing_last
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.channels import LayerChannels
@@ -107,11 +107,11 @@ class Maximizer:
             try:
                 reduced: dict[str, Any] = {**asked, "input_shape": smaller}
                 self._found[which] = maximize(self._model, **reduced)
-            except (RuntimeError, AssertionError, ValueError):  # a model that takes images of one size only
-                self._of_one_size.add(which)
-            else:
-                return self._found[which]
-        self._found[which] = maximize(self._model, **asked)
+            except (LayerscopeError, RuntimeError, AssertionError, ValueError):
+                self._found[which] = maximize(self._model, **asked)
+                self._of_one_size.add(which)  # it is the size that it failed for
+        else:
+            self._found[which] = maximize(self._model, **asked)
         return self._found[which]
 
     def _add_tops(

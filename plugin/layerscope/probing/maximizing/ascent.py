@@ -58,7 +58,7 @@ class Ascent:
         longest = 0.0
         # A step is not begun that would end too late; the last look at what was found takes a third of one.
         while len(objective) < self.steps and (not objective or now + 1.4 * longest < until):
-            spent = (time.monotonic() - began) / max(until - began, 1e-9) if math.isfinite(until) else 0.0
+            spent = (now - began) / max(until - began, 1e-9) if math.isfinite(until) else 0.0
             _slow_down(optimizer, self.learning_rate, max(len(objective) / self.steps, min(spent, 1.0)))
             view = self.views.show(self.parameterization.render(coordinates), generator)
             output = self.reached(model, view, reference)
@@ -69,7 +69,8 @@ class Ascent:
                 loss = loss + self.diversity * (values.detach().abs() * likeness(output, which)).sum()
             (coordinates.grad,) = torch.autograd.grad(loss, coordinates)
             optimizer.step()
-            longest, now = max(longest, time.monotonic() - now), time.monotonic()
+            before, now = now, time.monotonic()
+            longest = max(longest, now - before)
         with torch.no_grad():
             pictures = self.parameterization.render(coordinates)
             reached = self.objective.of(self.reached(model, pictures, reference), which)
