@@ -19,7 +19,7 @@ TARGET = Path(__file__).parents[2] / "examples" / "screenshots"
 # Name -> (width, height, dark, state of the tab).
 SHOTS: dict[str, tuple[int, int, bool, dict[str, str]]] = {
     "overview": (1440, 900, False, {"step": "50"}),
-    "layer": (1440, 1760, False, {"step": "300", "layer": "stage2.1.conv2"}),
+    "layer": (1440, 1900, False, {"step": "300", "layer": "fc"}),
     "dark": (1440, 900, True, {"step": "75", "layer": "stage2.1.conv2"}),
 }
 
