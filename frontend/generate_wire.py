@@ -33,6 +33,8 @@ MESSAGES = (
     wire.TagListing,
     wire.Finding,
     wire.FindingsListing,
+    wire.NodeComparison,
+    wire.ComparisonListing,
 )
 SCALARS = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 

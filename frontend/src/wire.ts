@@ -249,6 +249,20 @@ export interface FindingsListing {
   version: number;
 }
 
+export interface NodeComparison {
+  a: string | null;
+  b: string | null;
+  state: string;
+  changes: string[];
+}
+
+export interface ComparisonListing {
+  run: string;
+  other: string;
+  nodes: NodeComparison[];
+  version: number;
+}
+
 export const TRUST: ReadonlyMap<string, TrustScore> = new Map([
   ["completeness", {"name": "completeness", "label": "completeness gap", "better": "lower", "help": "What the attributions fail to add up to, over the change of the target that they should explain."}],
   ["deletion", {"name": "deletion", "label": "deletion", "better": "lower", "help": "Mean probability of the target (of a score without one its share, 1 with everything there and 0 with nothing) while the features said to matter most are removed first."}],

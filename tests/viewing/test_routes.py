@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import serving
 from layerscope import codec
 from serving import TensorBoard
 
@@ -111,6 +112,13 @@ def test_graph_as_json_and_as_dot(tensorboard: TensorBoard) -> None:
     assert dot.body.startswith(b"digraph")
 
 
+def test_structures_are_compared(tensorboard: TensorBoard) -> None:
+    listing = json.loads(tensorboard.get("comparison", run="full", other="full").body)
+    assert (listing["run"], listing["other"]) == ("full", "full")
+    nodes = list(serving.graph().nodes)
+    assert listing["nodes"] == [{"a": node, "b": node, "state": "same", "changes": []} for node in nodes]
+
+
 def test_attribution_maps(tensorboard: TensorBoard) -> None:
     tag = tensorboard.tag("full", "attribution", "grad_cam")
     answer = tensorboard.get("blob", run="full", tag=tag, step=20)
@@ -151,6 +159,14 @@ def test_maximization_images(tensorboard: TensorBoard) -> None:
         ("array", {"run": "full", "tag": "nothing"}, 404, "has no tag 'nothing'; it has: layerscope/"),
         ("array", {"run": "full", "scalar": "accuracy"}, 404, "has no scalar 'accuracy'; it has: loss"),
         ("blob", {"run": "full", "tag": "nothing", "step": 0}, 404, "has no tag 'nothing'"),
+        ("comparison", {"run": "full"}, 400, "needs the query argument 'other'"),
+        ("comparison", {"run": "full", "other": "nowhere"}, 404, "has no run 'nowhere'"),
+        (
+            "comparison",
+            {"run": "full", "other": "restarted"},
+            404,
+            "run 'restarted' has no kind 'graph'; it has: series",
+        ),
         ("static/../routes.py", {}, 404, "has no file"),
         ("static/%2e%2e/routes.py", {}, 404, "has no file"),
         ("static//etc/passwd", {}, 404, "has no file"),

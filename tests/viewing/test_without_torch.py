@@ -41,6 +41,8 @@ served.add("tags")
 get("array", run="full", scalar="loss")
 assert json.loads(get("findings", run="full"))["examined"]
 served.add("findings")
+assert json.loads(get("comparison", run="full", other="full"))["nodes"]
+served.add("comparison")
 for entry in entries:
     if entry["kind"] in ("series", "histograms"):
         get("array", run="full", tag=entry["tag"])

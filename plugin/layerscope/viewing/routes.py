@@ -20,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from layerscope import codec, wire
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError, LayerscopeError, NotFoundError
+from layerscope.structure.comparing import compare
 from layerscope.viewing.examining import Examiner
 from layerscope.viewing.store import Store
 
@@ -94,6 +95,7 @@ class Routes:
             "/array": self._answering(_array),
             "/blob": self._answering(_blob),
             "/findings": self._answering(self._findings),
+            "/comparison": self._answering(_comparison),
             "/static/*": self._application(_static),
         }
 
@@ -187,6 +189,22 @@ def _blob(store: Store, request: Request) -> Answer:
     metadata = store.metadata(run, tag)
     blob = store.blob(run, tag, step, index)
     return _BLOBS[metadata.kind](blob, index, metadata)
+
+
+def _comparison(store: Store, request: Request) -> Answer:
+    run, other = _argument(request, "run"), _argument(request, "other")
+    compared = compare(_latest_graph(store, run), _latest_graph(store, other))
+    return codec.to_json(wire.ComparisonListing(run, other, compared.nodes)), "application/json"
+
+
+def _latest_graph(store: Store, run: str) -> wire.ModelGraph:
+    """Return the graph that the tab shows of a run: the last one of its last tag."""
+    held = [entry for entry in store.tags(run).tags if entry.kind == "graph" and entry.steps]
+    if not held:
+        raise NotFoundError(
+            "kind", "graph", sorted({entry.kind for entry in store.tags(run).tags}), where=f"run {run!r}"
+        )
+    return codec.decode_graph(store.blob(run, held[-1].tag, held[-1].steps[-1]))
 
 
 def _static(request: Request) -> Response:

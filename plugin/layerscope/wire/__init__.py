@@ -288,7 +288,18 @@ class FindingsListing:
     version: int = VERSION
 
 
-HTTP_MESSAGES = (RunListing, TagListing, FindingsListing)
+@dataclass(frozen=True)
+class ComparisonListing:
+    """Answer of ``/comparison``: the structure of one run and that of another, node by node."""
+
+    run: str
+    other: str
+    nodes: tuple[NodeComparison, ...]
+    """``a`` is a node of ``run``, ``b`` one of ``other``."""
+    version: int = VERSION
+
+
+HTTP_MESSAGES = (RunListing, TagListing, FindingsListing, ComparisonListing)
 
 # --- What layerscope.read() returns --------------------------------------------------------------------------------
 
