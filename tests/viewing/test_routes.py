@@ -165,7 +165,7 @@ def test_maximization_images(tensorboard: TensorBoard) -> None:
             "comparison",
             {"run": "full", "other": "restarted"},
             404,
-            "run 'restarted' has no kind 'graph'; it has: series",
+            "run 'restarted' has no tag of kind 'graph'; it has: ",
         ),
         ("static/../routes.py", {}, 404, "has no file"),
         ("static/%2e%2e/routes.py", {}, 404, "has no file"),
