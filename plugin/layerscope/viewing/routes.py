@@ -199,11 +199,11 @@ def _comparison(store: Store, request: Request) -> Answer:
 
 def _latest_graph(store: Store, run: str) -> wire.ModelGraph:
     """Return the graph that the tab shows of a run: the last one of its last tag."""
-    held = [entry for entry in store.tags(run).tags if entry.kind == "graph" and entry.steps]
+    listing = store.tags(run)
+    held = [entry for entry in listing.tags if entry.kind == "graph" and entry.steps]
     if not held:
-        raise NotFoundError(
-            "kind", "graph", sorted({entry.kind for entry in store.tags(run).tags}), where=f"run {run!r}"
-        )
+        kinds = sorted({entry.kind for entry in listing.tags})
+        raise NotFoundError("tag of kind", "graph", kinds, where=f"run {run!r}")
     return codec.decode_graph(store.blob(run, held[-1].tag, held[-1].steps[-1]))
 
 
