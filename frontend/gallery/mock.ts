@@ -65,6 +65,10 @@ export function mockBackend(shape: Shape): Backend {
       const { findings = [], unexamined = false } = shape;
       return { run, findings: [...findings], examined: !(unexamined || shape.bare), version: 1 };
     },
+    comparison: async (run, other) => {
+      const nodes = [...graphOf(leaves, []).nodes.keys()].map((id) => ({ a: id, b: id, state: "same", changes: [] }));
+      return { run, other, nodes, version: 1 };
+    },
     array: async (_, tag, { rows: wanted = [], after }) => {
       const metadata = find(tag);
       const statistics = metadata.kind === "series" ? metadata.statistics : [];

@@ -3,6 +3,7 @@
 import { type ModelGraph, toGraph } from "./graph";
 import { parseSafetensors, type Tensor, type Tensors } from "./safetensors";
 import type {
+  ComparisonListing,
   FindingsListing,
   GraphBlob,
   MaximizationStep,
@@ -34,6 +35,8 @@ export interface Backend {
   runs(signal: AbortSignal): Promise<RunListing>;
   tags(run: string, signal: AbortSignal): Promise<TagListing>;
   findings(run: string, signal: AbortSignal): Promise<FindingsListing>;
+  /** Which node of the structure of `other` each node of that of `run` is taken for. */
+  comparison(run: string, other: string, signal: AbortSignal): Promise<ComparisonListing>;
   /** The numbers of a series or histograms tag, all of them or what `wanted` says. */
   array(run: string, tag: string, wanted: Wanted, signal: AbortSignal): Promise<Numbers>;
   /** One scalar of the user's. */
@@ -81,6 +84,15 @@ export function httpBackend(base: string = new URL(/* @vite-ignore */ "..", impo
     runs: (signal) => json("runs", [], signal),
     tags: (run, signal) => json("tags", [["run", run]], signal),
     findings: (run, signal) => json("findings", [["run", run]], signal),
+    comparison: (run, other, signal) =>
+      json(
+        "comparison",
+        [
+          ["run", run],
+          ["other", other],
+        ],
+        signal,
+      ),
     array: async (run, tag, { rows = [], after }, signal) => {
       const query: Query = [["run", run], ["tag", tag], ...rows.map((row): [string, string] => ["layer", row])];
       if (after !== undefined) query.push(["after", after]);

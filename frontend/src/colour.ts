@@ -11,9 +11,14 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 
 /**
  * `log`: >= 0, spans magnitudes. `signed`: diverges around 0. `fraction`: 0 to 1. `count`: 0, 1, 2, ...
- * `linear`: from 0 on, for maps without a sign. `cosine`: up to 1, from the smallest on.
+ * `linear`: from 0 on, for maps without a sign. `cosine`: up to 1, from the smallest on. Of two sides compared, all
+ * around 0: `difference`; `points` of shares; `ratio`, a power of 2.
  */
-export type ScaleKind = "log" | "signed" | "fraction" | "count" | "linear" | "cosine";
+export type ScaleKind =
+  | ("log" | "signed" | "fraction" | "count" | "linear" | "cosine")
+  | ("difference" | "points" | "ratio");
+
+const DIVERGES: ReadonlySet<ScaleKind> = new Set(["signed", "difference", "points", "ratio"]);
 
 const STEPS = 256; // even, so that a diverging table has an entry for exactly 0 in its middle
 
@@ -57,8 +62,7 @@ export class ColourScale {
   }
 
   rgb(value: number): Rgb {
-    const colours = this.kind === "signed" ? DIVERGING : SEQUENTIAL;
-    return colours[Math.round(this.position(value) * STEPS)] as Rgb;
+    return this.colours()[Math.round(this.position(value) * STEPS)] as Rgb;
   }
 
   css(value: number): string {
@@ -67,8 +71,12 @@ export class ColourScale {
 
   /** Stops of a CSS gradient from the low to the high limit. */
   stops(count = 9): string[] {
-    const colours = this.kind === "signed" ? DIVERGING : SEQUENTIAL;
+    const colours = this.colours();
     return Array.from({ length: count }, (_, i) => css(colours[Math.round((i / (count - 1)) * STEPS)] as Rgb));
+  }
+
+  private colours(): readonly Rgb[] {
+    return DIVERGES.has(this.kind) ? DIVERGING : SEQUENTIAL;
   }
 
   private transform(value: number): number {
@@ -83,7 +91,7 @@ export function fitScale(kind: ScaleKind, values: ArrayLike<number>): ColourScal
   const finite = new Float64Array(values.length);
   let [count, smallest, largest] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (let index = 0; index < values.length; index++) {
-    const value = kind === "signed" ? Math.abs(values[index] as number) : (values[index] as number);
+    const value = DIVERGES.has(kind) ? Math.abs(values[index] as number) : (values[index] as number);
     if (!Number.isFinite(value) || (kind === "log" && value < 0)) continue;
     if (value < smallest) smallest = value;
     if (value > largest) largest = value;
@@ -99,7 +107,7 @@ export function fitScale(kind: ScaleKind, values: ArrayLike<number>): ColourScal
 
 function withinQuantiles(kind: ScaleKind, values: Float64Array, smallest: number, largest: number): ColourScale {
   const high = quantile(values, 0.98) || largest;
-  if (kind === "signed") {
+  if (DIVERGES.has(kind)) {
     const limit = high || 1;
     return new ColourScale(kind, -limit, limit, largest > limit, largest > limit);
   }

@@ -67,10 +67,22 @@ export function formatShare(share: number): string {
   return share > 0 && percent < 0.01 ? "< 0.01 %" : `${percent} %`;
 }
 
-/** The value of a statistic by its scale: shares in per cent, others as numbers. */
+/** The value of a statistic by its scale: shares in per cent, what differs with its sign, others as numbers. */
 export function formatValue(scale: string, value: number): string {
-  return scale === "fraction" ? formatShare(value) : formatNumber(value);
+  if (scale === "fraction") return formatShare(value);
+  if (scale === "ratio") return formatRatio(value);
+  const sign = value > 0 ? "+" : "";
+  if (scale === "points") return `${sign}${Number((100 * value).toPrecision(3))} points`;
+  return scale === "difference" ? sign + formatNumber(value) : formatNumber(value);
 }
+
+/** How many times as much, given as a power of 2: `×1.5`, or that one side is 0. */
+function formatRatio(power: number): string {
+  if (power > MOST_POWER) return "from 0";
+  return power < -MOST_POWER ? "to 0" : `×${formatNumber(2 ** power)}`;
+}
+
+const MOST_POWER = 300;
 
 const WORDS: Readonly<Record<string, string>> = { nan: "NaN", inf: "infinity", std: "standard deviation" };
 

@@ -11,8 +11,8 @@ import { dark } from "./theme";
 export interface Host {
   /** The hash of the address that people see. */
   hash(): string;
-  /** Replace that hash; makes no entry in the history. */
-  writeHash(hash: string): void;
+  /** Replace that hash; `entry` makes an entry in the history, so that "back" returns to what it was. */
+  writeHash(hash: string, entry?: boolean): void;
   /** The address with another hash, to copy. */
   address(hash: string): string;
   /** Call `listener` when the hash changes by other hands (back, forward, edited). */
@@ -29,10 +29,11 @@ export function connectHost(end: AbortSignal, frame: Window & typeof globalThis 
   if (outer !== frame) followMessages(frame, outer, end, () => reloads.forEach((listener) => void listener()));
   return {
     hash: () => outer.location.hash,
-    writeHash: (hash) => {
+    writeHash: (hash, entry = false) => {
       const url = new URL(outer.location.href);
       url.hash = hash;
-      outer.history.replaceState(outer.history.state, "", url);
+      if (entry) outer.history.pushState(outer.history.state, "", url);
+      else outer.history.replaceState(outer.history.state, "", url);
     },
     address: (hash) => {
       const url = new URL(outer.location.href);

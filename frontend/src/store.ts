@@ -3,9 +3,11 @@
  * state. Every choice stands in the address, so opening the address elsewhere shows the same.
  */
 
-import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Backend, Numbers } from "./backend";
+import { AddressChoices, type Choices, ComparedChoices, comparedRun } from "./choices";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
+import { type Comparison, comparisonOf } from "./comparison";
 import { type SavedSteps, savedBlobs, sortTags, type Tag, tells, union } from "./data";
 import { type Detail, layerDetail } from "./detail";
 import { byLayer, inOrder, keyOf, placeOf } from "./findings";
@@ -20,7 +22,7 @@ import { type AllSeries, questions } from "./questions";
 import type { Resource } from "./resource";
 import { layerRows, rowsOfLayer, type Series } from "./series";
 import { type Surrogates, surrogatesOf } from "./surrogates";
-import { decodeSelection, encodeSelection, NOTHING, type Selection } from "./url";
+import { encodeSelection, type Selection } from "./url";
 import {
   type AttributionMetadata,
   type Finding,
@@ -44,10 +46,9 @@ export interface Method {
   readonly samples: string;
 }
 
-const WRITE_DELAY_MS = 150;
+const NO_RUNS: Resource<readonly string[]> = { data: [], error: "", loading: false };
 
 export class Store {
-  private readonly choice: { readonly [K in keyof Selection]: Signal<Selection[K]> };
   /** Counts the looks for new data. */
   readonly look = signal(0);
 
@@ -68,19 +69,23 @@ export class Store {
   readonly pictures: Pictures;
   readonly projectorUrl: string;
 
+  private readonly choices: Choices;
+  private readonly compared = signal<Comparison | null>(null);
+  private readonly host: Host;
+
   constructor(
     backend: Backend,
-    private readonly host: Host,
-    private readonly end: AbortSignal,
+    host: Host,
+    end: AbortSignal,
     /** Which nodes the structure opens with. */
     private readonly opening: (graph: ModelGraph) => Set<string>,
+    /** The store whose other side this one is. */
+    private readonly main: Store | null = null,
   ) {
-    const chosen = decodeSelection(host.hash());
-    this.choice = Object.fromEntries(
-      Object.entries(chosen).map(([key, value]) => [key, signal(value)]),
-    ) as unknown as Store["choice"];
+    this.host = host;
+    this.choices = main === null ? new AddressChoices(host, end) : new ComparedChoices(main);
     const ask = questions(this, backend, end);
-    this.runs = ask.runs();
+    this.runs = main === null ? ask.runs() : computed(() => (comparedRun(main) !== null ? main.runs.value : NO_RUNS));
     this.listing = ask.listing();
     this.findings = ask.findings();
     this.graph = ask.graph();
@@ -92,15 +97,21 @@ export class Store {
     this.detail = layerDetail(this, backend, end);
     this.pictures = picturesOf(this, backend, end);
     this.projectorUrl = backend.projectorUrl();
-    this.followAddress();
+    if (main !== null) return;
+    this.compared.value = comparisonOf(this, new Store(backend, host, end, opening, this), backend, end);
     host.onReload(() => this.refresh());
+  }
+
+  /** What this is compared with; null in a store that is itself the other side. */
+  get comparison(): Comparison | null {
+    return this.compared.value;
   }
 
   // --- what was chosen, or its default ---------------------------------------------------------------------------
 
   readonly run = computed(() => {
     const runs = this.runs.value.data ?? [];
-    const chosen = this.choice.run.value;
+    const chosen = this.chosen("run");
     return chosen !== null && runs.includes(chosen) ? chosen : (runs[0] ?? null);
   });
   readonly tags = computed(() => sortTags(this.listing.value.data));
@@ -124,27 +135,29 @@ export class Store {
   });
   readonly measure = computed<Measure | null>(() => {
     const find = (id: string | null) => this.measures.value.find((measure) => measure.id === id);
-    return find(this.choice.measure.value) ?? find("gradients.norm") ?? this.measures.value[0] ?? null;
+    const chosen = find(this.chosen("measure"));
+    if (this.main !== null) return chosen ?? null; // another one would not compare
+    return chosen ?? find("gradients.norm") ?? this.measures.value[0] ?? null;
   });
-  readonly layer = computed(() => this.choice.layer.value);
-  readonly query = computed(() => this.choice.query.value ?? "");
-  readonly outline = computed(() => this.choice.outline.value ?? false);
+  readonly layer = computed(() => this.chosen("layer"));
+  readonly query = computed(() => this.chosen("query") ?? "");
+  readonly outline = computed(() => this.chosen("outline") ?? false);
   /** Whether this run holds a structure and nothing that would stand beside it. */
   readonly bare = computed(() => {
     const nothing = this.tags.value.series.length === 0 && this.scalars.value.length === 0;
     return nothing && savedBlobs(this.tags.value).length === 0 && this.graph.value.data !== null;
   });
   /** Whether the structure has the tab to itself. */
-  readonly wide = computed(() => this.bare.value || (this.choice.wide.value ?? false));
+  readonly wide = computed(() => this.bare.value || (this.chosen("wide") ?? false));
   /** Which way along the edges from the selected node everything is lit; null for not at all. */
-  readonly flow = computed(() => this.choice.flow.value);
+  readonly flow = computed(() => this.chosen("flow"));
   /** How steps are spaced in every chart. */
-  readonly axis = computed(() => this.choice.axis.value ?? "linear");
-  readonly sample = computed(() => this.choice.sample.value ?? 0);
+  readonly axis = computed(() => this.chosen("axis") ?? "linear");
+  readonly sample = computed(() => this.chosen("sample") ?? 0);
   readonly scalars = computed(() => this.listing.value.data?.scalars ?? []);
   readonly scalar = computed(() => {
     const tags = this.scalars.value;
-    const chosen = this.choice.scalar.value;
+    const chosen = this.chosen("scalar");
     return chosen !== null && tags.includes(chosen)
       ? chosen
       : (tags.find((tag) => /loss/i.test(tag)) ?? tags[0] ?? null);
@@ -166,7 +179,7 @@ export class Store {
   readonly tellsOfInputs = computed(() => this.methods.value.some(({ tags }) => tags.some((tag) => tells(tag, null))));
   readonly method = computed<Method | null>(() => {
     const methods = this.tellingMethods.value;
-    return methods.find(({ name }) => name === this.choice.method.value) ?? methods[0] ?? null;
+    return methods.find(({ name }) => name === this.chosen("method")) ?? methods[0] ?? null;
   });
   /** Positions of the inputs that the method attributes. */
   readonly inputs = computed<readonly number[]>(() => {
@@ -175,16 +188,22 @@ export class Store {
   });
   /** The input whose attribution is shown where no layer is selected. */
   readonly input = computed(() => {
-    const chosen = this.choice.input.value;
+    const chosen = this.chosen("input");
     return chosen !== null && this.inputs.value.includes(chosen) ? chosen : (this.inputs.value[0] ?? 0);
   });
   /** Whether all features of an input are shown, not only the first or those that matter most. */
-  readonly allFeatures = computed(() => this.choice.allFeatures.value ?? false);
+  readonly allFeatures = computed(() => this.chosen("allFeatures") ?? false);
   readonly expanded = computed<ReadonlySet<string>>(() => {
-    const chosen = this.choice.expanded.value;
+    const chosen = this.chosen("expanded");
     const graph = this.graph.value.data;
     if (graph === null) return new Set(chosen ?? []);
     return chosen !== null ? expansionOf(graph, chosen) : this.opening(graph);
+  });
+
+  /** What is compared with; null where nothing is. */
+  readonly other: ReadonlySignal<Store | null> = computed(() => {
+    const comparison = this.comparison;
+    return comparison?.active.value ? comparison.other : null;
   });
 
   // --- steps -------------------------------------------------------------------------------------------------------
@@ -202,15 +221,18 @@ export class Store {
     return steps.length ? steps : (this.scalarCurve.value.data?.steps ?? []);
   });
   /** First and last step of the run that anything is known about. */
-  readonly span = computed<readonly [number, number]>(() => {
+  readonly span: ReadonlySignal<readonly [number, number]> = computed(() => {
+    if (this.main !== null) return this.main.span.value;
+    const other = this.other.value;
     const curve = this.scalarCurve.value.data?.steps ?? [];
     const steps = this.steps.value;
-    const ends = [curve[0], curve.at(-1), steps[0], steps.at(-1)].filter((step) => step !== undefined);
+    const beside = [other?.scalarCurve.value.data?.steps ?? [], other?.steps.value ?? []];
+    const ends = [curve, steps, ...beside].flatMap((all) => [all[0], all.at(-1)]).filter((step) => step !== undefined);
     return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 0];
   });
-  readonly step = computed(() => this.choice.step.value ?? this.steps.value.at(-1) ?? this.span.value[1]);
+  readonly step = computed(() => this.chosen("step") ?? this.steps.value.at(-1) ?? this.span.value[1]);
   /** Whether the latest step is followed as it comes in. */
-  readonly following = computed(() => this.choice.step.value === null);
+  readonly following = computed(() => this.chosen("step") === null);
 
   // --- the measure -------------------------------------------------------------------------------------------------
 
@@ -237,10 +259,14 @@ export class Store {
       this.rows.value.map((row) => series.row(row) as number),
     );
   });
-  /** One scale over all layers and all steps of the run, so that colours compare. */
-  readonly scale = computed<ColourScale | null>(() => {
+  /** One scale over all layers and all steps of the run, and of what it is compared with, so that colours compare. */
+  readonly scale: ReadonlySignal<ColourScale | null> = computed(() => {
+    if (this.main !== null) return this.main.scale.value;
     const measure = this.measure.value;
-    return measure === null ? null : fitScale(scaleKind(measure.statistic), this.table.value);
+    if (measure === null) return null;
+    const [own, beside] = [this.table.value, this.other.value?.table.value];
+    const all = beside === undefined ? own : joined(own, beside);
+    return fitScale(scaleKind(measure.statistic), all);
   });
 
   // --- findings ----------------------------------------------------------------------------------------------------
@@ -249,8 +275,8 @@ export class Store {
   readonly found = computed<readonly Finding[]>(() => inOrder(this.findings.value.data?.findings ?? []));
   readonly foundByLayer = computed(() => byLayer(this.found.value));
   /** The finding that is looked at. */
-  readonly finding = computed(() => this.found.value.find((one) => keyOf(one) === this.choice.finding.value) ?? null);
-  readonly findingsOpen = computed(() => this.choice.findings.value ?? this.layer.value === null);
+  readonly finding = computed(() => this.found.value.find((one) => keyOf(one) === this.chosen("finding")) ?? null);
+  readonly findingsOpen = computed(() => this.chosen("findings") ?? this.layer.value === null);
 
   // --- the selected layer ------------------------------------------------------------------------------------------
 
@@ -271,7 +297,7 @@ export class Store {
   });
   readonly row = computed<string | null>(() => {
     const names = this.layerRowNames.value;
-    const chosen = this.choice.row.value;
+    const chosen = this.chosen("row");
     return chosen !== null && names.includes(chosen) ? chosen : (names[0] ?? null);
   });
 
@@ -279,15 +305,15 @@ export class Store {
 
   /** What was chosen, for what has no default here. */
   chosen<K extends keyof Selection>(key: K): Selection[K] {
-    return this.choice[key].value as Selection[K];
+    return this.choices.chosen(key);
   }
 
   choose(changes: Partial<Selection>): void {
-    batch(() => {
-      for (const [key, value] of Object.entries(changes)) {
-        (this.choice[key as keyof Selection] as Signal<unknown>).value = value;
-      }
-    });
+    this.choices.choose(changes);
+  }
+
+  selection(): Selection {
+    return this.choices.selection();
   }
 
   /** Select a layer; with `reveal`, the structure opens until it is visible, folds at the repetition that it is in. */
@@ -345,12 +371,14 @@ export class Store {
 
   /** Go to a step; the last one is followed from then on. */
   goTo(step: number): void {
-    this.choose({ step: step === this.steps.peek().at(-1) ? null : step });
+    const latest = this.main === null && step === this.steps.peek().at(-1);
+    this.choose({ step: latest ? null : step });
   }
 
   /** Look for new data. */
   refresh(): void {
     this.look.value++;
+    this.compared.peek()?.other.refresh();
   }
 
   /** The address that shows what is shown now. */
@@ -360,25 +388,11 @@ export class Store {
       encodeSelection(this.host.hash(), { ...this.selection(), run: this.run.value, step }, true),
     );
   }
+}
 
-  private selection(): Selection {
-    return Object.fromEntries(Object.entries(this.choice).map(([key, choice]) => [key, choice.value])) as never;
-  }
-
-  private followAddress(): void {
-    this.host.onHashChange(() => this.choose({ ...NOTHING, ...decodeSelection(this.host.hash()) }));
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = effect(() => {
-      const selection = this.selection();
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        const hash = encodeSelection(this.host.hash(), selection);
-        if (hash !== this.host.hash()) this.host.writeHash(hash);
-      }, WRITE_DELAY_MS);
-    });
-    this.end.addEventListener("abort", () => {
-      stop();
-      clearTimeout(timer);
-    });
-  }
+function joined(one: Float32Array, other: Float32Array): Float32Array {
+  const all = new Float32Array(one.length + other.length);
+  all.set(one);
+  all.set(other, one.length);
+  return all;
 }

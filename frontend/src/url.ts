@@ -17,6 +17,12 @@ export interface Selection {
   readonly run: string | null;
   /** null follows the latest step. */
   readonly step: number | null;
+  /** The run that is compared with; null is the same run, if a step is compared with, else nothing is compared. */
+  readonly compareRun: string | null;
+  /** The step that is compared with; null is the step that is shown. */
+  readonly compareStep: number | null;
+  /** How two sides are shown; null is their difference. */
+  readonly compareAs: "side" | null;
   /** Id of the selected node. */
   readonly layer: string | null;
   /** Row of the layer's statistics: its own key or one of its parameters. */
@@ -103,6 +109,9 @@ const direction: Codec<Direction> = {
 const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>> } = {
   run: text,
   step: whole,
+  compareRun: text,
+  compareStep: whole,
+  compareAs: { encode: (value) => value, decode: (value) => (value === "side" ? value : null) },
   layer: text,
   row: text,
   measure: text,
@@ -131,6 +140,9 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
 export const NOTHING: Selection = {
   run: null,
   step: null,
+  compareRun: null,
+  compareStep: null,
+  compareAs: null,
   layer: null,
   row: null,
   measure: null,

@@ -3,6 +3,9 @@ import { decodeSelection, encodeSelection, NOTHING, type Selection } from "../sr
 
 const ALL: Selection = {
   run: "lr=0.1 & more/2024-01-01",
+  compareRun: "before, 1",
+  compareStep: 7,
+  compareAs: "side",
   step: 1200,
   layer: "blocks.3.conv#2",
   row: "blocks.3.conv.weight",

@@ -23,6 +23,9 @@ const WORDS = {
   count: "count",
   linear: "",
   cosine: "1 is the same direction",
+  difference: "more or less, 0 is white",
+  points: "percentage points, 0 is white",
+  ratio: "times as much, equal is white",
 } as const;
 
 /** A colour scale with its limits in numbers; `≤` and `≥` say that the data reaches beyond. */
