@@ -9,12 +9,22 @@ const BLANK: Paint = { fill: "", ink: "", value: "", mark: "none" };
 /** Series that have numbers of a node only where it trains, at that very step. */
 const OF_WHAT_TRAINS = new Set(["gradients", "updates"]);
 
+/** What the other side of a comparison does not have. */
+const UNMATCHED: Paint = { fill: "", ink: "", value: "only here", mark: "unmatched" };
+
 /**
  * How the structure paints its nodes: by the chosen measure at the saved step nearest to the chosen one, on the scale
  * of the whole run. A repeated call without numbers of its own has those of its module. Where the measure tells what
- * trains, that is told of every node, too.
+ * trains, that is told of every node, too. Where two sides are compared and not shown side by side, by their
+ * difference.
  */
 export function painter(store: Store): (node: Node) => Paint | null {
+  const paint = store.comparison?.sideBySide.value ? null : differencePainter(store);
+  const [own, counterpart] = [paint ?? measurePainter(store), store.counterpart.value];
+  return counterpart === null ? own : (node) => (counterpart.of(node.id) === null ? UNMATCHED : own(node));
+}
+
+function measurePainter(store: Store): (node: Node) => Paint | null {
   const series = store.measured.value;
   const scale = store.scale.value;
   const column = store.column.value;
@@ -37,5 +47,27 @@ export function painter(store: Store): (node: Node) => Paint | null {
     const colour = scale.rgb(value);
     const text = formatValue(kind, value);
     return { fill: css(colour), ink: inkOn(colour), value: text, mark: "", at: scale.position(value), ...frozen };
+  };
+}
+
+/** How the structure paints the difference to what is compared with; null where that is not known yet. */
+function differencePainter(store: Store): ((node: Node) => Paint | null) | null {
+  const difference = store.comparison?.difference.value ?? null;
+  if (difference === null) return null;
+  const step = store.step.value;
+  const { scale, kind } = difference;
+  return (node) => {
+    if (node.kind !== "module") return null;
+    const { value, mark } = difference.at(node.id, step);
+    if (mark === "none") return BLANK;
+    if (mark === "nan" || scale === null) return { ...BLANK, value: formatNumber(value), mark: "nan" };
+    const colour = scale.rgb(value);
+    return {
+      fill: css(colour),
+      ink: inkOn(colour),
+      value: formatValue(kind, value),
+      mark: "",
+      at: scale.position(value),
+    };
   };
 }

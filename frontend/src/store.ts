@@ -8,7 +8,8 @@ import type { Backend, Numbers } from "./backend";
 import { AddressChoices, type Choices, ComparedChoices, comparedRun } from "./choices";
 import { type ColourScale, fitScale, scaleKind } from "./colour";
 import { type Comparison, comparisonOf } from "./comparison";
-import { type SavedSteps, savedBlobs, sortTags, type Tag, tells, union } from "./data";
+import type { Counterpart } from "./counterpart";
+import { type SavedSteps, savedBlobs, sortTags, tells, union } from "./data";
 import { type Detail, layerDetail } from "./detail";
 import { byLayer, inOrder, keyOf, placeOf } from "./findings";
 import type { ModelGraph } from "./graph";
@@ -17,34 +18,14 @@ import type { Host } from "./host";
 import { compact, expansionOf, revealing, toggled } from "./layout/expansion";
 import { hierarchyOf } from "./layout/hierarchy";
 import type { LoadedSeries } from "./loading";
+import { type Measure, type Method, measuresOf, methodsOf } from "./measures";
 import { type Pictures, picturesOf } from "./pictures";
 import { type AllSeries, questions } from "./questions";
 import type { Resource } from "./resource";
 import { layerRows, rowsOfLayer, type Series } from "./series";
 import { type Surrogates, surrogatesOf } from "./surrogates";
 import { encodeSelection, type Selection } from "./url";
-import {
-  type AttributionMetadata,
-  type Finding,
-  type FindingsListing,
-  SERIES,
-  type Statistic,
-  type TagListing,
-} from "./wire";
-
-/** One way to colour layers: a statistic of a series. */
-export interface Measure {
-  readonly id: string;
-  readonly series: string;
-  readonly statistic: Statistic;
-}
-
-/** The tags of one attribution method on one set of samples. */
-export interface Method {
-  readonly name: string;
-  readonly tags: readonly Tag<AttributionMetadata>[];
-  readonly samples: string;
-}
+import { type Finding, type FindingsListing, SERIES, type TagListing } from "./wire";
 
 const NO_RUNS: Resource<readonly string[]> = { data: [], error: "", loading: false };
 
@@ -120,19 +101,7 @@ export class Store {
     const held = new Set(this.tags.value.series.map(({ metadata }) => metadata.name));
     return [...new Set([...SERIES.keys(), ...held])].filter((name) => held.has(name));
   });
-  readonly measures = computed<readonly Measure[]>(() => {
-    const found = new Map<string, Measure>();
-    for (const series of this.seriesNames.value) {
-      for (const { metadata } of this.tags.value.series) {
-        if (metadata.name !== series) continue;
-        for (const statistic of metadata.statistics) {
-          const id = `${series}.${statistic.name}`;
-          if (!found.has(id)) found.set(id, { id, series, statistic });
-        }
-      }
-    }
-    return [...found.values()];
-  });
+  readonly measures = computed(() => measuresOf(this.seriesNames.value, this.tags.value.series));
   readonly measure = computed<Measure | null>(() => {
     const find = (id: string | null) => this.measures.value.find((measure) => measure.id === id);
     const chosen = find(this.chosen("measure"));
@@ -162,13 +131,7 @@ export class Store {
       ? chosen
       : (tags.find((tag) => /loss/i.test(tag)) ?? tags[0] ?? null);
   });
-  readonly methods = computed<readonly Method[]>(() => {
-    const tags = this.tags.value.attribution;
-    return [...new Set(tags.map(({ metadata }) => metadata.name))].map((name) => {
-      const own = tags.filter(({ metadata }) => metadata.name === name);
-      return { name, tags: own, samples: own[0]?.metadata.samples ?? "" };
-    });
-  });
+  readonly methods = computed(() => methodsOf(this.tags.value.attribution));
   /** The methods that say something of the selected layer, or, without one, of the inputs; else all. */
   readonly tellingMethods = computed<readonly Method[]>(() => {
     const layer = this.layer.value;
@@ -204,6 +167,12 @@ export class Store {
   readonly other: ReadonlySignal<Store | null> = computed(() => {
     const comparison = this.comparison;
     return comparison?.active.value ? comparison.other : null;
+  });
+
+  /** Which layer is which on the other side; null where nothing is compared. */
+  readonly counterpart: ReadonlySignal<Counterpart | null> = computed(() => {
+    if (this.main !== null) return this.main.comparison?.back.value ?? null;
+    return this.comparison?.active.value ? this.comparison.counterpart.value : null;
   });
 
   // --- steps -------------------------------------------------------------------------------------------------------

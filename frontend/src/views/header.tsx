@@ -5,6 +5,7 @@ import { copied } from "../clipboard";
 import { formatName } from "../format";
 import type { Store } from "../store";
 import { SERIES } from "../wire";
+import { ComparePicker, Side } from "./compare";
 import { FindingsBadge } from "./findings_badge";
 import { Search } from "./search";
 import { useShortcuts } from "./shortcuts";
@@ -18,6 +19,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
     n: () => store.nextFinding(1),
     p: () => store.nextFinding(-1),
   });
+  const comparing = store.other.value !== null;
   const groups = [...new Set(measures.map(({ series }) => series))];
   return (
     <header class="header">
@@ -28,8 +30,9 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
         </svg>
         Layerscope
       </h1>
-      <Field label="Run">
+      <Field label={comparing ? <Side of="A" /> : "Run"}>
         <select
+          aria-label="Run"
           data-testid="run-picker"
           value={store.run.value ?? ""}
           disabled={runs.length === 0}
@@ -43,6 +46,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
           ))}
         </select>
       </Field>
+      <ComparePicker store={store} />
       <Field label="Colour by">
         <select
           data-testid="measure-picker"
@@ -64,14 +68,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
           ))}
         </select>
       </Field>
-      {store.measure.value !== null && store.measured.value !== null && (
-        <Legend
-          scale={store.scale.value}
-          title=""
-          help={store.measure.value.statistic.help}
-          frozen={store.measure.value.statistic.name === "trainable"}
-        />
-      )}
+      <MeasureLegend store={store} />
       <span class="spacer" />
       <FindingsBadge store={store} />
       <Search store={store} />
@@ -80,7 +77,22 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
   );
 }
 
-function Field({ label, children }: { readonly label: string; readonly children: JSX.Element }): JSX.Element {
+/** What the colours of structure and layers × steps stand for. */
+function MeasureLegend({ store }: { readonly store: Store }): JSX.Element | null {
+  const measure = store.measure.value;
+  if (measure === null || store.measured.value === null) return null;
+  const differs = store.other.value !== null && !store.comparison?.sideBySide.value;
+  const scale = differs ? (store.comparison?.difference.value?.scale ?? null) : store.scale.value;
+  const frozen = !differs && measure.statistic.name === "trainable";
+  return <Legend scale={scale} title={differs ? "A − B" : ""} help={measure.statistic.help} frozen={frozen} />;
+}
+
+interface FieldProps {
+  readonly label: JSX.Element | string;
+  readonly children: JSX.Element;
+}
+
+function Field({ label, children }: FieldProps): JSX.Element {
   return (
     // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
     <label class="field">

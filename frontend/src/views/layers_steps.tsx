@@ -3,79 +3,113 @@ import { useMemo } from "preact/hooks";
 import type { Cell } from "../charts/cells";
 import { Heat, type Place } from "../charts/heat";
 import { useSize } from "../charts/size";
+import type { Difference } from "../comparison";
 import { type Flag, flagOf } from "../findings";
 import { formatName, formatValue, plural } from "../format";
 import type { Series } from "../series";
 import type { Store } from "../store";
 import type { Finding } from "../wire";
+import { Titled } from "./compare";
 import { find } from "./structure-search";
 import { Waiting } from "./words";
 
 /** The whole training of the whole network at a glance: every layer at every saved step, by one measure. */
 export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
-  const [ref, { width, height }] = useSize<HTMLDivElement>();
-  const series = store.measured.value;
-  const measure = store.measure.value;
   const rows = store.rows.value;
-  const table = store.table.value;
-  const scale = store.scale.value;
-  const column = store.column.value;
-  const graph = store.graph.value.data;
-  const found = store.foundByLayer.value;
-  const step = store.step.value;
-  const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
-  const { cell, value, recorded } = useMemo(() => readers(series, rows, column, table), [series, rows, column, table]);
-  const flags = useMemo(() => flagsOf(found), [found]);
-  const places = useMemo(() => placesOf(found), [found]);
-  const name = measure === null ? "" : `${formatName(measure.series)} · ${formatName(measure.statistic.name)}`;
+  const other = store.comparison?.sideBySide.value ? store.other.value : null;
   return (
     <section class="pane" aria-label="Layers by steps" data-testid="heat-map">
       <div class="pane-title">
         <h2>Layers × steps</h2>
         {rows.length > 0 && (
           <span class="quiet number">
-            {plural(rows.length, "layer")} · {plural(series?.steps.length ?? 0, "step")}
+            {plural(rows.length, "layer")} · {plural(store.measured.value?.steps.length ?? 0, "step")}
           </span>
         )}
       </div>
-      <div class="pane-body heat-body" ref={ref}>
-        {measure === null || series === null || rows.length === 0 ? (
-          <Waiting resource={store.series.value}>
-            <p>No numbers per layer yet. After the backward pass, call</p>
-            <pre>scope.gradients(step)</pre>
-          </Waiting>
-        ) : scale === null ? (
-          <Nowhere series={series} rows={rows} column={column} name={name} help={measure.statistic.help} />
-        ) : (
-          width > 40 && (
-            <Heat
-              rows={rows}
-              steps={series.steps}
-              span={store.span.value}
-              cell={cell}
-              value={value}
-              recorded={recorded}
-              scale={scale}
-              format={(value) => formatValue(measure.statistic.scale, value)}
-              measure={name}
-              step={step}
-              selected={store.layer.value}
-              hits={hits}
-              flags={flags}
-              places={places}
-              spacing={store.axis.value}
-              width={width - 8}
-              height={height}
-              onSelect={(layer, step) => {
-                store.select(layer, true);
-                store.goTo(step);
-              }}
-            />
-          )
-        )}
-      </div>
+      {other === null ? (
+        <Picture store={store} />
+      ) : (
+        <div class="stacked">
+          <Titled side="A" store={store}>
+            <Picture store={store} />
+          </Titled>
+          <Titled side="B" store={other}>
+            <Picture store={other} />
+          </Titled>
+        </div>
+      )}
     </section>
   );
+}
+
+function Picture({ store }: { readonly store: Store }): JSX.Element {
+  const [ref, { width, height }] = useSize<HTMLDivElement>();
+  const series = store.measured.value;
+  const measure = store.measure.value;
+  const rows = store.rows.value;
+  const table = store.table.value;
+  const column = store.column.value;
+  const graph = store.graph.value.data;
+  const found = store.foundByLayer.value;
+  const comparing = store.other.value !== null && !store.comparison?.sideBySide.value;
+  const difference = comparing ? (store.comparison?.difference.value ?? null) : null;
+  const scale = comparing ? (difference?.scale ?? null) : store.scale.value;
+  const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
+  const read = useMemo(() => {
+    const all = readers(series, rows, column, table);
+    return difference === null ? all : { ...all, ...differenceReaders(difference, rows) };
+  }, [series, rows, column, table, difference]);
+  const flags = useMemo(() => flagsOf(found), [found]);
+  const places = useMemo(() => placesOf(found), [found]);
+  const name = measure === null ? "" : `${formatName(measure.series)} · ${formatName(measure.statistic.name)}`;
+  return (
+    <div class="pane-body heat-body" ref={ref}>
+      {measure === null || series === null || rows.length === 0 ? (
+        <Waiting resource={store.series.value}>
+          <p>No numbers per layer yet. After the backward pass, call</p>
+          <pre>scope.gradients(step)</pre>
+        </Waiting>
+      ) : scale === null ? (
+        comparing ? (
+          <p class="empty">
+            {store.other.value?.run.value} holds no {name} of these layers to compare with.
+          </p>
+        ) : (
+          <Nowhere series={series} rows={rows} column={column} name={name} help={measure.statistic.help} />
+        )
+      ) : (
+        width > 40 && (
+          <Heat
+            rows={rows}
+            steps={series.steps}
+            span={store.span.value}
+            {...read}
+            scale={scale}
+            format={(value) => formatValue(difference?.kind ?? measure.statistic.scale, value)}
+            measure={comparing ? `${name}, A − B` : name}
+            step={store.step.value}
+            selected={store.layer.value}
+            hits={hits}
+            flags={flags}
+            places={places}
+            spacing={store.axis.value}
+            width={width - 8}
+            height={height}
+            onSelect={(layer, step) => {
+              store.select(layer, true);
+              store.goTo(step);
+            }}
+          />
+        )
+      )}
+    </div>
+  );
+}
+
+function differenceReaders(difference: Difference, rows: readonly string[]) {
+  const cell = (step: number, row: number): Cell => difference.cell(step, rows[row] as string);
+  return { cell, value: (step: number, row: number) => cell(step, row).value };
 }
 
 /** The numbers of a measure, by the rows of the picture. */

@@ -26,8 +26,8 @@ export interface Paint {
   ink: string;
   /** The number, formatted; "" if none. */
   value: string;
-  /** "nan": hatched. "frozen": striped. "none": the measure has no value here. */
-  mark: Mark;
+  /** "nan": hatched. "frozen": striped. "none": the measure has no value here. "unmatched": compared, and only here. */
+  mark: Mark | "unmatched";
   /** Where the number stands on the colour scale, 0 to 1. */
   at?: number;
   /** Whether nothing of it trains at this step; absent where that was not measured. */

@@ -1,10 +1,11 @@
 // The structure in the tab: its picture, the outline beside it, and the buttons above.
 
+import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { painter } from "../paint";
 import type { Store } from "../store";
+import { Titled } from "./compare";
 import { Outline } from "./outline";
 import { Provenance } from "./provenance";
 import { KeysHelp, useShortcuts } from "./shortcuts";
@@ -37,7 +38,7 @@ export function StructurePane({ store }: { readonly store: Store }): JSX.Element
             <pre>scope.graph(x)</pre>
           </Waiting>
         ) : (
-          <Body store={store} graph={graph} />
+          <Bodies store={store} graph={graph} />
         )}
       </div>
     </section>
@@ -109,11 +110,31 @@ function Way({ store, way, lit, path }: WayProps): JSX.Element {
   );
 }
 
+/** The structure, or those of both sides. */
+function Bodies({ store, graph }: PartProps): JSX.Element {
+  const other = store.comparison?.sideBySide.value ? store.other.value : null;
+  if (other === null) return <Body store={store} graph={graph} />;
+  const otherGraph = other.graph.value.data;
+  return (
+    <div class="stacked">
+      <Titled side="A" store={store}>
+        <Body store={store} graph={graph} />
+      </Titled>
+      <Titled side="B" store={other}>
+        {otherGraph === null ? (
+          <Waiting resource={other.graph.value}>
+            <p>No structure was recorded in this run.</p>
+          </Waiting>
+        ) : (
+          <Body store={other} graph={otherGraph} />
+        )}
+      </Titled>
+    </div>
+  );
+}
+
 function Body({ store, graph }: PartProps): JSX.Element {
-  const measure = store.measure.value;
-  const [series, scale, step] = [store.measured.value, store.scale.value, store.step.value];
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the painter reads these signals of the store
-  const paint = useMemo(() => painter(store), [store, series, scale, step, measure]);
+  const paint = useComputed(() => painter(store)).value;
   const { lit, ...listeners } = useFlow(graph, store.layer.value, store.flow.value);
   return (
     <div class="structure-body">

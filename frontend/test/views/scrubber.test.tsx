@@ -1,7 +1,8 @@
 import { act, fireEvent, render, screen } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
 import { stepScale } from "../../src/charts/columns";
-import { move, nearness, Scrubber, snapped } from "../../src/views/scrubber";
+import { move, nearness, snapped } from "../../src/stepping";
+import { Scrubber } from "../../src/views/scrubber";
 import { layOut } from "../canvas";
 import { opened, settled, TYPICAL } from "../fakes";
 

@@ -1,0 +1,137 @@
+/** What is compared with, and how: two runs, or two steps of one run; which side is which is told by letter and by form. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { formatStep } from "../format";
+import type { Store } from "../store";
+import "./compare.css";
+import { useShortcuts } from "./shortcuts";
+
+/** The letter of a side: what is shown, and what it is compared with. */
+export function Side({ of }: { readonly of: "A" | "B" }): JSX.Element {
+  return <span class={`side side-${of.toLowerCase()}`}>{of}</span>;
+}
+
+interface TitledProps {
+  readonly side: "A" | "B";
+  readonly store: Store;
+  readonly children: ComponentChildren;
+}
+
+/** A picture of one side, with what it is of above it. */
+export function Titled({ side, store, children }: TitledProps): JSX.Element {
+  return (
+    <div data-testid={`side-${side.toLowerCase()}`}>
+      <div class="side-title">
+        <Side of={side} />
+        <bdi>{store.run.value}</bdi>
+        <span class="number">step {formatStep(store.step.value)}</span>
+      </div>
+      {children}
+    </div>
+  );
+}
+
+const STEP = "step";
+const RUN = "run:";
+
+/** Picks the run or step to compare with, how both are shown, and swaps them. */
+export function ComparePicker({ store }: { readonly store: Store }): JSX.Element | null {
+  useShortcuts({ c: () => toggleComparison(store), x: () => swapSides(store) });
+  const runs = store.runs.value.data ?? [];
+  const other = store.other.value;
+  const steps = store.steps.value.length > 1;
+  if (runs.length < 2 && !steps && other === null) return null;
+  const chosen = other === null ? "" : other.run.value === store.run.value ? STEP : `${RUN}${other.run.value}`;
+  const choose = (value: string) => {
+    if (value === "") stopComparing(store);
+    else if (value === STEP) store.choose({ compareRun: null, compareStep: store.steps.peek()[0] ?? null });
+    else store.choose({ compareRun: value.slice(RUN.length), compareStep: null });
+  };
+  return (
+    <fieldset class="compare" aria-label="Comparison">
+      <label class="field">
+        <span>{other === null ? "Compare with" : <Side of="B" />}</span>
+        <select
+          data-testid="compare-picker"
+          aria-label="Compare with"
+          title="Compare with another run, or another step of this one (c)"
+          value={chosen}
+          onChange={(event) => choose(event.currentTarget.value)}
+        >
+          <option value="">nothing</option>
+          {steps && <option value={STEP}>another step of this run</option>}
+          {runs
+            .filter((run) => run !== store.run.value)
+            .map((run) => (
+              <option key={run} value={`${RUN}${run}`}>
+                {run}
+              </option>
+            ))}
+        </select>
+      </label>
+      {other !== null && <Ways store={store} />}
+    </fieldset>
+  );
+}
+
+function Ways({ store }: { readonly store: Store }): JSX.Element {
+  const side = store.comparison?.sideBySide.value ?? false;
+  return (
+    <>
+      <span class="segments">
+        <button
+          type="button"
+          data-testid="compare-difference"
+          aria-pressed={!side}
+          title="What A has more or less than B"
+          onClick={() => store.choose({ compareAs: null })}
+        >
+          A − B
+        </button>
+        <button
+          type="button"
+          data-testid="compare-side"
+          aria-pressed={side}
+          title="Both, on one scale"
+          onClick={() => store.choose({ compareAs: "side" })}
+        >
+          A | B
+        </button>
+      </span>
+      <button type="button" data-testid="compare-swap" title="Exchange A and B (x)" onClick={() => swapSides(store)}>
+        Swap
+      </button>
+    </>
+  );
+}
+
+/** Compare with the next run, where there is only one with its first step; or no longer. */
+export function toggleComparison(store: Store): void {
+  if (store.other.peek() !== null) {
+    stopComparing(store);
+    return;
+  }
+  const runs = store.runs.peek().data ?? [];
+  const [run, first] = [store.run.peek(), store.steps.peek()[0]];
+  const next = runs[(runs.indexOf(run ?? "") + 1) % Math.max(1, runs.length)];
+  if (next !== undefined && next !== run) store.choose({ compareRun: next, compareStep: null });
+  else if (first !== undefined) store.choose({ compareStep: first });
+}
+
+function stopComparing(store: Store): void {
+  store.choose({ compareRun: null, compareStep: null });
+}
+
+/** What was shown is compared with, and the other way round. */
+export function swapSides(store: Store): void {
+  const other = store.other.peek();
+  if (other === null) return;
+  const [run, otherRun] = [store.run.peek(), other.run.peek()];
+  const fixed = store.chosen("compareStep");
+  store.choose({
+    ...(run !== otherRun && { run: otherRun, compareRun: run }),
+    ...(fixed !== null && { step: fixed, compareStep: store.step.peek() }),
+    layer: other.layer.peek(),
+    row: null,
+  });
+}

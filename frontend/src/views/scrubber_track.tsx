@@ -1,0 +1,215 @@
+import { line } from "d3-shape";
+import type { JSX } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { type StepScale, stepScale, stepTicks } from "../charts/columns";
+import { anchor } from "../charts/heat";
+import { type Points, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
+import type { SavedSteps } from "../data";
+import { formatName, formatNumber, formatStep } from "../format";
+import { nearestIndex } from "../series";
+import { move, nearness, snapped } from "../stepping";
+import type { Store } from "../store";
+
+const CURVE = 58;
+const TICK_ROW = 10;
+const AXIS = 15;
+const SMOOTHING = 0.8;
+const GRAB_PX = 12;
+const PAGE = 10;
+
+interface TrackProps {
+  readonly store: Store;
+  readonly raw: Points | null;
+  readonly smooth: boolean;
+  readonly width: number;
+}
+
+const GUTTER = 98;
+
+/** The curve, the ticks below it, and a handle at the step; of what is compared with another curve and handle. */
+export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
+  const plot = Math.max(50, width - GUTTER - 4);
+  const x = useMemo(
+    () => stepScale(store.span.value, plot, 8, store.axis.value),
+    [store.span.value, plot, store.axis.value],
+  );
+  const step = store.step.value;
+  const saved = useMemo(() => together(store.saved.value), [store.saved.value]);
+  const [first, last] = store.span.value;
+  const height = CURVE + Math.max(1, saved.length) * TICK_ROW + AXIS;
+  const other = store.other.value;
+  const beside = other !== null && other.run.value !== store.run.value ? other.scalarCurve.value.data : null;
+  const y = useMemo(
+    () => valueScale([...Array.from(raw?.values ?? []), ...(beside?.values ?? [])], "linear", CURVE),
+    [raw, beside],
+  );
+  const dragged = useRef(store);
+  const drag = (event: PointerEvent) => {
+    const target = event.currentTarget as Element;
+    const at = event.clientX - target.getBoundingClientRect().left;
+    if (event.type === "pointerdown") {
+      target.setPointerCapture(event.pointerId);
+      const near = other !== null && Math.abs(x.x(other.step.peek()) - at) < Math.abs(x.x(store.step.peek()) - at);
+      dragged.current = near && Math.abs(x.x(other.step.peek()) - at) <= GRAB_PX ? other : store;
+    } else if (event.buttons === 0) return;
+    const moved = dragged.current;
+    moved.goTo(snapped(at, x, moved.steps.peek()));
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const moved = event.shiftKey && other !== null ? other : store;
+    const moves: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageDown: -PAGE,
+      PageUp: PAGE,
+      Home: Number.NEGATIVE_INFINITY,
+      End: Number.POSITIVE_INFINITY,
+    };
+    const by = moves[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    move(moved, by);
+  };
+  return (
+    <div class="track">
+      <div class="track-gutter" style={{ width: `${GUTTER}px` }}>
+        {raw !== null && raw.steps.length > 0 ? (
+          <ValueAxis scale={y} height={CURVE} />
+        ) : (
+          <span class="value-axis" style={{ height: `${CURVE}px` }} />
+        )}
+        {saved.map(({ labels }) => (
+          <span
+            key={labels[0]}
+            class="tick-label"
+            title={labels.map(formatName).join(", ")}
+            style={{ height: `${TICK_ROW}px`, lineHeight: `${TICK_ROW}px` }}
+          >
+            {labels.length > 1 ? `${formatName(labels[0] ?? "")} +${labels.length - 1}` : formatName(labels[0] ?? "")}
+          </span>
+        ))}
+      </div>
+      <div
+        class="track-plot"
+        role="slider"
+        tabIndex={0}
+        data-testid="step-slider"
+        aria-label="Step"
+        aria-valuemin={first}
+        aria-valuemax={last}
+        aria-valuenow={step}
+        aria-valuetext={valueText(store, raw)}
+        onPointerDown={drag}
+        onPointerMove={drag}
+        onKeyDown={onKeyDown}
+      >
+        <svg width={plot} height={height} aria-hidden="true">
+          {beside !== null && (
+            <g class="of-b">
+              <Curve raw={beside} smooth={smooth} x={x} y={y.y} />
+            </g>
+          )}
+          {raw !== null && <Curve raw={raw} smooth={smooth} x={x} y={y.y} />}
+          <Ticks saved={saved} x={x} />
+          {last > first &&
+            stepTicks(x, plot / 90).map((tick) => (
+              <text key={tick} class="tick" x={x.x(tick)} y={height - 3} text-anchor={anchor(x.x(tick), plot)}>
+                {formatStep(tick)}
+              </text>
+            ))}
+          {other !== null && <Handle className="handle of-b" at={x.x(other.step.value)} foot={height - AXIS} />}
+          {store.steps.value.length > 0 && <Handle className="handle" at={x.x(step)} foot={height - AXIS} />}
+        </svg>
+      </div>
+    </div>
+  );
+}
+
+interface HandleProps {
+  readonly className: string;
+  readonly at: number;
+  readonly foot: number;
+}
+
+function Handle({ className, at, foot }: HandleProps): JSX.Element {
+  return (
+    <g class={className} transform={`translate(${Math.round(at) + 0.5},0)`}>
+      <line y1={0} y2={foot} />
+      <path d="M-5,0h10v7l-5,5l-5,-5z" />
+    </g>
+  );
+}
+
+function valueText(store: Store, raw: Points | null): string {
+  const step = store.step.value;
+  const near = nearness(step, store.steps.value, store.following.value);
+  const at = raw === null ? -1 : nearestIndex(raw.steps, step);
+  const value = at < 0 ? "" : `, ${store.scalar.value} ${formatNumber(raw?.values[at] ?? Number.NaN)}`;
+  return `step ${step}, ${near}${value}`;
+}
+
+interface CurveProps {
+  readonly raw: Points;
+  readonly smooth: boolean;
+  readonly x: StepScale;
+  readonly y: (value: number) => number;
+}
+
+function Curve({ raw, smooth, x, y }: CurveProps): JSX.Element {
+  return useMemo(() => <Paths {...{ raw, smooth, x, y }} />, [raw, smooth, x, y]);
+}
+
+function Paths({ raw, smooth, x, y }: CurveProps): JSX.Element {
+  const path = line<[number, number]>()
+    .defined(([, value]) => Number.isFinite(value))
+    .x(([at]) => at)
+    .y(([, value]) => y(value));
+  const draw = (points: Points) => path(thinned(points, x)) ?? "";
+  return (
+    <g>
+      <path class={smooth ? "curve behind" : "curve"} d={draw(raw)} />
+      {smooth && <path class="curve" d={draw({ steps: raw.steps, values: smoothed(raw.values, SMOOTHING) })} />}
+    </g>
+  );
+}
+
+/** Sorts of data that were saved at the same steps. */
+interface Together {
+  readonly labels: readonly string[];
+  readonly steps: readonly number[];
+}
+
+/** Sorts of data that were saved at the same steps share a row of ticks. */
+export function together(saved: readonly SavedSteps[]): Together[] {
+  const rows: { labels: string[]; steps: readonly number[] }[] = [];
+  for (const { label, steps } of saved) {
+    const alike = (row: Together) =>
+      row.steps.length === steps.length && row.steps.every((step, i) => step === steps[i]);
+    const row = rows.find(alike);
+    if (row === undefined) rows.push({ labels: [label], steps });
+    else row.labels.push(label);
+  }
+  return rows;
+}
+
+/** One row of ticks per sort of data, at the steps where it was saved. */
+function Ticks({ saved, x }: { readonly saved: readonly Together[]; readonly x: StepScale }): JSX.Element {
+  const rows = useMemo(
+    () =>
+      saved.map(({ labels, steps }, row) => {
+        const top = CURVE + row * TICK_ROW;
+        const pixels = [...new Set(steps.map((step) => Math.round(x.x(step))))];
+        return (
+          <g key={labels[0]}>
+            <title>{`${labels.map(formatName).join(", ")}: saved at ${steps.length} steps`}</title>
+            <rect class="tick-row" x={0} y={top} width={x.width} height={TICK_ROW} />
+            <path d={pixels.map((pixel) => `M${pixel + 0.5},${top + 1}v${TICK_ROW - 2}`).join("")} />
+          </g>
+        );
+      }),
+    [saved, x],
+  );
+  return <g class="ticks">{rows}</g>;
+}
