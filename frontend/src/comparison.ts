@@ -3,7 +3,7 @@
  * step; so each view can show either side. What follows from both is here: who is who, and the difference.
  */
 
-import { computed, type ReadonlySignal } from "@preact/signals";
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Backend } from "./backend";
 import type { Cell } from "./charts/cells";
 import { type ColourScale, fitScale, type ScaleKind, scaleKind } from "./colour";
@@ -26,6 +26,8 @@ export interface Comparison {
   /** Why it is not known who is who, in words; "" if it is. */
   readonly problem: ReadonlySignal<string>;
   readonly difference: ReadonlySignal<Difference | null>;
+  /** The side that is shown alone while its key is held down, in the place of both. */
+  readonly held: Signal<"A" | "B" | null>;
 }
 
 /** The measure here less the measure there, of each row at each step; of magnitudes the ratio. */
@@ -66,6 +68,7 @@ export function comparisonOf(store: Store, other: Store, backend: Backend, end: 
     counterpart,
     back: computed(() => reversed(counterpart.value)),
     problem: computed(() => (listing as ReadonlySignal<Resource<unknown>>).value.error),
+    held: signal(null),
     difference: computed(() => (active.value ? differenceOf(store, other, counterpart.value) : null)),
   };
 }

@@ -1,5 +1,6 @@
 import { css, inkOn } from "./colour";
 import { formatNumber, formatValue } from "./format";
+import { nodeOf } from "./graph";
 import type { Store } from "./store";
 import type { Paint } from "./views/structure";
 import type { Node } from "./wire";
@@ -19,9 +20,22 @@ const UNMATCHED: Paint = { fill: "", ink: "", value: "only here", mark: "unmatch
  * difference.
  */
 export function painter(store: Store): (node: Node) => Paint | null {
-  const paint = store.comparison?.sideBySide.value ? null : differencePainter(store);
-  const [own, counterpart] = [paint ?? measurePainter(store), store.counterpart.value];
+  const { comparison } = store;
+  const [counterpart, held] = [store.counterpart.value, comparison?.held.value ?? null];
+  const alone = held !== null || comparison?.sideBySide.value;
+  const own = (alone ? null : differencePainter(store)) ?? (held === "B" ? otherPainter(store) : measurePainter(store));
   return counterpart === null ? own : (node) => (counterpart.of(node.id) === null ? UNMATCHED : own(node));
+}
+
+/** Each node as its counterpart is painted. */
+function otherPainter(store: Store): (node: Node) => Paint | null {
+  const other = store.other.value;
+  const graph = other?.graph.value.data ?? null;
+  const [paint, counterpart] = [other === null ? null : measurePainter(other), store.counterpart.value];
+  return ({ id }) => {
+    const node = nodeOf(graph, counterpart?.of(id) ?? null);
+    return node === undefined || paint === null ? BLANK : paint(node);
+  };
 }
 
 function measurePainter(store: Store): (node: Node) => Paint | null {

@@ -23,6 +23,8 @@ export interface Selection {
   readonly compareStep: number | null;
   /** How two sides are shown; null is their difference. */
   readonly compareAs: "side" | null;
+  /** Whether maps of both sides lie over each other, with a border to move. */
+  readonly swipe: boolean | null;
   /** Id of the selected node. */
   readonly layer: string | null;
   /** Row of the layer's statistics: its own key or one of its parameters. */
@@ -112,6 +114,7 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   compareRun: text,
   compareStep: whole,
   compareAs: { encode: (value) => value, decode: (value) => (value === "side" ? value : null) },
+  swipe: flag,
   layer: text,
   row: text,
   measure: text,
@@ -143,6 +146,7 @@ export const NOTHING: Selection = {
   compareRun: null,
   compareStep: null,
   compareAs: null,
+  swipe: null,
   layer: null,
   row: null,
   measure: null,

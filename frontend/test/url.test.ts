@@ -6,6 +6,7 @@ const ALL: Selection = {
   compareRun: "before, 1",
   compareStep: 7,
   compareAs: "side",
+  swipe: true,
   step: 1200,
   layer: "blocks.3.conv#2",
   row: "blocks.3.conv.weight",

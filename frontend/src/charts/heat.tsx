@@ -26,6 +26,8 @@ export interface HeatProps {
   /** What is measured, for the tooltip: `gradients · norm`. */
   readonly measure: string;
   readonly step: number;
+  /** A second step of the same run, which is compared with. */
+  readonly compareStep?: number | null;
   readonly selected: string | null;
   /** Rows that a search found, to be marked; null without a search. */
   readonly hits?: ReadonlySet<string> | null;
@@ -63,6 +65,7 @@ interface Hover {
 export function Heat(props: HeatProps): JSX.Element {
   const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
   const { hits = null, flags = NO_FLAGS, places = [], spacing = "linear", format = formatNumber, recorded } = props;
+  const { compareStep = null } = props;
   const value = useMemo(
     () => props.value ?? ((at: number, index: number) => cell(at, index).value),
     [props.value, cell],
@@ -172,6 +175,9 @@ export function Heat(props: HeatProps): JSX.Element {
               <PlaceMark key={JSON.stringify([place.row, place.step])} place={place} rows={rows} row={row} x={x.x} />
             ))}
             {at >= 0 && <rect x={0.5} y={at * row + 0.5} width={plot - 1} height={Math.max(1, row - 1)} />}
+            {compareStep !== null && (
+              <line class="of-b" x1={x.x(compareStep)} x2={x.x(compareStep)} y1={0} y2={rows.length * row} />
+            )}
             <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />
           </svg>
           {hover !== null && (

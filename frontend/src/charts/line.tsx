@@ -99,31 +99,41 @@ export interface LineProps {
   readonly points: Points;
   /** A paler curve behind, e.g. before smoothing. */
   readonly behind?: Points;
+  /** The curve of what is compared with, on the same scale; broken. */
+  readonly compared?: Points | null;
   readonly kind: ScaleKind | "linear";
   readonly x: StepScale;
   readonly height: number;
   /** Where the vertical rule stands. */
   readonly step: number;
+  /** Where that of what is compared with stands. */
+  readonly compareStep?: number | null;
   readonly label: string;
 }
 
 /** A curve over the steps with a rule at the current one; values that are not finite are crosses at the foot. */
-export function Line({ points, behind, kind, x, height, step, label }: LineProps): JSX.Element {
+export function Line(props: LineProps): JSX.Element {
+  const { points, behind, compared = null, kind, x, height, step, compareStep = null, label } = props;
   // Kept while only the step changes: there can be fifty of them beside each other.
   const curve = useMemo(
-    () => <Curve {...{ points, kind, x, height, ...(behind && { behind }) }} />,
-    [points, behind, kind, x, height],
+    () => <Curve {...{ points, compared, kind, x, height, ...(behind && { behind }) }} />,
+    [points, behind, compared, kind, x, height],
   );
   return (
     <svg class="line" width={x.width} height={height} role="img" aria-label={label}>
       {curve}
+      {compareStep !== null && (
+        <line class="rule of-b" x1={x.x(compareStep)} x2={x.x(compareStep)} y1={0} y2={height} />
+      )}
       <line class="rule" x1={x.x(step)} x2={x.x(step)} y1={0} y2={height} />
     </svg>
   );
 }
 
-function Curve({ points, behind, kind, x, height }: Omit<LineProps, "step" | "label">): JSX.Element {
-  const y = valueScale(behind?.values ?? points.values, kind, height);
+type CurveProps = Omit<LineProps, "step" | "compareStep" | "label">;
+
+function Curve({ points, behind, compared = null, kind, x, height }: CurveProps): JSX.Element {
+  const y = valueScale(together(behind ?? points, compared), kind, height);
   const path = line<[number, number]>()
     .defined(([, value]) => Number.isFinite(value))
     .x(([at]) => at)
@@ -138,6 +148,7 @@ function Curve({ points, behind, kind, x, height }: Omit<LineProps, "step" | "la
     <>
       <line class="axis" x1={0} x2={x.width} y1={height - 0.5} y2={height - 0.5} />
       {behind && <path class="curve behind" d={path(thinned(behind, x)) ?? ""} />}
+      {compared && <path class="curve of-b" d={path(thinned(compared, x)) ?? ""} />}
       <path class="curve" d={path(drawn) ?? ""} />
       {dots.map(([at, value]) =>
         Number.isFinite(value) ? <circle key={at} class="dot" cx={at} cy={y.y(value)} r={1.8} /> : null,
@@ -149,6 +160,11 @@ function Curve({ points, behind, kind, x, height }: Omit<LineProps, "step" | "la
       ))}
     </>
   );
+}
+
+/** The values of two curves on one scale. */
+export function together(points: Points, compared: Points | null): ArrayLike<number> {
+  return compared === null ? points.values : [...Array.from(points.values), ...Array.from(compared.values)];
 }
 
 /** The limits of a value scale as two small numbers at its left. */

@@ -5,6 +5,7 @@ import type { AttributionView, SampleProps } from "./attribution_view";
 import { pictureAt } from "./input_picture";
 
 const TILE = 80;
+const COMPARED_TILE = 104;
 
 /** Grids [height, width], laid over the picture where there is one. */
 export const image: AttributionView = {
@@ -12,6 +13,7 @@ export const image: AttributionView = {
   tiles: true,
   whole: false,
   Sample: Pair,
+  Compared: (props) => <Overlay {...props} width={COMPARED_TILE} />,
   Film: filmOf(Overlay),
 };
 

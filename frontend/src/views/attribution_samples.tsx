@@ -4,6 +4,7 @@ import type { Maps } from "../data";
 import { formatNumber, formatShape } from "../format";
 import type { Store } from "../store";
 import { visible } from "../token_text";
+import { type Beside, Compared } from "./attribution_compare";
 import type { AttributionView, Shown } from "./attribution_view";
 import { viewOf } from "./attribution_views";
 import "./attributions.css";
@@ -18,10 +19,12 @@ interface SamplesProps {
   readonly view: AttributionView;
   readonly scale: ColourScale;
   readonly width: number;
+  /** What the other side of a comparison has of them. */
+  readonly beside: Beside | null;
 }
 
 /** The attributions of every sample at one step, each with the class that it explains. */
-export function Samples({ store, maps, shown, view, scale, width }: SamplesProps): JSX.Element {
+export function Samples({ store, maps, shown, view, scale, width, beside }: SamplesProps): JSX.Element {
   const [first] = shown;
   const features = view.features;
   const count = first && features ? features.count(first) : 0;
@@ -43,7 +46,7 @@ export function Samples({ store, maps, shown, view, scale, width }: SamplesProps
           </button>
         )}
       </div>
-      <div class={view.tiles ? "samples" : "samples rows"}>
+      <div class={view.tiles && beside === null ? "samples" : "samples rows"}>
         {shown.map((one) => {
           const { index } = one;
           const choice = {
@@ -51,10 +54,12 @@ export function Samples({ store, maps, shown, view, scale, width }: SamplesProps
             "aria-label": `Sample ${index}, ${captionOf(maps, index, classNames(store, maps)).join(" · ")}`,
             onClick: () => store.choose({ sample: index }),
           };
-          const Sample = (viewOf(one) ?? view).Sample;
-          const drawn = <Sample shown={one} scale={scale} width={width} limit={limit} />;
+          const own = viewOf(one) ?? view;
+          const props = { shown: one, scale, width, limit };
+          const drawn =
+            beside === null ? <own.Sample {...props} /> : <Compared {...props} {...{ store, beside }} view={own} />;
           const caption = <Caption parts={captionOf(maps, index, classNames(store, maps))} />;
-          return view.tiles ? (
+          return view.tiles && beside === null ? (
             <button type="button" class="sample" key={index} data-testid="attribution-map" {...choice}>
               {drawn}
               {caption}

@@ -48,6 +48,8 @@ export interface AttributionView {
   /** Stops of the legend's ramp, where colours are not those of the scale. */
   readonly ramp?: (scale: ColourScale) => readonly string[];
   readonly Sample: (props: SampleProps) => JSX.Element;
+  /** The same where it stands beside that of another run, which needs the input no second time. */
+  readonly Compared?: (props: SampleProps) => JSX.Element;
   /** The same sample over the training. */
   readonly Film: (props: FilmProps) => JSX.Element;
 }

@@ -1,6 +1,7 @@
 /** What is compared with, and how: two runs, or two steps of one run; which side is which is told by letter and by form. */
 
 import type { ComponentChildren, JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { formatStep } from "../format";
 import type { Store } from "../store";
 import "./compare.css";
@@ -31,12 +32,37 @@ export function Titled({ side, store, children }: TitledProps): JSX.Element {
   );
 }
 
+/** While A or B is held down, that side alone is shown where the difference stands, so that a change is seen to move. */
+export function useHeldSide(store: Store): void {
+  useEffect(() => {
+    const hold = (side: "A" | "B" | null) => {
+      const { comparison } = store;
+      if (comparison !== null) comparison.held.value = comparison.active.peek() ? side : null;
+    };
+    const down = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key === "a" || event.key === "b") hold(event.key === "a" ? "A" : "B");
+    };
+    const up = () => hold(null);
+    window.addEventListener("keydown", down);
+    window.addEventListener("keyup", up);
+    window.addEventListener("blur", up);
+    return () => {
+      window.removeEventListener("keydown", down);
+      window.removeEventListener("keyup", up);
+      window.removeEventListener("blur", up);
+    };
+  }, [store]);
+}
+
 const STEP = "step";
 const RUN = "run:";
 
 /** Picks the run or step to compare with, how both are shown, and swaps them. */
 export function ComparePicker({ store }: { readonly store: Store }): JSX.Element | null {
   useShortcuts({ c: () => toggleComparison(store), x: () => swapSides(store) });
+  useHeldSide(store);
   const runs = store.runs.value.data ?? [];
   const other = store.other.value;
   const steps = store.steps.value.length > 1;
@@ -98,8 +124,17 @@ function Ways({ store }: { readonly store: Store }): JSX.Element {
           A | B
         </button>
       </span>
-      <button type="button" data-testid="compare-swap" title="Exchange A and B (x)" onClick={() => swapSides(store)}>
-        Swap
+      <button
+        type="button"
+        class="way"
+        data-testid="compare-swap"
+        aria-label="Exchange A and B (x)"
+        title="Exchange A and B (x)"
+        onClick={() => swapSides(store)}
+      >
+        <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+          <path d="M3 5.5h9M9.5 3 12 5.5 9.5 8M13 10.5H4M6.5 8 4 10.5 6.5 13" />
+        </svg>
       </button>
     </>
   );

@@ -84,7 +84,14 @@ function MeasureLegend({ store }: { readonly store: Store }): JSX.Element | null
   const differs = store.other.value !== null && !store.comparison?.sideBySide.value;
   const scale = differs ? (store.comparison?.difference.value?.scale ?? null) : store.scale.value;
   const frozen = !differs && measure.statistic.name === "trainable";
-  return <Legend scale={scale} title={differs ? "A − B" : ""} help={measure.statistic.help} frozen={frozen} />;
+  return (
+    <Legend
+      scale={scale}
+      title={differs ? (scale?.kind === "ratio" ? "A / B" : "A − B") : ""}
+      help={measure.statistic.help}
+      frozen={frozen}
+    />
+  );
 }
 
 interface FieldProps {

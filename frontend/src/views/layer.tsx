@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useSize } from "../charts/size";
 import { hierarchyOf } from "../layout/hierarchy";
 import type { Store } from "../store";
+import { Both, CounterpartFacts } from "./both_sides";
 import { Findings } from "./findings";
 import { Activations } from "./layer_activations";
 import { Attention } from "./layer_attention";
@@ -47,13 +48,14 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <LinearProbes store={store} width={inner} />
                   {!beside && <Surrogates store={store} width={inner} />}
                   {store.tellsOfInputs.value && <Attributions store={store} width={inner} />}
-                  {maximizesOutput(store) && <Maximizations store={store} width={inner} />}
+                  {maximizesOutput(store) && <Both store={store} width={inner} Section={Maximizations} />}
                 </>
               )}
             </>
           ) : (
             <>
               <NodeFacts graph={graph} id={layer} onSelect={(id) => store.select(id, true)} />
+              <CounterpartFacts store={store} />
               {isFold && <p class="empty">Curves, distributions, maps and images belong to its members, one by one.</p>}
               {inner > 0 && !isFold && (
                 <>
@@ -61,12 +63,12 @@ export function LayerPanel({ store }: { readonly store: Store }): JSX.Element {
                   <LinearProbes store={store} width={inner} />
                   <Surrogates store={store} width={inner} />
                   <Attributions store={store} width={inner} />
-                  <Attention store={store} width={inner} />
-                  <Maximizations store={store} width={inner} />
-                  <Activations store={store} width={inner} />
-                  <Embeddings store={store} width={inner} />
-                  <Weights store={store} width={inner} />
-                  <Distributions store={store} width={inner} />
+                  <Both store={store} width={inner} Section={Attention} />
+                  <Both store={store} width={inner} Section={Maximizations} />
+                  <Both store={store} width={inner} Section={Activations} />
+                  <Both store={store} width={inner} Section={Embeddings} />
+                  <Both store={store} width={inner} Section={Weights} />
+                  <Both store={store} width={inner} Section={Distributions} />
                 </>
               )}
             </>

@@ -9,6 +9,7 @@ import { nodeOf } from "../graph";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import type { ProbeInput, SamplesBlob } from "../wire";
+import { type Beside, besideOf, SwipeToggle } from "./attribution_compare";
 import { Extent, MAX_SAMPLES, Samples } from "./attribution_samples";
 import type { AttributionView, Shown } from "./attribution_view";
 import { viewOf } from "./attribution_views";
@@ -98,12 +99,14 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown depends on the inputs and the structure too
   const shown = useMemo(() => shownOf(store, maps), [maps, samples, layer, graph]);
   const view = shown[0] === undefined ? null : viewOf(shown[0]);
+  const otherShown = useOther(store);
   // biome-ignore lint/correctness/useExhaustiveDependencies: as above
   const scale = useMemo(() => {
     const all = [maps, ...(film ?? [])];
-    return view === null ? null : scaleOf(store, all, view);
-  }, [maps, film, samples, layer, graph, view]);
+    return view === null ? null : scaleOf(store, all, view, otherShown ?? []);
+  }, [maps, film, samples, layer, graph, view, otherShown]);
   const { problem } = store.detail.inputsAt(maps.step);
+  const beside = useMemo(() => (otherShown === null ? null : besideOf(shown, otherShown)), [shown, otherShown]);
   if (view === null || scale === null) {
     return (
       <>
@@ -115,17 +118,56 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
   return (
     <>
       <Legend scale={scale} title="" attribution {...(view.ramp && { ramp: view.ramp(scale) })} />
+      {beside !== null && <Besides store={store} beside={beside} tiles={view.tiles} />}
       <Trust scores={maps.trust} notes={maps.notes} />
       {problem !== "" && <p class="problem">{problem}</p>}
-      <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} />
+      <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} beside={beside} />
       {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}
     </>
   );
 }
 
-/** One scale for every sample and every step that is shown, so that they compare. */
-function scaleOf(store: Store, all: readonly Maps[], view: AttributionView): ColourScale | null {
-  const values = all.flatMap((maps) => shownOf(store, maps)).map((shown) => view.values?.(shown) ?? shown.map.values);
+/** The samples of what is compared with; null where nothing is, or not yet. */
+function useOther(store: Store): readonly Shown[] | null {
+  const other = store.other.value;
+  const maps = other?.detail.maps.value.data ?? null;
+  const [samples, layer, graph] = [other?.detail.samples.value.data, other?.layer.value, other?.graph.value.data];
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is shown depends on the inputs and the structure too
+  return useMemo(() => {
+    const unmatched = store.layer.peek() !== null && layer === null;
+    return other === null || maps === null || unmatched ? null : shownOf(other, maps);
+  }, [other, maps, samples, layer, graph]);
+}
+
+interface BesidesProps {
+  readonly store: Store;
+  readonly beside: Beside;
+  readonly tiles: boolean;
+}
+
+/** The scale of the differences, and how both sides are laid out. */
+function Besides({ store, beside, tiles }: BesidesProps): JSX.Element {
+  const step = store.other.value?.detail.maps.value.data?.step;
+  return (
+    <div class="side-caption">
+      {beside.scale !== null && <Legend scale={beside.scale} title="A − B" />}
+      {step !== undefined && <span class="number">B at step {step}</span>}
+      {tiles && <SwipeToggle store={store} />}
+      {beside.problem !== "" && <span class="problem">{beside.problem}</span>}
+    </div>
+  );
+}
+
+/** One scale for every sample and every step that is shown, of both sides, so that they compare. */
+function scaleOf(
+  store: Store,
+  all: readonly Maps[],
+  view: AttributionView,
+  others: readonly Shown[],
+): ColourScale | null {
+  const values = [...all.flatMap((maps) => shownOf(store, maps)), ...others].map(
+    (shown) => view.values?.(shown) ?? shown.map.values,
+  );
   const together = new Float64Array(values.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of values) {

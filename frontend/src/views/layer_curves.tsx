@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { stepScale } from "../charts/columns";
-import { Line, type Points, ValueAxis, valueScale } from "../charts/line";
+import { Line, type Points, together, ValueAxis, valueScale } from "../charts/line";
 import { type ScaleKind, scaleKind } from "../colour";
 import { formatName, formatValue } from "../format";
 import type { Series } from "../series";
@@ -181,6 +181,30 @@ function valueNow({ series, row, at, curve }: Omit<ValueProps, "store">): string
   return formatValue(curve.statistic.scale, series.value(at, row, curve.column));
 }
 
+/** The same curve on the other side of a comparison, and its value there. */
+interface OtherCurve {
+  /** Null within one run: there it is the same curve. */
+  readonly points: Points | null;
+  readonly step: number;
+  readonly value: string;
+}
+
+function useOther({ store, series, row, curve }: Omit<ValueProps, "at">): OtherCurve | null {
+  const other = store.other.value;
+  const theirs = other?.detail.curves.value.data?.get(series.name)?.series ?? null;
+  const name = store.counterpart.value?.of(series.rows[row] ?? null) ?? null;
+  const index = name === null ? undefined : theirs?.row(name);
+  const column = theirs?.statistics.findIndex(({ name: statistic }) => statistic === curve.statistic.name) ?? -1;
+  const found = useMemo(
+    () => (theirs === null || index === undefined || column < 0 ? null : curveOf(theirs, index, column)),
+    [theirs, index, column],
+  );
+  if (other === null || theirs === null || found === null || index === undefined) return null;
+  const step = other.step.value;
+  const points = other.run.value === store.run.value ? null : found.points;
+  return { points, step, value: valueNow({ series: theirs, row: index, at: theirs.at(index, step), curve: found }) };
+}
+
 /** What a closed series says: one statistic, its curve and its value. */
 function Headline(props: ValueProps): JSX.Element {
   const { store, curve } = props;
@@ -189,11 +213,14 @@ function Headline(props: ValueProps): JSX.Element {
     [store.span.value, store.axis.value],
   );
   const value = valueNow(props);
+  const other = useOther(props);
   return (
     <>
       <span class="quiet">{formatName(curve.statistic.name)}</span>
       <Line
         points={curve.points}
+        compared={other?.points ?? null}
+        compareStep={other?.step ?? null}
         kind={curve.kind}
         x={x}
         height={SPARK_HEIGHT}
@@ -213,6 +240,7 @@ function Multiple(props: ValueProps & { readonly width: number }): JSX.Element {
     [store.span.value, store.axis.value, width],
   );
   const value = valueNow(props);
+  const other = useOther(props);
   const id = `${series.name}.${statistic.name}`;
   return (
     <div class="multiple">
@@ -225,15 +253,18 @@ function Multiple(props: ValueProps & { readonly width: number }): JSX.Element {
       >
         <span>{formatName(statistic.name)}</span>
         <b class="number">{value}</b>
+        {other !== null && <span class="number other-value">B {other.value}</span>}
       </button>
       <div class="multiple-chart">
         <ValueAxis
-          scale={valueScale(points.values, kind, HEIGHT)}
+          scale={valueScale(together(points, other?.points ?? null), kind, HEIGHT)}
           height={HEIGHT}
           format={(limit) => formatValue(statistic.scale, limit)}
         />
         <Line
           points={points}
+          compared={other?.points ?? null}
+          compareStep={other?.step ?? null}
           kind={kind}
           x={x}
           height={HEIGHT}

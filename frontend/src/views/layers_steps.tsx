@@ -16,7 +16,10 @@ import { Waiting } from "./words";
 /** The whole training of the whole network at a glance: every layer at every saved step, by one measure. */
 export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
   const rows = store.rows.value;
-  const other = store.comparison?.sideBySide.value ? store.other.value : null;
+  const { comparison } = store;
+  const both = comparison?.sideBySide.value && store.other.value?.run.value !== store.run.value;
+  const other = both ? store.other.value : null;
+  const shown = comparison?.held.value === "B" ? (store.other.value ?? store) : store;
   return (
     <section class="pane" aria-label="Layers by steps" data-testid="heat-map">
       <div class="pane-title">
@@ -28,7 +31,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
         )}
       </div>
       {other === null ? (
-        <Picture store={store} />
+        <Picture store={shown} />
       ) : (
         <div class="stacked">
           <Titled side="A" store={store}>
@@ -52,8 +55,10 @@ function Picture({ store }: { readonly store: Store }): JSX.Element {
   const column = store.column.value;
   const graph = store.graph.value.data;
   const found = store.foundByLayer.value;
-  const comparing = store.other.value !== null && !store.comparison?.sideBySide.value;
-  const difference = comparing ? (store.comparison?.difference.value ?? null) : null;
+  const { comparison } = store;
+  const alone = comparison?.sideBySide.value || comparison?.held.value;
+  const comparing = store.other.value !== null && !alone;
+  const difference = comparing ? (comparison?.difference.value ?? null) : null;
   const scale = comparing ? (difference?.scale ?? null) : store.scale.value;
   const hits = graph === null ? null : (find(graph, store.query.value)?.ids ?? null);
   const read = useMemo(() => {
@@ -89,6 +94,9 @@ function Picture({ store }: { readonly store: Store }): JSX.Element {
             format={(value) => formatValue(difference?.kind ?? measure.statistic.scale, value)}
             measure={comparing ? `${name}, A − B` : name}
             step={store.step.value}
+            compareStep={
+              store.other.value?.run.value === store.run.value ? (store.other.value?.step.value ?? null) : null
+            }
             selected={store.layer.value}
             hits={hits}
             flags={flags}

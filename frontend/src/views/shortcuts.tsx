@@ -37,7 +37,7 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["k"], "play the steps, and stop"],
   [["c"], "compare with another run or step, and no longer"],
   [["x"], "exchange the two sides"],
-  [["b"], "held: the other side in the place of this one"],
+  [["a", "b"], "held down: this side alone, to see what changes"],
   [["!"], "list of findings, and away again"],
   [["n", "p"], "next and previous finding"],
   [["/"], "search; Enter and Shift+Enter: next and previous match"],

@@ -1,0 +1,150 @@
+/** The maps of two sides of a comparison, sample by sample: each, and what one has more than the other. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { attributionScale } from "../attribution";
+import type { ColourScale } from "../colour";
+import type { Store } from "../store";
+import type { AttributionView, SampleProps, Shown } from "./attribution_view";
+import { Side } from "./compare";
+
+/** What the other side has of the samples that are shown. */
+export interface Beside {
+  /** By the index of the sample. */
+  readonly shown: ReadonlyMap<number, Shown>;
+  readonly differences: ReadonlyMap<number, Shown>;
+  /** Of the differences; null where there are none. */
+  readonly scale: ColourScale | null;
+  /** Why there is no difference, or what is odd about it, in words; "" if nothing is. */
+  readonly problem: string;
+}
+
+/** Pair the samples of two sides; a difference is there where maps have one shape. */
+export function besideOf(own: readonly Shown[], others: readonly Shown[]): Beside {
+  const shown = new Map(others.map((one) => [one.index, one]));
+  const differences = new Map(
+    own.flatMap((one) => {
+      const other = shown.get(one.index);
+      const less = other === undefined ? null : difference(one, other);
+      return less === null ? [] : [[one.index, less] as const];
+    }),
+  );
+  const values = Float64Array.from([...differences.values()].flatMap(({ map }) => Array.from(map.values)));
+  return {
+    shown,
+    differences,
+    scale: attributionScale(values, true, false),
+    problem: problemOf(own, shown, differences),
+  };
+}
+
+function difference(one: Shown, other: Shown): Shown | null {
+  if (one.map.shape.join() !== other.map.shape.join()) return null;
+  const values = Float32Array.from(one.map.values, (value, index) => value - (other.map.values[index] ?? Number.NaN));
+  return { ...one, map: { shape: one.map.shape, values } };
+}
+
+function problemOf(
+  own: readonly Shown[],
+  shown: ReadonlyMap<number, Shown>,
+  differences: ReadonlyMap<number, Shown>,
+): string {
+  const [first] = own;
+  if (first === undefined) return "";
+  if (shown.size === 0) return "B has no such map.";
+  if (differences.size === 0) return "The maps have other shapes, so they have no difference.";
+  const other = shown.get(first.index)?.inputs ?? null;
+  const same = first.inputs !== null && other !== null && alike(first.inputs.data, other.data);
+  return first.inputs === null || other === null || same ? "" : "A and B explain other samples.";
+}
+
+function alike(one: ArrayLike<number | bigint>, other: ArrayLike<number | bigint>): boolean {
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
+}
+
+interface ComparedProps extends SampleProps {
+  readonly store: Store;
+  readonly view: AttributionView;
+  readonly beside: Beside;
+}
+
+/** One sample on both sides: A, B and their difference; or one over the other with a border that moves. */
+export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.Element {
+  const other = beside.shown.get(props.shown.index);
+  const less = beside.differences.get(props.shown.index);
+  const held = store.comparison?.held.value ?? null;
+  const Alone = view.Compared ?? view.Sample;
+  if (other === undefined) return <view.Sample {...props} />;
+  const [a, b] = [<Alone key="a" {...props} />, <Alone key="b" {...props} shown={other} />];
+  if (held !== null) return <Captioned side={held}>{held === "A" ? a : b}</Captioned>;
+  if (store.chosen("swipe") === true && view.tiles) return <Swipe a={a} b={b} index={props.shown.index} />;
+  return (
+    <span class={view.tiles ? "sides" : "sides rows"}>
+      <Captioned side="A">{a}</Captioned>
+      <Captioned side="B">{b}</Captioned>
+      {less !== undefined && beside.scale !== null && (
+        <span class="side-map">
+          <span class="side-caption">A − B</span>
+          <Alone {...props} shown={less} scale={beside.scale} />
+        </span>
+      )}
+    </span>
+  );
+}
+
+function Captioned({ side, children }: { readonly side: "A" | "B"; readonly children: JSX.Element }): JSX.Element {
+  return (
+    <span class="side-map">
+      <span class="side-caption">
+        <Side of={side} />
+      </span>
+      {children}
+    </span>
+  );
+}
+
+interface SwipeProps {
+  readonly a: JSX.Element;
+  readonly b: JSX.Element;
+  readonly index: number;
+}
+
+function Swipe({ a, b, index }: SwipeProps): JSX.Element {
+  const [share, setShare] = useState(50);
+  return (
+    <span class="swipe">
+      <span class="swipe-map">{b}</span>
+      <span class="swipe-map" style={{ clipPath: `inset(0 ${100 - share}% 0 0)` }}>
+        {a}
+      </span>
+      <input
+        type="range"
+        min={0}
+        max={100}
+        value={share}
+        aria-label={`How much of A is shown over B, sample ${index}`}
+        title="A to the left, B to the right"
+        onInput={(event) => setShare(Number(event.currentTarget.value))}
+      />
+    </span>
+  );
+}
+
+/** Whether maps lie over each other. */
+export function SwipeToggle({ store }: { readonly store: Store }): JSX.Element {
+  const swipe = store.chosen("swipe") === true;
+  return (
+    <button
+      type="button"
+      class="plain"
+      data-testid="swipe-toggle"
+      aria-pressed={swipe}
+      title="Lay A over B, with a border that moves; hold a or b to see one alone"
+      onClick={() => store.choose({ swipe: swipe ? null : true })}
+    >
+      Swipe
+    </button>
+  );
+}
