@@ -22,14 +22,23 @@ import { type Measure, type Method, measuresOf, methodsOf } from "./measures";
 import { type Pictures, picturesOf } from "./pictures";
 import { type AllSeries, questions } from "./questions";
 import type { Resource } from "./resource";
+import { foldedRows, orderedRows } from "./rows";
 import { layerRows, rowsOfLayer, type Series } from "./series";
 import { type Surrogates, surrogatesOf } from "./surrogates";
 import { encodeSelection, type Selection } from "./url";
 import { type Finding, type FindingsListing, SERIES, type TagListing } from "./wire";
 
+/** What the pointer is over: other views light up the same. */
+export interface Pointed {
+  readonly layer: string | null;
+  readonly step: number | null;
+}
+
 const NO_RUNS: Resource<readonly string[]> = { data: [], error: "", loading: false };
 
 export class Store {
+  /** The layer and the step under the pointer, wherever it is; not in the address. */
+  readonly pointed = signal<Pointed | null>(null);
   /** Counts the looks for new data. */
   readonly look = signal(0);
 
@@ -189,9 +198,13 @@ export class Store {
     const steps = union(this.saved.value.map((row) => row.steps));
     return steps.length ? steps : (this.scalarCurve.value.data?.steps ?? []);
   });
-  /** First and last step of the run that anything is known about. */
-  readonly span: ReadonlySignal<readonly [number, number]> = computed(() => {
-    if (this.main !== null) return this.main.span.value;
+  /** Whether rows of modules that are closed in the structure are one. */
+  readonly folded = computed(() => this.chosen("folded") ?? false);
+  /** First and last step that charts show. */
+  readonly span = computed<readonly [number, number]>(() => this.chosen("zoom") ?? this.wholeSpan.value);
+  /** First and last step of the run, and of what it is compared with, that anything is known about. */
+  readonly wholeSpan: ReadonlySignal<readonly [number, number]> = computed(() => {
+    if (this.main !== null) return this.main.wholeSpan.value;
     const other = this.other.value;
     const curve = this.scalarCurve.value.data?.steps ?? [];
     const steps = this.steps.value;
@@ -199,7 +212,7 @@ export class Store {
     const ends = [curve, steps, ...beside].flatMap((all) => [all[0], all.at(-1)]).filter((step) => step !== undefined);
     return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 0];
   });
-  readonly step = computed(() => this.chosen("step") ?? this.steps.value.at(-1) ?? this.span.value[1]);
+  readonly step = computed(() => this.chosen("step") ?? this.steps.value.at(-1) ?? this.wholeSpan.value[1]);
   /** Whether the latest step is followed as it comes in. */
   readonly following = computed(() => this.chosen("step") === null);
 
@@ -215,28 +228,35 @@ export class Store {
     const name = this.measure.value?.statistic.name;
     return this.measured.value?.statistics.findIndex((statistic) => statistic.name === name) ?? 0;
   });
-  readonly rows = computed<readonly string[]>(() => {
+  /** The layers that the measure has numbers of, in order of execution. */
+  private readonly layers = computed<readonly string[]>(() => {
     const series = this.measured.value;
     return series === null ? [] : layerRows(series, this.graph.value.data);
   });
-  /** The measure of all rows at all steps: `[row * steps + step]`. */
-  readonly table = computed<Float32Array>(() => {
-    const series = this.measured.value;
-    if (series === null) return new Float32Array(0);
-    return series.table(
-      this.column.value,
-      this.rows.value.map((row) => series.row(row) as number),
-    );
+  /** The rows of layers × steps. */
+  readonly rows = computed<readonly string[]>(() => {
+    const [series, order, all] = [this.measured.value, this.chosen("order"), this.layers.value];
+    if (series === null) return [];
+    const rows = this.folded.value ? foldedRows(all, series, this.graph.value.data, this.expanded.value) : all;
+    return order === null ? rows : orderedRows(rows, series, this.column.value, this.span.value, order);
   });
+  /** The measure of all rows at all steps: `[row * steps + step]`. */
+  readonly table = computed(() => this.numbersOf(this.rows.value));
   /** One scale over all layers and all steps of the run, and of what it is compared with, so that colours compare. */
   readonly scale: ReadonlySignal<ColourScale | null> = computed(() => {
     if (this.main !== null) return this.main.scale.value;
     const measure = this.measure.value;
     if (measure === null) return null;
-    const [own, beside] = [this.table.value, this.other.value?.table.value];
-    const all = beside === undefined ? own : joined(own, beside);
+    const [own, other] = [this.numbersOf(this.layers.value), this.other.value];
+    const all = other === null ? own : joined(own, other.numbersOf(other.layers.value));
     return fitScale(scaleKind(measure.statistic), all);
   });
+
+  private numbersOf(rows: readonly string[]): Float32Array {
+    const series = this.measured.value;
+    const indices = rows.map((row) => series?.row(row) as number);
+    return series?.table(this.column.value, indices) ?? new Float32Array(0);
+  }
 
   // --- findings ----------------------------------------------------------------------------------------------------
 
@@ -342,6 +362,14 @@ export class Store {
   goTo(step: number): void {
     const latest = this.main === null && step === this.steps.peek().at(-1);
     this.choose({ step: latest ? null : step });
+  }
+
+  /** Show the steps around the current one closer, or all of them again. */
+  zoomIn(closer: boolean): void {
+    const [[first, last], step] = [this.span.peek(), this.step.peek()];
+    const half = Math.round((last - first) / 4);
+    const wanted: [number, number] = [Math.max(first, step - half), Math.min(last, step + half)];
+    this.choose({ zoom: closer && wanted[1] > wanted[0] ? wanted : null });
   }
 
   /** Look for new data. */

@@ -12,6 +12,9 @@ const PREFIX = `p.${TAB}.`;
 const MAX_LENGTH = 2000;
 const MAX_EXPANDED = 500;
 
+/** By the largest or the smallest number that a row has at the steps that are shown. */
+export type RowOrder = "largest" | "smallest";
+
 /** Everything that a person chose; null is "not chosen", and the store then takes a sensible default. */
 export interface Selection {
   readonly run: string | null;
@@ -65,6 +68,12 @@ export interface Selection {
   readonly flow: Direction | null;
   /** How steps are spaced in the charts; null is evenly. */
   readonly axis: "log" | null;
+  /** First and last step that charts show; null for all. */
+  readonly zoom: readonly [number, number] | null;
+  /** In which order layers × steps has its rows; null is the order of execution. */
+  readonly order: RowOrder | null;
+  /** Whether rows of modules that are closed in the structure are one. */
+  readonly folded: boolean | null;
   /** Whether the list of findings is open; null is as long as no layer is selected. */
   readonly findings: boolean | null;
   /** The finding that is looked at (see findings.ts). */
@@ -103,6 +112,15 @@ const list: Codec<readonly string[]> = {
 
 const flag: Codec<boolean> = { encode: (value) => (value ? "1" : ""), decode: (value) => value === "1" || null };
 
+const range: Codec<readonly [number, number]> = {
+  encode: ([first, last]) => `${first}..${last}`,
+  decode: (value) => {
+    const found = /^(-?\d{1,15})\.\.(-?\d{1,15})$/.exec(value);
+    const [first, last] = [Number(found?.[1]), Number(found?.[2])];
+    return first < last ? [first, last] : null;
+  },
+};
+
 const direction: Codec<Direction> = {
   encode: (value) => value,
   decode: (value) => (value === "up" || value === "down" || value === "both" ? value : null),
@@ -136,6 +154,12 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   wide: flag,
   flow: direction,
   axis: { encode: (value) => value, decode: (value) => (value === "log" ? value : null) },
+  zoom: range,
+  order: {
+    encode: (value) => value,
+    decode: (value) => (value === "largest" || value === "smallest" ? value : null),
+  },
+  folded: flag,
   findings: flag,
   finding: text,
 };
@@ -168,6 +192,9 @@ export const NOTHING: Selection = {
   wide: null,
   flow: null,
   axis: null,
+  zoom: null,
+  order: null,
+  folded: null,
   findings: null,
   finding: null,
 };

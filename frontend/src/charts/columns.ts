@@ -58,6 +58,7 @@ export function stepColumns(steps: readonly number[], scale: StepScale): Column[
   const columns: Column[] = [];
   steps.forEach((_, index) => {
     const [from, to] = reach[index] as [number, number];
+    if (to < scale.first || from > scale.last) return; // beyond what is shown
     // A step that stands alone has no neighbour to say how far it reaches; it gets a few pixels, or all there is.
     const alone = steps.length > 1 ? 0 : scale.last > scale.first ? ALONE_PX : scale.width;
     const x0 = Math.max(0, Math.round(scale.x(from) - alone));

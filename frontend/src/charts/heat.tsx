@@ -5,6 +5,7 @@ import type { Flag } from "../findings";
 import { formatNumber, formatStep } from "../format";
 import { nearestIndex } from "../series";
 import { FlagGlyph, FlagMark } from "../views/flag";
+import { useBrush } from "./brush";
 import { Canvas, type Inks } from "./canvas";
 import { type Cell, drawCells, pixel } from "./cells";
 import { type Column, type Spacing, stepColumns, stepScale, stepTicks } from "./columns";
@@ -40,6 +41,12 @@ export interface HeatProps {
   /** Height to fill; many rows make the picture higher than that, and it scrolls. */
   readonly height: number;
   readonly onSelect: (row: string, step: number) => void;
+  /** A row under the pointer in another view. */
+  readonly pointed?: string | null;
+  /** The row and step under the pointer; nulls when it leaves. */
+  readonly onPoint?: (row: string | null, step: number | null) => void;
+  /** The steps across which the pointer was drawn. */
+  readonly onBrush?: (first: number, last: number) => void;
 }
 
 /** A finding in the picture. */
@@ -65,7 +72,7 @@ interface Hover {
 export function Heat(props: HeatProps): JSX.Element {
   const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
   const { hits = null, flags = NO_FLAGS, places = [], spacing = "linear", format = formatNumber, recorded } = props;
-  const { compareStep = null } = props;
+  const { compareStep = null, pointed = null, onPoint, onBrush } = props;
   const value = useMemo(
     () => props.value ?? ((at: number, index: number) => cell(at, index).value),
     [props.value, cell],
@@ -102,6 +109,7 @@ export function Heat(props: HeatProps): JSX.Element {
     [recordOf, x, plot, rows, row, cell, value, scale],
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
+  const pointedAt = pointed === null || hover !== null ? -1 : rows.indexOf(pointed);
   // Kept while the step changes: there can be thousands of them.
   const options = useMemo(
     () => rowLabels({ rows, row, at, width: labels, hits, flags }),
@@ -127,7 +135,16 @@ export function Heat(props: HeatProps): JSX.Element {
     onSelect(name, to);
     scroller.current?.querySelector(`[data-row="${index}"]`)?.scrollIntoView({ block: "nearest" });
   };
+  const point = (found: Hover | null) => {
+    setHover(found);
+    onPoint?.(found === null ? null : (rows[found.row] ?? null), found === null ? null : (steps[found.step] ?? null));
+  };
+  const brush = useBrush(plotted, (from, to) => {
+    const ends = [from, to].map((at) => Math.round(Math.min(last, Math.max(first, x.step(at))))) as [number, number];
+    if (ends[1] > ends[0]) onBrush?.(...ends);
+  });
   const onClick = (event: MouseEvent) => {
+    if (brush.brushed()) return;
     const label = event.target instanceof Element ? event.target.closest("[data-row]") : null;
     const found = cellAt(event);
     if (label !== null) choose(Number(label.getAttribute("data-row")), nearestIndex(steps, step));
@@ -159,8 +176,13 @@ export function Heat(props: HeatProps): JSX.Element {
         tabIndex={0}
         onKeyDown={onKeyDown}
         onClick={onClick}
-        onPointerMove={(event) => setHover(cellAt(event))}
-        onPointerLeave={() => setHover(null)}
+        onPointerDown={onBrush && brush.onPointerDown}
+        onPointerMove={(event) => {
+          brush.onPointerMove(event);
+          point(cellAt(event));
+        }}
+        onPointerUp={brush.onPointerUp}
+        onPointerLeave={() => point(null)}
       >
         <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
           {options}
@@ -171,14 +193,26 @@ export function Heat(props: HeatProps): JSX.Element {
             {at >= 0 && spoken(cell(indexAt(at, step), at), format)}
           </span>
           <svg class="heat-cross" width={plot} height={rows.length * row} aria-hidden="true">
-            {places.map((place) => (
-              <PlaceMark key={JSON.stringify([place.row, place.step])} place={place} rows={rows} row={row} x={x.x} />
-            ))}
+            {places
+              .filter(({ step: when }) => when >= first && when <= last)
+              .map((place) => (
+                <PlaceMark key={JSON.stringify([place.row, place.step])} place={place} rows={rows} row={row} x={x.x} />
+              ))}
+            {pointedAt >= 0 && <rect class="pointed" x={0.5} y={pointedAt * row} width={plot - 1} height={row} />}
+            {brush.range !== null && (
+              <rect
+                class="brush"
+                x={brush.range[0]}
+                y={0}
+                width={brush.range[1] - brush.range[0]}
+                height={rows.length * row}
+              />
+            )}
             {at >= 0 && <rect x={0.5} y={at * row + 0.5} width={plot - 1} height={Math.max(1, row - 1)} />}
-            {compareStep !== null && (
+            {compareStep !== null && compareStep >= first && compareStep <= last && (
               <line class="of-b" x1={x.x(compareStep)} x2={x.x(compareStep)} y1={0} y2={rows.length * row} />
             )}
-            <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />
+            {step >= first && step <= last && <line x1={x.x(step)} x2={x.x(step)} y1={0} y2={rows.length * row} />}
           </svg>
           {hover !== null && (
             <Tip hover={hover} flip={hover.x > plot - TIP} plot={plot}>

@@ -58,7 +58,9 @@ export function smoothed(values: ArrayLike<number>, weight: number): Float64Arra
 
 /** Lowest and highest point of each pixel column: the picture stays, the path stays short. */
 export function thinned({ steps, values }: Points, scale: StepScale): [x: number, value: number][] {
-  const points = steps.map((step, index): [number, number] => [scale.x(step), values[index] ?? Number.NaN]);
+  const points = steps.flatMap((step, index): [number, number][] =>
+    step < scale.first || step > scale.last ? [] : [[scale.x(step), values[index] ?? Number.NaN]],
+  );
   if (points.length <= 2 * scale.width) return points;
   const kept: [number, number][] = [];
   let start = 0;
@@ -133,7 +135,7 @@ export function Line(props: LineProps): JSX.Element {
 type CurveProps = Omit<LineProps, "step" | "compareStep" | "label">;
 
 function Curve({ points, behind, compared = null, kind, x, height }: CurveProps): JSX.Element {
-  const y = valueScale(together(behind ?? points, compared), kind, height);
+  const y = valueScale(shownValues(x, behind ?? points, compared), kind, height);
   const path = line<[number, number]>()
     .defined(([, value]) => Number.isFinite(value))
     .x(([at]) => at)
@@ -162,9 +164,14 @@ function Curve({ points, behind, compared = null, kind, x, height }: CurveProps)
   );
 }
 
-/** The values of two curves on one scale. */
-export function together(points: Points, compared: Points | null): ArrayLike<number> {
-  return compared === null ? points.values : [...Array.from(points.values), ...Array.from(compared.values)];
+/** What is shown of one or two curves: the values that their scale is to hold. */
+export function shownValues({ first, last }: StepScale, ...curves: readonly (Points | null)[]): number[] {
+  return curves.flatMap((points) =>
+    Array.from(points?.values ?? []).filter((_, index) => {
+      const step = points?.steps[index] ?? Number.NaN;
+      return step >= first && step <= last;
+    }),
+  );
 }
 
 /** The limits of a value scale as two small numbers at its left. */

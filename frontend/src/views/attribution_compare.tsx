@@ -64,6 +64,8 @@ function alike(one: ArrayLike<number | bigint>, other: ArrayLike<number | bigint
   return true;
 }
 
+const CAPTION = 42; // px beside a map that is as wide as the panel
+
 interface ComparedProps extends SampleProps {
   readonly store: Store;
   readonly view: AttributionView;
@@ -77,7 +79,8 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
   const held = store.comparison?.held.value ?? null;
   const Alone = view.Compared ?? view.Sample;
   if (other === undefined) return <view.Sample {...props} />;
-  const [a, b] = [<Alone key="a" {...props} />, <Alone key="b" {...props} shown={other} />];
+  const sized = { ...props, width: view.tiles ? props.width : Math.max(80, props.width - CAPTION) };
+  const [a, b] = [<Alone key="a" {...sized} />, <Alone key="b" {...sized} shown={other} />];
   if (held !== null) return <Captioned side={held}>{held === "A" ? a : b}</Captioned>;
   if (store.chosen("swipe") === true && view.tiles) return <Swipe a={a} b={b} index={props.shown.index} />;
   return (
@@ -87,7 +90,7 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
       {less !== undefined && beside.scale !== null && (
         <span class="side-map">
           <span class="side-caption">A − B</span>
-          <Alone {...props} shown={less} scale={beside.scale} />
+          <Alone {...sized} shown={less} scale={beside.scale} />
         </span>
       )}
     </span>

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { stepScale } from "../charts/columns";
-import { Line, type Points, together, ValueAxis, valueScale } from "../charts/line";
+import { Line, type Points, shownValues, ValueAxis, valueScale } from "../charts/line";
 import { type ScaleKind, scaleKind } from "../colour";
 import { formatName, formatValue } from "../format";
 import type { Series } from "../series";
@@ -257,7 +257,7 @@ function Multiple(props: ValueProps & { readonly width: number }): JSX.Element {
       </button>
       <div class="multiple-chart">
         <ValueAxis
-          scale={valueScale(together(points, other?.points ?? null), kind, HEIGHT)}
+          scale={valueScale(shownValues(x, points, other?.points ?? null), kind, HEIGHT)}
           height={HEIGHT}
           format={(limit) => formatValue(statistic.scale, limit)}
         />

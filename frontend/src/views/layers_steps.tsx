@@ -8,8 +8,10 @@ import { type Flag, flagOf } from "../findings";
 import { formatName, formatValue, plural } from "../format";
 import type { Series } from "../series";
 import type { Store } from "../store";
+import type { RowOrder } from "../url";
 import type { Finding } from "../wire";
 import { Titled } from "./compare";
+import { useShortcuts } from "./shortcuts";
 import { find } from "./structure-search";
 import { Waiting } from "./words";
 
@@ -24,11 +26,7 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
     <section class="pane" aria-label="Layers by steps" data-testid="heat-map">
       <div class="pane-title">
         <h2>Layers × steps</h2>
-        {rows.length > 0 && (
-          <span class="quiet number">
-            {plural(rows.length, "layer")} · {plural(store.measured.value?.steps.length ?? 0, "step")}
-          </span>
-        )}
+        {rows.length > 0 && <Tools store={store} />}
       </div>
       {other === null ? (
         <Picture store={shown} />
@@ -44,6 +42,63 @@ export function LayersSteps({ store }: { readonly store: Store }): JSX.Element {
       )}
     </section>
   );
+}
+
+const ORDERS: readonly (readonly [RowOrder | "", string])[] = [
+  ["", "in order"],
+  ["largest", "largest first"],
+  ["smallest", "smallest first"],
+];
+
+/** Which rows, in which order, at which steps. */
+function Tools({ store }: { readonly store: Store }): JSX.Element {
+  useShortcuts({ z: () => store.zoomIn(true), Z: () => store.zoomIn(false), g: () => toggleFolded(store) });
+  const zoomed = store.chosen("zoom") !== null;
+  return (
+    <div class="heat-tools">
+      <span class="quiet number">
+        {plural(store.rows.value.length, store.folded.value ? "row" : "layer")} ·{" "}
+        {plural(store.measured.value?.steps.length ?? 0, "step")}
+      </span>
+      {zoomed && (
+        <button
+          type="button"
+          class="plain"
+          data-testid="all-steps"
+          title="Show all steps (Z)"
+          onClick={() => store.zoomIn(false)}
+        >
+          All steps
+        </button>
+      )}
+      <button
+        type="button"
+        class="plain"
+        data-testid="fold-rows"
+        aria-pressed={store.folded.value}
+        title="One row for a module that is closed in the structure (g)"
+        onClick={() => toggleFolded(store)}
+      >
+        Fold
+      </button>
+      <select
+        aria-label="Order of the rows"
+        data-testid="row-order"
+        value={store.chosen("order") ?? ""}
+        onChange={(event) => store.choose({ order: (event.currentTarget.value || null) as RowOrder | null })}
+      >
+        {ORDERS.map(([order, words]) => (
+          <option key={order} value={order}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function toggleFolded(store: Store): void {
+  store.choose({ folded: store.folded.peek() ? null : true });
 }
 
 function Picture({ store }: { readonly store: Store }): JSX.Element {
@@ -102,6 +157,11 @@ function Picture({ store }: { readonly store: Store }): JSX.Element {
             flags={flags}
             places={places}
             spacing={store.axis.value}
+            pointed={store.pointed.value?.layer ?? null}
+            onPoint={(layer, step) => {
+              store.pointed.value = layer === null ? null : { layer, step };
+            }}
+            onBrush={(first, last) => store.choose({ zoom: [first, last] })}
             width={width - 8}
             height={height}
             onSelect={(layer, step) => {

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { type StepScale, stepScale, stepTicks } from "../charts/columns";
 import { anchor } from "../charts/heat";
-import { type Points, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
+import { type Points, shownValues, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
 import type { SavedSteps } from "../data";
 import { formatName, formatNumber, formatStep } from "../format";
 import { nearestIndex } from "../series";
@@ -39,10 +39,7 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const height = CURVE + Math.max(1, saved.length) * TICK_ROW + AXIS;
   const other = store.other.value;
   const beside = other !== null && other.run.value !== store.run.value ? other.scalarCurve.value.data : null;
-  const y = useMemo(
-    () => valueScale([...Array.from(raw?.values ?? []), ...(beside?.values ?? [])], "linear", CURVE),
-    [raw, beside],
-  );
+  const y = useMemo(() => valueScale(shownValues(x, raw, beside), "linear", CURVE), [x, raw, beside]);
   const dragged = useRef(store);
   const drag = (event: PointerEvent) => {
     const target = event.currentTarget as Element;
@@ -119,23 +116,41 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
                 {formatStep(tick)}
               </text>
             ))}
-          {other !== null && <Handle className="handle of-b" at={x.x(other.step.value)} foot={height - AXIS} />}
-          {store.steps.value.length > 0 && <Handle className="handle" at={x.x(step)} foot={height - AXIS} />}
+          <Pointer store={store} x={x} foot={height - AXIS} />
+          {other !== null && <Handle className="handle of-b" step={other.step.value} x={x} foot={height - AXIS} />}
+          {store.steps.value.length > 0 && <Handle className="handle" step={step} x={x} foot={height - AXIS} />}
         </svg>
       </div>
     </div>
   );
 }
 
-interface HandleProps {
-  readonly className: string;
-  readonly at: number;
+interface PointerProps {
+  readonly store: Store;
+  readonly x: StepScale;
   readonly foot: number;
 }
 
-function Handle({ className, at, foot }: HandleProps): JSX.Element {
+/** The step under the pointer in another view. */
+function Pointer({ store, x, foot }: PointerProps): JSX.Element | null {
+  const step = store.pointed.value?.step ?? null;
+  if (step === null || step < x.first || step > x.last) return null;
+  return <line class="pointed" x1={x.x(step)} x2={x.x(step)} y1={0} y2={foot} />;
+}
+
+interface HandleProps {
+  readonly className: string;
+  readonly step: number;
+  readonly x: StepScale;
+  readonly foot: number;
+}
+
+/** A step beyond what is shown has its handle at the edge, in outline. */
+function Handle({ className, step, x, foot }: HandleProps): JSX.Element {
+  const beyond = step < x.first || step > x.last;
+  const at = Math.min(x.width, Math.max(0, x.x(step)));
   return (
-    <g class={className} transform={`translate(${Math.round(at) + 0.5},0)`}>
+    <g class={`${className}${beyond ? " beyond" : ""}`} transform={`translate(${Math.round(at) + 0.5},0)`}>
       <line y1={0} y2={foot} />
       <path d="M-5,0h10v7l-5,5l-5,-5z" />
     </g>
@@ -200,7 +215,8 @@ function Ticks({ saved, x }: { readonly saved: readonly Together[]; readonly x: 
     () =>
       saved.map(({ labels, steps }, row) => {
         const top = CURVE + row * TICK_ROW;
-        const pixels = [...new Set(steps.map((step) => Math.round(x.x(step))))];
+        const shown = steps.filter((step) => step >= x.first && step <= x.last);
+        const pixels = [...new Set(shown.map((step) => Math.round(x.x(step))))];
         return (
           <g key={labels[0]}>
             <title>{`${labels.map(formatName).join(", ")}: saved at ${steps.length} steps`}</title>

@@ -35,6 +35,8 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["w"], "the structure alone, and back"],
   [["[", "]"], "saved step before and after; with Shift of what is compared with"],
   [["k"], "play the steps, and stop"],
+  [["z", "Z"], "the steps around this one closer; all steps"],
+  [["g"], "layers × steps: one row for what is closed in the structure"],
   [["c"], "compare with another run or step, and no longer"],
   [["x"], "exchange the two sides"],
   [["a", "b"], "held down: this side alone, to see what changes"],

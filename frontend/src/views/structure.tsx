@@ -4,7 +4,8 @@ import type { JSX } from "preact";
 import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { counterpart, everythingOpen, showing } from "../layout/expansion";
-import { foldState, hierarchyOf, labelOf, pathTo } from "../layout/hierarchy";
+import { foldState, hierarchyOf, labelOf, pathTo, visibleBox } from "../layout/hierarchy";
+import type { Picture } from "../layout/picture";
 import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
@@ -41,6 +42,10 @@ export interface StructureProps {
   /** What was found in which layer, and the step that the glyphs of it are told for. */
   found?: Found;
   step?: number;
+  /** A node that is pointed at in another view. */
+  pointed?: string | null;
+  /** What the pointer is over here. */
+  onPoint?: (id: string | null) => void;
   onSelect: (id: string | null) => void;
   onToggle: (id: string) => void;
   onExpand: (expanded: ReadonlySet<string>) => void;
@@ -62,6 +67,8 @@ export function Structure(props: StructureProps): JSX.Element {
   useView(viewport, laidOut, laidOut?.expanded === expanded, selected, wholeNext);
   const { k, x, y } = viewport.transform;
   const picture = laidOut?.picture;
+  const elsewhere = props.pointed ?? null;
+  const pointed = elsewhere === null || !laidOut ? null : visibleBox(hierarchyOf(graph), laidOut.expanded, elsewhere);
   const flags = useMemo(
     () => boxFlags(graph, laidOut?.expanded ?? expanded, found, step),
     [graph, laidOut, expanded, found, step],
@@ -89,6 +96,10 @@ export function Structure(props: StructureProps): JSX.Element {
     if (node || !picture || !region || region.fine || !svg.current) return node ?? null;
     const pane = svg.current.getBoundingClientRect();
     return boxAt(picture.boxes, (event.clientX - pane.left - x) / k, (event.clientY - pane.top - y) / k)?.id ?? null;
+  };
+  const point = (node: string | null) => {
+    setHovered(node);
+    if (node !== hovered) props.onPoint?.(node);
   };
   const bringFocused = ({ target }: FocusEvent) => {
     // The focus of a mouse click is not visible: what is under the pointer must not move away.
@@ -118,8 +129,8 @@ export function Structure(props: StructureProps): JSX.Element {
           const box = under(event);
           if (box !== null && hierarchyOf(graph).children.has(box)) onToggle(box);
         }}
-        onPointerOver={(event) => setHovered(under(event))}
-        onPointerLeave={() => setHovered(null)}
+        onPointerOver={(event) => point(under(event))}
+        onPointerLeave={() => point(null)}
         onKeyDownCapture={walkingKeys(svg, {
           graph,
           expanded: laidOut?.expanded ?? expanded,
@@ -131,6 +142,7 @@ export function Structure(props: StructureProps): JSX.Element {
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
           {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id, flags }} onShow={show} />}
+          {picture && pointed !== null && hovered === null && <PointedRing picture={picture} box={pointed} />}
           {picture && <BoxFlags boxes={picture.boxes} flags={flags} k={k} />}
         </g>
       </svg>
@@ -155,6 +167,13 @@ export function Structure(props: StructureProps): JSX.Element {
       />
     </div>
   );
+}
+
+/** Around the box of what is pointed at in another view. */
+function PointedRing({ picture, box: id }: { readonly picture: Picture; readonly box: string }): JSX.Element | null {
+  const box = picture.boxes.find((one) => one.id === id);
+  if (box === undefined) return null;
+  return <rect class="pointed-ring" x={box.x - 4} y={box.y - 4} width={box.width + 8} height={box.height + 8} rx={9} />;
 }
 
 /** With more boxes than this, none fades in. */

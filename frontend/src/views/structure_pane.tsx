@@ -161,6 +161,10 @@ function Body({ store, graph }: PartProps): JSX.Element {
           reach={lit}
           found={store.foundByLayer.value}
           step={store.step.value}
+          pointed={store.pointed.value?.step == null ? null : store.pointed.value.layer}
+          onPoint={(layer) => {
+            store.pointed.value = layer === null ? null : { layer, step: null };
+          }}
           onSelect={(id) => store.select(id)}
           onToggle={(id) => store.toggle(id)}
           onExpand={(expanded) => store.expand(expanded)}
