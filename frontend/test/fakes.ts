@@ -9,6 +9,8 @@ import type { TagEntry } from "../src/wire";
 
 export class FakeHost implements Host {
   readonly written: string[] = [];
+  /** Of what was written, whether it made an entry in the history. */
+  readonly entries: boolean[] = [];
   private readonly hashListeners: (() => void)[] = [];
   private readonly reloadListeners: (() => void)[] = [];
 
@@ -18,9 +20,10 @@ export class FakeHost implements Host {
     return this.current;
   }
 
-  writeHash(hash: string): void {
+  writeHash(hash: string, entry = false): void {
     this.current = hash;
     this.written.push(hash);
+    this.entries.push(entry);
   }
 
   address(hash: string): string {

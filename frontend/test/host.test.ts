@@ -51,6 +51,14 @@ describe("the address", () => {
     expect(window.history.state).toEqual(state);
   });
 
+  test("an entry in the history is made where that is asked for", () => {
+    const { host } = inside();
+    const entries = window.history.length;
+    host.writeHash("#layerscope&p.layerscope.layer=c", true);
+    expect(window.location.hash).toBe("#layerscope&p.layerscope.layer=c");
+    expect(window.history.length).toBe(entries + 1);
+  });
+
   test("can be made with another hash, and stays as it is", () => {
     const { host } = inside();
     window.location.hash = "#scalars";

@@ -1,0 +1,152 @@
+import { act, fireEvent, render, screen, within } from "@testing-library/preact";
+import { beforeEach, describe, expect, test } from "vitest";
+import { comparedBackend, OTHER } from "../../gallery/mock_compared";
+import { Header } from "../../src/views/header";
+import { LayerPanel } from "../../src/views/layer";
+import { LayersSteps } from "../../src/views/layers_steps";
+import { Scrubber } from "../../src/views/scrubber";
+import { layOut, recordCanvases } from "../canvas";
+import { opened, settled, TYPICAL } from "../fakes";
+
+const OURS = "p.layerscope";
+const AGAINST = `#&${OURS}.compareRun=${encodeURIComponent(OTHER)}`;
+
+beforeEach(() => {
+  layOut(600, 300);
+  recordCanvases();
+  Element.prototype.scrollIntoView = () => undefined;
+  Element.prototype.setPointerCapture = () => undefined;
+});
+
+async function tab(hash = "") {
+  const { store } = await opened(TYPICAL, hash, comparedBackend(TYPICAL));
+  const { container } = render(
+    <>
+      <Header store={store} />
+      <Scrubber store={store} />
+      <LayersSteps store={store} />
+      <LayerPanel store={store} />
+    </>,
+  );
+  await act(settled);
+  return { store, container };
+}
+
+const pressed = async (key: string) => {
+  fireEvent.keyDown(window, { key });
+  await act(settled);
+};
+
+describe("what is compared with", () => {
+  test("is picked among the other runs and the steps of this one", async () => {
+    const { store } = await tab();
+    const picker = screen.getByTestId<HTMLSelectElement>("compare-picker");
+    expect([...picker.options].map(({ text }) => text)).toEqual(["nothing", "another step of this run", OTHER]);
+    fireEvent.change(picker, { target: { value: `run:${OTHER}` } });
+    await act(settled);
+    expect(store.other.value?.run.value).toBe(OTHER);
+    fireEvent.change(picker, { target: { value: "step" } });
+    await act(settled);
+    expect([store.other.value?.run.value, store.other.value?.step.value]).toEqual(["baseline", 0]);
+    fireEvent.change(picker, { target: { value: "" } });
+    await act(settled);
+    expect(store.other.value).toBeNull();
+  });
+
+  test("comes and goes with a key, and changes sides with another", async () => {
+    const { store } = await tab(`#&${OURS}.layer=head&${OURS}.step=200`);
+    await pressed("c");
+    expect([store.run.value, store.other.value?.run.value]).toEqual(["baseline", OTHER]);
+    await pressed("x");
+    expect([store.run.value, store.other.value?.run.value]).toEqual([OTHER, "baseline"]);
+    expect([store.layer.value, store.other.value?.layer.value]).toEqual(["classifier", "head"]);
+    await pressed("{");
+    expect([store.step.value, store.other.value?.step.value]).toEqual([200, 150]);
+    await pressed("]");
+    expect([store.step.value, store.other.value?.step.value]).toEqual([250, 150]);
+    await pressed("x");
+    expect([store.step.value, store.other.value?.step.value]).toEqual([150, 250]);
+    await pressed("c");
+    expect(store.other.value).toBeNull();
+  });
+
+  test("has a step of its own until it is given back", async () => {
+    const { store } = await tab(`${AGAINST}&${OURS}.step=200&${OURS}.compareStep=50`);
+    expect(store.other.value?.step.value).toBe(50);
+    fireEvent.click(screen.getByText("Same step"));
+    await act(settled);
+    expect(store.other.value?.step.value).toBe(200);
+  });
+});
+
+describe("the handle of what is compared with", () => {
+  test("is dragged where the pointer is nearer to it", async () => {
+    const { store } = await tab(`#&${OURS}.step=400&${OURS}.compareStep=100`);
+    const plot = screen.getByTestId("step-slider");
+    const handles = [...plot.querySelectorAll(".handle")];
+    expect(handles.map((handle) => handle.getAttribute("class"))).toEqual(["handle of-b", "handle"]);
+    const at = (handle: Element | undefined) =>
+      Number(/translate\(([\d.]+)/.exec(handle?.getAttribute("transform") ?? "")?.[1]);
+    const [b = 0, a = 0] = handles.map(at);
+    const perStep = (a - b) / 300;
+    fireEvent.pointerDown(plot, { clientX: b, pointerId: 1 });
+    fireEvent.pointerMove(plot, { clientX: b + 100 * perStep, buttons: 1 });
+    expect([store.step.value, store.other.value?.step.value]).toEqual([400, 200]);
+    fireEvent.pointerDown(plot, { clientX: a - 100 * perStep, pointerId: 1 });
+    expect([store.step.value, store.other.value?.step.value]).toEqual([300, 200]);
+  });
+});
+
+describe("layers × steps", () => {
+  test("shows the difference, or both under each other", async () => {
+    const { store } = await tab(`${AGAINST}&${OURS}.layer=head&${OURS}.step=100`);
+    const map = screen.getByTestId("heat-map");
+    expect(map.querySelector("#heat-value")?.textContent).toBe("×0.5");
+    fireEvent.click(screen.getByTestId("compare-side"));
+    await act(settled);
+    expect(within(map).getByTestId("side-a").textContent).toContain("baseline");
+    expect(within(within(map).getByTestId("side-b")).getByRole("listbox").textContent).toContain("classifier");
+    await act(() => store.choose({ compareRun: null, compareStep: 0 }));
+    await act(settled);
+    expect(within(map).queryByTestId("side-b")).toBeNull(); // one run has one picture
+    expect(map.querySelectorAll(".heat-cross line.of-b")).toHaveLength(1);
+  });
+});
+
+describe("the layer panel", () => {
+  test("says what the layer is on the other side, and what differs", async () => {
+    const { store } = await tab(`${AGAINST}&${OURS}.layer=head&${OURS}.step=100`);
+    expect(screen.getByTestId("counterpart").textContent).toBe(
+      `Bclassifier in ${OTHER} at step 100; what differs: the number of its parameters`,
+    );
+    await act(() => store.select("stem"));
+    await act(settled);
+    expect(screen.getByTestId("counterpart").textContent).toBe(`B${OTHER} has no such layer.`);
+  });
+
+  test("lays the curves of both over each other, with both values", async () => {
+    const { store, container } = await tab(`${AGAINST}&${OURS}.layer=head&${OURS}.step=100`);
+    const series = store.measured.value;
+    const norm = series?.value(2, series.row("head") ?? -1, 0) ?? 0;
+    const [title] = screen.getAllByText("norm").map((name) => name.closest("button"));
+    expect(title?.textContent).toBe(`norm${Number(norm.toPrecision(3))}B ${Number((2 * norm).toPrecision(3))}`);
+    expect(container.querySelectorAll(".multiple .curve.of-b").length).toBeGreaterThan(0);
+  });
+
+  test("shows the maps of both and their difference, or one over the other", async () => {
+    await tab(`${AGAINST}&${OURS}.layer=blocks.0.conv&${OURS}.step=200`);
+    const [sample] = screen.getAllByTestId("attribution-map");
+    const captions = () => [...(sample?.querySelectorAll(".side-caption") ?? [])].map(({ textContent }) => textContent);
+    expect(captions()).toEqual(["A", "B", "A − B"]);
+    await pressed("b");
+    expect(captions()).toEqual(["B"]);
+    fireEvent.keyUp(window, { key: "b" });
+    await act(settled);
+    fireEvent.click(screen.getByTestId("swipe-toggle"));
+    await act(settled);
+    const slider = within(sample as HTMLElement).getByRole("slider");
+    fireEvent.input(slider, { target: { value: "20" } });
+    const top = sample?.querySelectorAll<HTMLElement>(".swipe-map")[1];
+    expect(top?.style.clipPath).toBe("inset(0 80% 0 0)");
+  });
+});
