@@ -10,6 +10,7 @@ import { formatNumber, formatShape } from "../format";
 import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
+import { HeldDownloads } from "./held_downloads";
 import { pictureAt } from "./input_picture";
 import { SamplePicker } from "./sample_picker";
 import { Waiting } from "./words";
@@ -30,6 +31,7 @@ export function Activations({ store, width }: PanelProps): JSX.Element {
       <div class="panel-title">
         <h4>Activations</h4>
         {held.data !== null && <span class="quiet number">at step {held.data.step}</span>}
+        <HeldDownloads store={store} held={held.data} name="activations" />
       </div>
       {held.data?.arrays.get("values") === undefined ? (
         <Waiting resource={held}>

@@ -8,6 +8,7 @@ import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { visible } from "../token_text";
+import { HeldDownloads } from "./held_downloads";
 import { SamplePicker } from "./sample_picker";
 import { Waiting } from "./words";
 
@@ -27,6 +28,7 @@ export function Attention({ store, width }: PanelProps): JSX.Element | null {
       <div class="panel-title">
         <h4>Attention</h4>
         {held.data !== null && <span class="quiet number">at step {held.data.step}</span>}
+        <HeldDownloads store={store} held={held.data} name="attention" />
       </div>
       {held.data?.arrays.get("values") === undefined ? (
         <Waiting resource={held}>

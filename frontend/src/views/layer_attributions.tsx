@@ -6,13 +6,16 @@ import { sampleOf } from "../charts/map";
 import type { ColourScale } from "../colour";
 import type { Maps } from "../data";
 import { nodeOf } from "../graph";
+import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
+import { tensorTable } from "../tables";
 import { visible } from "../token_text";
 import type { ProbeInput, SamplesBlob } from "../wire";
 import { type Beside, besideOf, SwipeToggle } from "./attribution_compare";
 import { Extent, MAX_SAMPLES, Samples } from "./attribution_samples";
 import type { AttributionView, Shown } from "./attribution_view";
 import { viewOf } from "./attribution_views";
+import { Downloads } from "./downloads";
 import { Trust } from "./trust";
 import { Waiting } from "./words";
 
@@ -44,6 +47,13 @@ export function Attributions({ store, width }: { readonly store: Store; readonly
         )}
         {ofInputs && <InputPicker store={store} />}
         {maps.data !== null && <span class="quiet number">at step {maps.data.step}</span>}
+        {maps.data?.map && (
+          <Downloads
+            store={store}
+            name={maps.data.method}
+            table={() => tensorTable(maps.data?.map as Tensor, ["sample"])}
+          />
+        )}
       </div>
       {maps.data?.map == null ? (
         <Waiting resource={maps}>

@@ -6,7 +6,9 @@ import { type ScaleKind, scaleKind } from "../colour";
 import { formatName, formatValue } from "../format";
 import type { Series } from "../series";
 import type { Store } from "../store";
+import { curvesTable } from "../tables";
 import { SERIES, type Statistic } from "../wire";
+import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
 const AXIS = 46;
@@ -38,7 +40,10 @@ export function Curves({ store, width }: { readonly store: Store; readonly width
   const first = holding.some(({ series }) => series.name === coloured) ? coloured : holding[0]?.series.name;
   return (
     <section class="panel" aria-label="Statistics over steps">
-      <h4>Statistics</h4>
+      <div class="panel-title">
+        <h4>Statistics</h4>
+        {holding.length > 0 && <Downloads store={store} name="statistics" table={() => curvesTable(holding)} />}
+      </div>
       {rows.length > 1 && (
         <fieldset class="chips" aria-label="Rows of this layer">
           {rows.map((name) => (

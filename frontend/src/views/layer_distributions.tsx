@@ -5,7 +5,9 @@ import { Histogram } from "../charts/histogram";
 import { formatName } from "../format";
 import { nearest } from "../series";
 import type { Store } from "../store";
+import { histogramsTable } from "../tables";
 import { SERIES } from "../wire";
+import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
 const AXIS = 56;
@@ -25,7 +27,10 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
   );
   return (
     <section class="panel" aria-label="Distributions over steps">
-      <h4>Distributions</h4>
+      <div class="panel-title">
+        <h4>Distributions</h4>
+        {sorted.length > 0 && <Downloads store={store} name="distributions" table={() => histogramsTable(sorted)} />}
+      </div>
       {histograms.data?.problems.map((problem) => (
         <p class="problem" key={problem}>
           {problem}

@@ -7,6 +7,7 @@ import { openProjector, tensorOf } from "../projector";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
+import { HeldDownloads } from "./held_downloads";
 import { Waiting } from "./words";
 
 const LARGEST = 320;
@@ -31,6 +32,7 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
             <Projector store={store} held={held.data} />
           </>
         )}
+        <HeldDownloads store={store} held={held.data} name="embedding" />
       </div>
       {held.data === null ? (
         <Waiting resource={held}>

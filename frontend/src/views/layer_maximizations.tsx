@@ -5,6 +5,7 @@ import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
+import { Downloads } from "./downloads";
 import { MaximizedInput } from "./maximized_input";
 import { isFramed, TopSamples } from "./top_samples";
 import { Waiting } from "./words";
@@ -25,6 +26,7 @@ export function Maximizations({ store, width }: PanelProps): JSX.Element {
       <div class="panel-title">
         <h4>Activation maximization</h4>
         {found.data !== null && <span class="quiet number">at step {found.data.step}</span>}
+        {found.data !== null && <Downloads store={store} name="maximization" />}
       </div>
       {found.data === null ? (
         <Waiting resource={found}>

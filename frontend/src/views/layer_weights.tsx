@@ -9,7 +9,9 @@ import { formatNumber, formatShape } from "../format";
 import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
+import { tensorTable } from "../tables";
 import { visible } from "../token_text";
+import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
 const TILE = 48;
@@ -30,6 +32,13 @@ export function Weights({ store, width }: PanelProps): JSX.Element {
       <div class="panel-title">
         <h4>Weights</h4>
         {chosen !== undefined && <span class="quiet number">at step {chosen.step}</span>}
+        {chosen?.arrays.has("values") && (
+          <Downloads
+            store={store}
+            name={chosen.name}
+            table={() => tensorTable(chosen.arrays.get("values") as Tensor)}
+          />
+        )}
       </div>
       {held.data === null || chosen?.arrays.get("values") === undefined ? (
         <Waiting resource={held}>

@@ -8,9 +8,11 @@ import { type Flag, flagOf } from "../findings";
 import { formatName, formatValue, plural } from "../format";
 import type { Series } from "../series";
 import type { Store } from "../store";
+import { heatTable } from "../tables";
 import type { RowOrder } from "../url";
 import type { Finding } from "../wire";
 import { Titled } from "./compare";
+import { Downloads } from "./downloads";
 import { useShortcuts } from "./shortcuts";
 import { find } from "./structure-search";
 import { Waiting } from "./words";
@@ -93,6 +95,7 @@ function Tools({ store }: { readonly store: Store }): JSX.Element {
           </option>
         ))}
       </select>
+      <Downloads store={store} name={store.measure.value?.id ?? "layers"} table={() => heatTable(store)} />
     </div>
   );
 }

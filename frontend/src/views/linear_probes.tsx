@@ -6,6 +6,7 @@ import type { ModelGraph } from "../graph";
 import { layerRows, nearest, type Series } from "../series";
 import type { Store } from "../store";
 import { SERIES } from "../wire";
+import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
 const HEIGHT = 110;
@@ -25,6 +26,7 @@ export function LinearProbes({ store, width }: { readonly store: Store; readonly
       <div class="panel-title">
         <h4>Linear probes</h4>
         {depths !== null && <span class="quiet number">at step {formatStep(depths.at)}</span>}
+        {depths !== null && <Downloads store={store} name="linear_probes" />}
       </div>
       <p class="quiet note">
         {SERIES.get("linear_probes")}

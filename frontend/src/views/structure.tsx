@@ -121,6 +121,7 @@ export function Structure(props: StructureProps): JSX.Element {
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: walkingKeys has the keys */}
       <svg
         ref={svg}
+        data-drawing=""
         class={`canvas${k < COARSE ? " coarse" : ""}${(picture?.boxes.length ?? 0) > STILL ? " still" : ""}`}
         role="group"
         aria-label={`Structure of ${graph.class_name || "the model"}`}

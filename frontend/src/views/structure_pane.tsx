@@ -5,7 +5,9 @@ import type { JSX } from "preact";
 import type { ModelGraph } from "../graph";
 import { painter } from "../paint";
 import type { Store } from "../store";
+import { structureTable } from "../tables";
 import { Titled } from "./compare";
+import { Downloads } from "./downloads";
 import { Outline } from "./outline";
 import { Provenance } from "./provenance";
 import { KeysHelp, useShortcuts } from "./shortcuts";
@@ -79,6 +81,7 @@ function Tools({ store, graph }: PartProps): JSX.Element {
       )}
       <Way store={store} way="up" lit={flow === "up" || flow === "both"} path="M8 13V3M4 7l4-4 4 4" />
       <Way store={store} way="down" lit={flow === "down" || flow === "both"} path="M8 3v10M4 9l4 4 4-4" />
+      <Downloads store={store} name="structure" table={() => structureTable(store)} />
       <KeysHelp />
     </div>
   );

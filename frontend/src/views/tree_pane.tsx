@@ -3,6 +3,7 @@ import { useSize } from "../charts/size";
 import type { Store } from "../store";
 import { titleOf } from "../surrogate_words";
 import type { Surrogate } from "../wire";
+import { Downloads } from "./downloads";
 import { SurrogateTree } from "./surrogate_tree";
 
 /** A surrogate's decision tree in the place of the structure. */
@@ -16,6 +17,7 @@ export function TreePane({ store, surrogate }: { readonly store: Store; readonly
         <h2>
           Surrogate: {kind} <bdi>{of}</bdi>
         </h2>
+        <Downloads store={store} name={`surrogate-${kind}`} />
         <button type="button" class="plain" onClick={() => store.choose({ tree: null, branches: null })}>
           Show the structure
         </button>

@@ -100,6 +100,7 @@ export function TreePicture(props: TreePictureProps): JSX.Element {
         onMouseLeave={() => setAt(null)}
       >
         <svg
+          data-drawing=""
           class="tree"
           width={width * scale}
           height={height * scale}
