@@ -58,6 +58,15 @@ function contains(outer: Rectangle, inner: Rectangle): boolean {
   return across && outer.y <= inner.y && inner.y + inner.height <= outer.y + outer.height;
 }
 
+/** Far away, edges within so many pixels of the screen are left out: nobody sees them between their boxes. */
+const SHORT = 3;
+
+/** Whether an edge belongs to what is drawn: strokes cost most of a frame, thousands of short ones nearly all of it. */
+export function showsEdge(region: Region, points: readonly number[]): boolean {
+  const edge = around(points);
+  return meets(edge, region) && (region.fine || Math.max(edge.width, edge.height) * region.k > SHORT);
+}
+
 export function meets(a: Rectangle, b: Rectangle): boolean {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }

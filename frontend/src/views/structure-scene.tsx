@@ -11,7 +11,7 @@ import { FarBoxes, FarWalls } from "./structure-far";
 import type { Flags } from "./structure-flags";
 import { FoldBox } from "./structure-folds";
 import type { LaidOut } from "./structure-layout";
-import { around, meets, type Region } from "./structure-region";
+import { meets, type Region, showsEdge } from "./structure-region";
 import { edgesOf, search } from "./structure-search";
 import { paintsOf } from "./structure-strip";
 import { shapeText, wordsOf } from "./structure-text";
@@ -35,7 +35,7 @@ export function Scene(props: SceneProps): JSX.Element {
   const seen = useMemo(
     () => ({
       boxes: picture.boxes.filter((box) => meets(box, region)),
-      edges: picture.edges.filter(({ points }) => meets(around(points), region)),
+      edges: picture.edges.filter(({ points }) => showsEdge(region, points)),
     }),
     [picture, region],
   );
