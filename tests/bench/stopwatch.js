@@ -65,5 +65,5 @@
     };
   };
 
-  window.stopwatch = { opening, toggling, look };
+  window.stopwatch = { painted, when, opening, toggling, look };
 })();
