@@ -17,7 +17,7 @@ from layerscope import wire
 from layerscope.writing import MessageWriter
 
 WIDTH = 8
-WIDE = "wide.0"
+WIDE = "wide"
 """A module with ``CHILDREN`` children, no two neighbours alike, so that nothing of it folds."""
 CHILDREN = 200
 EDGES = tuple(np.linspace(-64.0, 64.0, 130).tolist())
@@ -37,30 +37,26 @@ class Residual(nn.Module):
 
 
 class Stages(nn.Module):
-    """Stages of residual blocks, in every other of which no two neighbours are alike; then long chains."""
+    """Stages of residual blocks, in every other of which no two neighbours are alike; then a long chain."""
 
-    def __init__(self, stages: int, blocks: int, chains: int) -> None:
+    def __init__(self, stages: int, blocks: int) -> None:
         super().__init__()
         hidden = [[16 + (7 * block % 61 if stage % 2 else 0) for block in range(blocks)] for stage in range(stages)]
         self.stages = nn.Sequential(*(nn.Sequential(*(Residual(size) for size in sizes)) for sizes in hidden))
-        self.wide = nn.Sequential(*(_chain(chain) for chain in range(chains)))
+        self.wide = _chain()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.wide(self.stages(x))
 
 
-def _chain(narrowest: int) -> nn.Sequential:
-    sizes = [WIDTH, *(9 + narrowest + 7 * layer % 61 for layer in range(CHILDREN // 2 - 1)), WIDTH]
+def _chain() -> nn.Sequential:
+    sizes = [WIDTH, *(9 + 7 * layer % 61 for layer in range(CHILDREN // 2 - 1)), WIDTH]
     layers = [(nn.Linear(size, after), nn.ReLU()) for size, after in pairwise(sizes)]
     return nn.Sequential(*(module for pair in layers for module in pair))
 
 
-MODELS: dict[str, tuple[int, int, int]] = {
-    "nodes_1000": (4, 39, 1),
-    "nodes_10000": (20, 92, 3),
-    "layers_1000": (4, 50, 2),
-}
-"""Run -> arguments of ``Stages``. The last has 1,000 layers without layers of their own."""
+MODELS: dict[str, tuple[int, int]] = {"nodes_1000": (4, 39), "nodes_10000": (21, 91), "layers_1000": (4, 67)}
+"""Run -> arguments of ``Stages``. The last has 1,004 modules without modules inside."""
 
 
 def model(name: str) -> tuple[nn.Module, Tensor]:
@@ -82,7 +78,7 @@ def write_long_run(run: Path, *, steps: int = 1000) -> None:
     """Write gradients and updates of 1,000 layers at so many steps, and histograms of gradients at every tenth."""
     called, x = model("layers_1000")
     graph = layerscope.trace(called, x)
-    layers = [node.id for node in graph.nodes.values() if node.class_name in ("Linear", "ReLU")]
+    layers = [node.id for node in graph.nodes.values() if node.class_name in ("Linear", "ReLU")][:1000]
     _write(run, graph, layers, range(steps), series=("gradients", "updates"), histograms_every=10)
 
 

@@ -29,6 +29,8 @@ O = TypeVar("O")  # noqa: E741
 G = TypeVar("G")
 
 
+_BOUND: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+"""Model -> keys of the layers that return a view which must not be parted from the memory that it lies in."""
 _MODIFIED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 """Model -> keys of the layers whose output was once found to be modified in place later."""
 
@@ -70,7 +72,7 @@ def capture(
     model: nn.Module,
     inputs: Any,
     *,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] | Chosen = "all",
     at_output: Callable[[Layer, Tensor], O] | None = None,
     at_gradient: Callable[[Layer, Tensor, Tensor], G] | None = None,
     objective: Callable[[Any], Tensor] | None = None,
@@ -119,17 +121,27 @@ def capture(
     model = original(model)
     chosen = Chosen.of(layers, model, inputs)
     copied = _MODIFIED.setdefault(model, set())
+    bound = _BOUND.setdefault(model, set())
     backward = at_gradient is not None
 
     def as_given() -> Representation:
         return Representation(inputs, differentiable=backward, batch_dim=batch_dim)
 
+    before: Tensor | None = None
     while True:
-        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once, shared=shared)
+        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once, shared=shared, bound=bound)
         captured = _run(recording, model, represent or as_given, objective, around)
-        if captured is not None:
+        if captured is None:
+            before = recording.values
+            copied |= recording.modified()
+        elif recording.parted and not _equal(before, recording.values):
+            bound |= recording.parted  # the model goes on with what such a view lies in, so they must stay one
+        else:
             return captured
-        copied |= recording.modified()
+
+
+def _equal(before: Tensor | None, after: Tensor | None) -> bool:
+    return before is None or after is None or torch.equal(before, after)
 
 
 def _run(
@@ -147,6 +159,7 @@ def _run(
             recording.samples, recording.times = inputs.samples, inputs.times
             output = model(*inputs.arguments.args, **inputs.arguments.kwargs)
         values = None if objective is None else objective(output)
+        recording.values = None if values is None else values.detach()
         recording.require(model, executed)
         if recording.modified():
             return None
@@ -191,6 +204,12 @@ class _Recording(Generic[O, G]):
     times: int = 1
     """How often the batch is repeated."""
     shared: bool = False
+    bound: set[str] = field(default_factory=set)
+    """Keys of the layers that return a view which must stay one."""
+    parted: set[str] = field(default_factory=set)
+    """Keys of the layers that returned a view, instead of which the model goes on with a copy."""
+    values: Tensor | None = None
+    """The objective, detached."""
     shapes: dict[str, torch.Size] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     outputs: dict[str, O] = field(default_factory=dict)
@@ -226,17 +245,18 @@ class _Recording(Generic[O, G]):
             channels = 0 if channels == batch else channels + (channels < batch)
         layer = self.layers[key] = Layer(key, channels or None, module)
         self._batches[key] = batch
-        if self.shared and self._shares(layer, tensor):
+        versioned = not tensor.is_inference()  # what inference mode made knows no version, and no gradient reaches it
+        if self.shared and versioned and self._shares(layer, tensor):
             return None
         if self.at_output is not None:
             with torch.no_grad():
                 self.outputs[key] = self.at_output(layer, _batch_first(tensor.detach(), batch))
         replacement, sharing = None, [layer]
-        if self.at_gradient is not None and not tensor.is_inference():  # no gradient reaches what inference mode made
-            replacement = self._source(tensor, output) if tensor.is_leaf else None
+        if self.at_gradient is not None and versioned:
+            replacement = self._source(tensor, output) if tensor.is_leaf else self._apart(key, tensor, output)
             tensor = tensor if replacement is None else replacement
             self._hook(tensor, sharing)
-        if self.shared:
+        if self.shared and versioned:
             self._returned[id(tensor)] = _Returned(ref(tensor), tensor._version, sharing)
         return replacement
 
@@ -264,6 +284,13 @@ class _Recording(Generic[O, G]):
         if not self.samples or sizes[likely : likely + 1] == [self.samples]:
             return likely if self.samples else 0
         return sizes.index(self.samples) if self.samples in sizes[:2] else 0
+
+    def _apart(self, key: str, tensor: Tensor, output: Any) -> Tensor | None:
+        """Return a copy to go on with where a view is modified later, which would cut its gradient off; else None."""
+        if key not in self.copied or key in self.bound or tensor is not output or not tensor._is_view():
+            return None
+        self.parted.add(key)
+        return tensor.clone()
 
     def _source(self, tensor: Tensor, output: Any) -> Tensor | None:
         """Make ``tensor`` require a gradient; return what to go on with instead of ``output``, if anything."""

@@ -118,9 +118,15 @@ class Representation:
         self.leaves[place].append(leaf)
         return leaf.clone()  # a copy, so that an in-place operation may follow, which a leaf does not allow
 
-    def follow(self, source: Tensor, result: Any) -> None:
-        """Note that ``result`` of an operation holds the integers of an input, as ``source`` does."""
-        if isinstance(result, Tensor) and not result.is_floating_point() and result.numel() == source.numel():
+    def follow(self, func: Any, source: Tensor, result: Any) -> None:
+        """Note that ``result`` of an operation that keeps what it is given holds the integers of an input, as before.
+
+        What is computed from them (positions from what is padding, types of tokens) is no longer them, though it has as
+        many elements.
+        """
+        if getattr(func, "__name__", "") not in _KEEPING or not isinstance(result, Tensor):
+            return
+        if not (result.is_floating_point() or result.dtype == torch.bool) and result.numel() == source.numel():
             self._numbers[id(result)] = self._numbers[id(source)][0], result
 
     def source(self, arguments: Any) -> Tensor | None:
@@ -149,9 +155,19 @@ class _Embeddings(TorchFunctionMode):
             return self._representation.hold(
                 self._representation.place(source), result, lambda other: _looked_up(func, args, kwargs, source, other)
             )
-        self._representation.follow(source, result)
+        self._representation.follow(func, source, result)
         return result
 
+
+# Operations after which integers are still those of the input: moved, copied, offset, or some of them replaced.
+# fmt: off
+_KEEPING = frozenset({
+    "__get__", "__getitem__", "add", "add_", "clamp", "clamp_", "clip", "clone", "contiguous", "cpu", "cuda", "detach",
+    "expand", "expand_as", "flatten", "int", "long", "masked_fill", "masked_fill_", "movedim", "permute", "reshape",
+    "reshape_as", "squeeze", "sub", "sub_", "swapaxes", "swapdims", "t", "to", "transpose", "type", "type_as",
+    "unflatten", "unsqueeze", "view", "view_as", "where",
+})
+# fmt: on
 
 _LOOK_UPS = (torch.nn.functional.embedding, torch.embedding)
 

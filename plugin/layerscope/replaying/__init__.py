@@ -20,7 +20,7 @@ from layerscope.guarding import failing_last
 from layerscope.probing.attributions import Methods, Target
 from layerscope.probing.calls import copied_arguments
 from layerscope.probing.sharding import alone, is_sharded
-from layerscope.replaying.checkpoints import Checkpoint, Checkpoints, in_order, load_into, weights_put_back
+from layerscope.replaying.checkpoints import Checkpoint, Checkpoints, apart, in_order, load_into, weights_put_back
 from layerscope.replaying.merging import merging
 from layerscope.replaying.shares import Question, joined, split
 from layerscope.replaying.team import Team, team
@@ -158,6 +158,7 @@ def _record(
     place, member = together.rank % at_once, together.rank // at_once
     members = len(range(place, together.size, at_once))
     log = MessageLog()
+    found = [apart(checkpoint, model) for checkpoint in found]
     with weights_put_back(model), alone(), Scope(model, log, strict=True) as scope:  # pyright: ignore[reportArgumentType]
         with together.alike():
             load_into(model, found[0])

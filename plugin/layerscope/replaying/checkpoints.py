@@ -92,6 +92,24 @@ def load(checkpoint: Checkpoint) -> dict[str, Any]:
     return dict(held)
 
 
+def apart(checkpoint: Checkpoint, model: nn.Module) -> Checkpoint:
+    """Return the checkpoint with copies of the tensors that are the model's own: loading another one changes those."""
+    if isinstance(checkpoint.source, Path):
+        return checkpoint
+    own = {_storage(tensor) for tensor in model.state_dict().values() if isinstance(tensor, Tensor)}
+    return Checkpoint(checkpoint.step, _copied(checkpoint.source, own))
+
+
+def _copied(held: Any, own: set[int]) -> Any:
+    if isinstance(held, Mapping):
+        return {key: _copied(value, own) for key, value in cast("Mapping[Any, Any]", held).items()}
+    return held.detach().clone() if isinstance(held, Tensor) and _storage(held) in own else held
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if not tensor.is_meta else 0
+
+
 def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Load a checkpoint into a model; the names may have been changed by DistributedDataParallel or ``torch.compile``.
 

@@ -7,7 +7,7 @@ are asked for together share their passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, cast
 
 from torch import nn
@@ -37,6 +37,8 @@ from layerscope.probing.attributions.saliency import Saliency
 from layerscope.probing.attributions.shapley_sampling import ShapleySampling
 from layerscope.probing.attributions.smooth_grad import SmoothGrad
 from layerscope.probing.attributions.target import Loss, Target
+from layerscope.probing.calls import input_tensors
+from layerscope.probing.layer_choice import Chosen
 
 __all__ = ["METHODS", "Attribution", "Loss", "Method", "Target", "attribute", "attribute_all"]
 
@@ -180,7 +182,15 @@ def by_name(methods: Methods) -> dict[str, object]:
     elif isinstance(given, str) or not isinstance(given, Iterable):
         found = {}
     else:
-        found = {name_of(method): method for method in cast("Iterable[object]", given)}
+        listed = list(cast("Iterable[object]", given))
+        found = {name_of(method): method for method in listed}
+        if len(found) < len(listed):
+            names = [name_of(method) for method in listed]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidArgumentError(
+                f"methods must have different names, but {twice!r} stands there {names.count(twice)} times. Give a "
+                f"mapping from names of your own to methods, e.g. {{{twice + '_1'!r}: ..., {twice + '_2'!r}: ...}}."
+            )
     if not found:
         raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.")
     return found
@@ -224,11 +234,28 @@ def _attribute(
     layers: str | Sequence[str],
     batch_dim: int,
 ) -> dict[str, Attribution]:
-    question = Question(original(model), inputs, target, layers, batch_dim)
+    bare = original(model)
+    once = Chosen.of(layers, bare, inputs) if layers == "auto" else layers  # it takes a forward pass to see
+    question = Question(bare, inputs, target, once, batch_dim)
     found: dict[str, Attribution] = {}
     for members in families(methods):
         found |= next(iter(members.values())).together(members, question)
-    return {name: found[name] for name in methods}
+    return {name: _with_note(found[name], inputs) for name in methods}
+
+
+NOT_LOOKED_UP = (
+    "No gradient reaches the inputs: they are integers, and no embedding looks them up in a way that is seen "
+    "(torch.nn.functional.embedding). kernel_shap, lime and occlusion need no gradient."
+)
+
+
+def _with_note(found: Attribution, inputs: Any) -> Attribution:
+    """Return the attribution, with a note where all inputs are integers of which nothing is known."""
+    unknown = bool(found.inputs) and all(tensor.isnan().all() for tensor in found.inputs)
+    numbers = not any(tensor.is_floating_point() for tensor in input_tensors(inputs))
+    if not (unknown and numbers) or found.notes:
+        return found
+    return replace(found, notes=(NOT_LOOKED_UP,), delta=None)
 
 
 def families(methods: Mapping[str, Method]) -> list[dict[str, Method]]:

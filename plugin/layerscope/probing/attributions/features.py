@@ -84,7 +84,9 @@ def features_of(question: Question, choice: FeatureChoice, n_features: int, padd
             numbers.append(None)
             continue
         values = tensor.detach().movedim(question.batch_dim, 0).cpu()
-        if isinstance(chosen, str):
+        if isinstance(chosen, str) and chosen == "auto" and _are_beside_tokens(values, tensors):
+            numbers.append(None)
+        elif isinstance(chosen, str):
             numbers.append(_by_word(chosen, values, question.model, n_features, padding_id, notes))
         else:
             numbers.append(_given(chosen, tensor, question.batch_dim))
@@ -153,6 +155,18 @@ def _by_word(
     return grid(shape[2], shape[3], n_features).expand(shape[0], 1, -1, -1)
 
 
+def _are_beside_tokens(values: Tensor, tensors: list[Tensor]) -> bool:
+    """Tell whether integers go with the tokens of another input: lengths [batch], or a mask of zeros and ones."""
+    if values.is_floating_point():
+        return False
+    others = [
+        tensor for tensor in tensors if tensor.ndim == 2 and not tensor.is_floating_point() and int(tensor.max()) > 1
+    ]
+    return bool(others) and (
+        values.ndim == 1 or (values.numel() > 0 and 0 <= int(values.min()) <= int(values.max()) <= 1)
+    )
+
+
 def _inferred(values: Tensor, model: nn.Module) -> str:
     if not values.is_floating_point():
         return "tokens"
@@ -189,15 +203,47 @@ def _given(chosen: object, tensor: Tensor, batch_dim: int) -> Tensor:
 
 def _leave_out_masked(numbers: list[Tensor | None], question: Question, tensors: list[Tensor]) -> None:
     """Take the tokens that the attention mask hides out of the features."""
-    if not isinstance(question.inputs, Mapping) or not isinstance(question.inputs.get("attention_mask"), Tensor):
-        return
-    mask = question.inputs["attention_mask"]
-    if mask.ndim != 2:  # not one that says which tokens are padding
-        return
-    hidden = mask.detach().movedim(question.batch_dim, 0).cpu() == 0
+    hidden = _masked(question)
     for i, (number, tensor) in enumerate(zip(numbers, tensors, strict=True)):
-        if number is not None and tensor is not mask and number.shape == hidden.shape:
+        if (
+            number is not None
+            and hidden is not None
+            and number.shape == hidden.shape
+            and not _is_mask(tensor, question)
+        ):
             numbers[i] = number.where(~hidden, -1)
+
+
+def padding_of(question: Question) -> list[Tensor | None]:
+    """Return, of each input tensor, which elements are padding, bool [batch, tokens]; None where nothing tells.
+
+    Tokens are padding where ``attention_mask`` is 0, or that are the ``padding_idx`` of the model's embeddings.
+    """
+    padded = {m.padding_idx for m in question.model.modules() if isinstance(m, nn.Embedding)}
+    token = next(iter(padded)) if len(padded) == 1 else None
+    hidden = _masked(question)
+    found: list[Tensor | None] = []
+    for tensor in input_tensors(question.inputs):
+        values = tensor.detach().movedim(question.batch_dim, 0).cpu() if tensor.ndim > question.batch_dim else tensor
+        if values.ndim != 2 or values.is_floating_point() or _is_mask(tensor, question):
+            found.append(None)
+        elif hidden is not None and hidden.shape == values.shape:
+            found.append(hidden)
+        else:
+            found.append(None if token is None else values == token)
+    return found
+
+
+def _masked(question: Question) -> Tensor | None:
+    """Return which tokens ``attention_mask`` hides, bool [batch, tokens]; None where there is no such mask."""
+    mask = question.inputs.get("attention_mask") if isinstance(question.inputs, Mapping) else None
+    if not isinstance(mask, Tensor) or mask.ndim != 2:  # of more dimensions, it does not say which tokens are padding
+        return None
+    return mask.detach().movedim(question.batch_dim, 0).cpu() == 0
+
+
+def _is_mask(tensor: Tensor, question: Question) -> bool:
+    return isinstance(question.inputs, Mapping) and tensor is question.inputs.get("attention_mask")
 
 
 def _renumbered(numbers: list[Tensor | None], batch: int, notes: tuple[str, ...]) -> Features:

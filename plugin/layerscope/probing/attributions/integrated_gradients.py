@@ -77,10 +77,10 @@ def weighted_gradients(
 
 def completeness_gap(inputs: list[Tensor], change: Tensor) -> Tensor:
     """Return the sum of all attributions [batch] less the ``change`` of the target that they should explain."""
-    known = [
-        tensor.nan_to_num(0.0).flatten(1).sum(1) for tensor in inputs if tensor.ndim and len(tensor) == len(change)
-    ]
-    return torch.stack(known).sum(0) - change if known else -change
+    known = [tensor for tensor in inputs if tensor.ndim and len(tensor) == len(change) and not tensor.isnan().all()]
+    if not known:  # integers that no embedding looks up: nothing is known of any input
+        return torch.full_like(change, torch.nan)
+    return torch.stack([tensor.nan_to_num(0.0).reshape(len(change), -1).sum(1) for tensor in known]).sum(0) - change
 
 
 def _broadcast(numbers: Tensor, like: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from layerscope.probing.attributions.path import Path, Points, checked_count, ch
 from layerscope.probing.attributions.target import repeated, select
 from layerscope.probing.calls import first_float_tensor, watched
 from layerscope.probing.capture import Captured, capture
+from layerscope.probing.layer_choice import Chosen
 from layerscope.probing.representation import Representation
 
 
@@ -133,7 +134,7 @@ def _replaced(model: nn.Module, key: str, leaf: Tensor) -> Iterator[None]:
 
 def _require(question: Question, layers: dict[str, Tensor], skipped: dict[str, str]) -> None:
     """Raise if a layer that was named has no attribution."""
-    named = () if isinstance(question.layers, str) else question.layers
+    named = () if isinstance(question.layers, (str, Chosen)) else question.layers
     for key in named:
         if key not in layers and key in skipped:
             raise CaptureError(f"layer {key!r} was asked for, but {skipped[key]}. Choose another layer.")

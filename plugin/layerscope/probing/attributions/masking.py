@@ -97,7 +97,18 @@ class Masking:
                 passes = math.ceil(longest / self._points_per_pass()) if longest else 0
                 for part in np.array_split(np.arange(longest), passes) if passes else ():
                     found[:, part] += self._pass(masks[:, part], missing)
+        self._require_numbers(found)
         return [row[: len(asked)] / len(self._backgrounds) for row, asked in zip(found, coalitions, strict=True)]
+
+    def _require_numbers(self, found: NDArray[np.float64]) -> None:
+        """Raise if the model gave no number: a NaN in one place would spoil all that is fitted to them."""
+        broken = int((~np.isfinite(found)).sum())
+        if broken:
+            raise InvalidArgumentError(
+                f"the model must give finite numbers where features are missing, but {broken} of {found.size} are not, "
+                "e.g. where all tokens are missing and nothing is left that is not padding. Say what stands for what "
+                "is missing, e.g. baselines=the integer of a token that is no padding."
+            )
 
     def _points_per_pass(self) -> int:
         if not may_repeat(self.question.target):
@@ -117,7 +128,8 @@ class Masking:
                 samples = tensor.ndim > dim and tensor.shape[dim] == batch
                 arguments.append(torch.cat([tensor] * points, dim) if samples else tensor.clone())
                 continue
-            cells = numbers.flatten(1).where(numbers.flatten(1) >= 0, masks.shape[2] - 1)
+            flat = numbers.reshape(len(numbers), -1)
+            cells = flat.where(flat >= 0, masks.shape[2] - 1)
             kept = masks.gather(2, cells[:, None].expand(-1, points, -1)).transpose(0, 1)
             kept = kept.reshape(points, *numbers.shape).to(tensor.device)
             chosen = torch.where(kept, tensor.movedim(dim, 0), baseline.movedim(dim, 0))

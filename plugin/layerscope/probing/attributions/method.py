@@ -11,6 +11,7 @@ from torch import nn
 
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.target import Target
+from layerscope.probing.layer_choice import Chosen
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Question:
     """A tensor, a tuple (positional arguments) or a mapping (keyword arguments) for the model."""
     target: Target
     """The score that is explained."""
-    layers: str | Sequence[str] = "all"
+    layers: str | Sequence[str] | Chosen = "all"
     """Which layers, see ``layer_choice.Chosen``."""
     batch_dim: int = 0
     """Dimension of the samples in the inputs."""

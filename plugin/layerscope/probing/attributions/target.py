@@ -79,7 +79,8 @@ def select(output: Any, target: Target, batch_dim: int = 0) -> Tensor:
 def describe(output: Any, target: Target, batch: int, batch_dim: int = 0) -> tuple[Tensor, Tensor]:
     """Return the classes that are explained, int64 [batch], and their probabilities, float32 [batch].
 
-    The probability is the softmax over the classes, which are the last dimension. It is NaN where there are no classes
+    The probability is the softmax over the classes, which are the last dimension, or the score itself where the model
+    gives probabilities. It is NaN where there are no classes
     to choose from: for a function as target, whose class is -1, and for a model with one score for each sample, whose
     class is 0.
     """
@@ -88,12 +89,19 @@ def describe(output: Any, target: Target, batch: int, batch_dim: int = 0) -> tup
         return torch.full((batch,), -1), unknown
     scores = scores_of(output).detach()
     if scores.ndim > 2:
-        probabilities = _picked(scores.movedim(batch_dim, 0).double().softmax(-1), target)
+        probabilities = _picked(probabilities_of(scores.movedim(batch_dim, 0)), target)
         return torch.full((batch,), _position(scores, target)[-1] % scores.shape[-1]), probabilities.float()
     if _is_one_score(scores):
         return torch.zeros(batch, dtype=torch.int64), unknown
     labels = _labels(scores, target)
-    return labels, scores.double().softmax(1).gather(1, labels[:, None]).squeeze(1).float()
+    return labels, probabilities_of(scores).gather(1, labels[:, None]).squeeze(1).float()
+
+
+def probabilities_of(scores: Tensor) -> Tensor:
+    """Return the probabilities of scores [..., classes], float64: their softmax, or themselves where they are some."""
+    scores = scores.detach().double()
+    given = scores.numel() > 0 and bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < 1e-3).all())
+    return scores if given else scores.softmax(-1)
 
 
 def fixed(output: Any, target: Target) -> Target:
@@ -174,6 +182,8 @@ def _labels(scores: Tensor, target: Target) -> Tensor:
         raise InvalidArgumentError(f"targets must be classes, integers, but they are {labels.dtype}. Convert them.")
     if labels.ndim == 0:
         labels = labels.expand(batch)
+    if isinstance(target, tuple) and labels.ndim == 1 and len(labels) and batch % len(labels) == 0:
+        labels = labels.repeat(batch // len(labels))  # a batch that is repeated; see ``repeated``
     if labels.shape != (batch,):
         raise InvalidArgumentError(
             f"targets must be one class, or one for each of the {batch} samples, but they have shape "

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from layerscope.containment import contained
 from layerscope.probing.attributions.attribution import Attribution
+from layerscope.probing.attributions.features import padding_of
 from layerscope.probing.attributions.method import Method, Question
 from layerscope.probing.attributions.path import Path, chunked
 from layerscope.probing.attributions.target import describe, select
@@ -71,8 +72,9 @@ def _cells(found: Attribution, batch_dim: int) -> list[tuple[int, Tensor]]:
 
 def _relative_gap(found: Attribution) -> Tensor:
     assert found.delta is not None
-    total = torch.stack([t.nan_to_num(0.0).flatten(1).sum(1) for t in found.inputs if t.ndim > 1]).sum(0)
-    change = total - found.delta
+    batch = len(found.delta)
+    known = [t.nan_to_num(0.0).reshape(batch, -1).sum(1) for t in found.inputs if t.ndim and len(t) == batch]
+    change = torch.stack(known).sum(0) - found.delta
     return found.delta.abs() / change.abs()
 
 
@@ -134,18 +136,34 @@ class _Removal:
     def areas(self, cells: list[tuple[int, Tensor]], which: Sequence[str], suffix: str = "") -> dict[str, Tensor]:
         """Return the scores of taking ``cells`` away, the largest first."""
         flat = torch.cat([tensor.flatten(1) for _, tensor in cells], 1).nan_to_num(-torch.inf)
-        ranks = torch.sort(-flat, dim=1, stable=True).indices.argsort(1)
-        size = flat.shape[1]
-        removed = torch.tensor([round(size * part / STEPS) for part in range(1, STEPS)])[:, None, None]
-        empty = self._values(cells, torch.zeros(1, *flat.shape))[0]
+        padding = self._padding(cells)
+        ranks = torch.sort(-flat.masked_fill(padding, -torch.inf), dim=1, stable=True).indices.argsort(1)
+        size = (~padding).sum(1)
+        parts = torch.arange(1, STEPS)[:, None] / STEPS
+        removed = (size * parts).round()[:, :, None]
+        empty = self._values(cells, padding[None].float())[0]
         found: dict[str, Tensor] = {}
         if "deletion" in which:
-            values = self._values(cells, (ranks >= removed).float())
+            values = self._values(cells, ((ranks >= removed) | padding).float())
             found[f"deletion{suffix}"] = self._area(self._full, values, empty, empty)
         if "insertion" in which:
-            values = self._values(cells, (ranks < removed).float())
+            values = self._values(cells, ((ranks < removed) | padding).float())
             found[f"insertion{suffix}"] = self._area(empty, values, self._full, empty)
         return found
+
+    def _padding(self, cells: list[tuple[int, Tensor]]) -> Tensor:
+        """Return [batch, cells]: which are padding, neither to be taken away nor ranked; none where all would be.
+
+        What says nothing to the model, because it is masked or padded, can be taken away without any effect, so that a
+        map that points there would seem to say much, and one that does not would beat chance by that alone.
+        """
+        absent = padding_of(self._path.question)
+        parts: list[Tensor] = []
+        for i, tensor in cells:
+            padded = absent[i]
+            parts.append(torch.zeros(tensor.flatten(1).shape).bool() if padded is None else padded.flatten(1))
+        found = torch.cat(parts, 1)
+        return found & ~found.all(1, keepdim=True)
 
     def of_input(self, cells: list[tuple[int, Tensor]], which: Sequence[str]) -> dict[str, Tensor]:
         """Return the same scores of the order of the input's own magnitude; none of integers."""

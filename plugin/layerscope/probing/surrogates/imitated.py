@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.errors import CaptureError, InvalidArgumentError
-from layerscope.probing.attributions.target import scores_of
+from layerscope.probing.attributions.target import probabilities_of, scores_of
 from layerscope.probing.surrogates.surrogate_model import CLASSES, NUMBERS
 
 Imitated = str | int | Callable[[Any], Tensor] | None
@@ -83,7 +83,7 @@ def imitated(found: Tensor, target: Imitated, fits: Sequence[str], names: Sequen
         made = ["output"] if count == 1 else [f"output {i}" for i in range(count)]
         return Outputs(scores, _named(names, made))
     named = _named(names, [f"class {i}" for i in range(count)])
-    probabilities = scores if _are_probabilities(scores) else torch.softmax(found, 1).numpy()
+    probabilities = probabilities_of(found).numpy()
     if isinstance(target, int):
         return Outputs(probabilities[:, [target]], (named[target],))
     return Outputs(probabilities, named)
@@ -117,10 +117,6 @@ def _kind(target: Imitated, fits: Sequence[str], count: int) -> str:
             f"returns {count} scores for each sample."
         )
     return str(target)
-
-
-def _are_probabilities(scores: NDArray[np.float64]) -> bool:
-    return bool(scores.min() >= 0 and np.abs(scores.sum(1) - 1).max() < 1e-3)
 
 
 def _require(what: str, fits: Sequence[str]) -> None:
