@@ -62,8 +62,8 @@ def lines() -> Iterator[list[str]]:
         f"the mean of {SPREAD} evenly spread ones, times their number.",
         "`maps`: with the channels summed away at once, which is what `scope.attributions` asks for.",
         f"Targets: {TARGET} times one forward and backward, and for conductance with {STEPS} steps {TARGET} times "
-        f"{STEPS + 1} of them. **Bold: missed** (the three together have no target). What is added to the passes reads and",
-        "writes all that the layers return: it weighs most where the layers compute little for each number of it.",
+        f"{STEPS + 1} of them. **Bold: missed** (the three together have no target). What is added to the passes reads",
+        "and writes all that the layers return: it weighs most where the layers compute little for each number of it.",
     ]
     write_section(HEADING, head + found)
 

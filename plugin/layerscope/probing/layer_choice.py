@@ -17,16 +17,17 @@ from layerscope.probing.calls import copied_arguments, first_float_tensor, watch
 AUTO = 12
 """About how many layers ``"auto"`` takes."""
 
-ENOUGH = 5
-"""A level of nesting with as many modules is taken; one with fewer, only if no other has more."""
+ENOUGH = 4
+"""A level of nesting with fewer modules (features, pool, classifier) is taken only if no other has more."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The layers that were asked for; ``key in chosen`` tells of one.
 
-    ``"all"`` is every module call but the model's own. ``"auto"`` is about a dozen: the modules of the outermost level
-    of nesting that has ``ENOUGH`` of them, and of more than ``AUTO`` some evenly spread, the last one among them.
+    ``"all"`` is every module call but the model's own. ``"auto"`` is about a dozen: the modules of that level of
+    nesting whose number comes closest to it, ``ENOUGH`` of them at least, and of more than ``AUTO`` some evenly spread,
+    the last one among them.
     What is not called itself (``nn.ModuleList``) is no level, and what holds parameters, but no submodule that does (a
     convolution that pads), counts as having nothing inside. A list names layer keys; one with ``*``, ``?`` or ``[`` in
     it is a pattern as in a shell, e.g. ``"blocks.*.attn"``, but a layer of just that name comes first. Of what
@@ -111,8 +112,8 @@ def telling_layers(model: nn.Module, inputs: Any) -> list[str]:
     levels = [_at_level(depths, level) for level in range(1, 1 + max(depths.values(), default=0))]
     if not levels:
         return []
-    # The outermost level of more than a few: of three large parts (features, classifier) what is in them tells more.
-    best = next((level for level in levels if len(level) >= ENOUGH), max(levels, key=len))
+    telling = [level for level in levels if len(level) >= ENOUGH] or [max(levels, key=len)]
+    best = min(telling, key=lambda level: abs(len(level) - AUTO))
     if len(best) <= AUTO:
         return best
     return [best[round((i + 1) * len(best) / AUTO) - 1] for i in range(AUTO)]

@@ -80,9 +80,8 @@ def describe(output: Any, target: Target, batch: int, batch_dim: int = 0) -> tup
     """Return the classes that are explained, int64 [batch], and their probabilities, float32 [batch].
 
     The probability is the softmax over the classes, which are the last dimension, or the score itself where the model
-    gives probabilities. It is NaN where there are no classes
-    to choose from: for a function as target, whose class is -1, and for a model with one score for each sample, whose
-    class is 0.
+    gives probabilities. It is NaN where there are no classes to choose from: for a function as target, whose class is
+    -1, and for a model with one score for each sample, whose class is 0.
     """
     unknown = torch.full((batch,), torch.nan)
     if _is_function(target):
@@ -98,18 +97,31 @@ def describe(output: Any, target: Target, batch: int, batch_dim: int = 0) -> tup
 
 
 def probabilities_of(scores: Tensor) -> Tensor:
-    """Return the probabilities of scores [..., classes], float64: their softmax, or themselves where they are some."""
+    """Return the probabilities of scores [..., classes], float64: their softmax, or they themselves.
+
+    They are probabilities already where all are from 0 to 1 and add up to 1 within 1e-4 (of half precision, within its
+    rounding), as what a model returns that ends in a softmax.
+    """
+    rounding = max(1e-4, torch.finfo(scores.dtype).eps)
     scores = scores.detach().double()
-    given = scores.numel() > 0 and bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < 1e-3).all())
+    sums = scores.sum(-1)
+    given = scores.numel() > 0 and bool((scores >= 0).all() and ((sums - 1).abs() <= rounding).all())
     return scores if given else scores.softmax(-1)
 
 
 def fixed(output: Any, target: Target) -> Target:
-    """Return the target for other inputs than those of ``output``: the predicted classes stay what they are."""
-    if target is not None:
+    """Return the target for other inputs than those of ``output``: the predicted classes stay what they are.
+
+    A tuple of classes, one for each sample, becomes a tensor, which a tuple that picks one score never is.
+    """
+    if target is not None and not isinstance(target, tuple):
         return target
     scores = scores_of(output)
-    return None if scores.ndim > 2 or _is_one_score(scores) else scores.argmax(1)
+    if scores.ndim > 2:
+        return target
+    if target is not None:
+        return torch.as_tensor(target)
+    return None if _is_one_score(scores) else scores.argmax(1)
 
 
 def may_repeat(target: Target) -> bool:
@@ -182,8 +194,6 @@ def _labels(scores: Tensor, target: Target) -> Tensor:
         raise InvalidArgumentError(f"targets must be classes, integers, but they are {labels.dtype}. Convert them.")
     if labels.ndim == 0:
         labels = labels.expand(batch)
-    if isinstance(target, tuple) and labels.ndim == 1 and len(labels) and batch % len(labels) == 0:
-        labels = labels.repeat(batch // len(labels))  # a batch that is repeated; see ``repeated``
     if labels.shape != (batch,):
         raise InvalidArgumentError(
             f"targets must be one class, or one for each of the {batch} samples, but they have shape "
