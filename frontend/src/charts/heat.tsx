@@ -110,9 +110,13 @@ export function Heat(props: HeatProps): JSX.Element {
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
   const pointedAt = pointed === null || hover !== null ? -1 : rows.indexOf(pointed);
-  // Kept while the step changes: there can be thousands of them.
-  const options = useMemo(
-    () => rowLabels({ rows, row, at, width: labels, hits, flags }),
+  // One element that is kept while the step changes: there can be thousands of names, and each would be looked at.
+  const names = useMemo(
+    () => (
+      <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
+        {rowLabels({ rows, row, at, width: labels, hits, flags })}
+      </div>
+    ),
     [rows, row, at, labels, hits, flags],
   );
   const indexAt = (index: number, wanted: number): number => {
@@ -184,9 +188,7 @@ export function Heat(props: HeatProps): JSX.Element {
         onPointerUp={brush.onPointerUp}
         onPointerLeave={() => point(null)}
       >
-        <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
-          {options}
-        </div>
+        {names}
         <div class="heat-plot" ref={plotted}>
           <Canvas width={plot} height={rows.length * row} draw={draw} />
           <span id="heat-value" hidden>
