@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -60,6 +61,90 @@ def test_each_look_up_of_an_input_is_held_and_those_of_others_are_not() -> None:
         functional.embedding(ids, WEIGHT)
         functional.embedding(ids + 1, WEIGHT)  # another number, but still of this input
     assert [leaf.tolist() for leaf in held.leaves[0]] == [WEIGHT[IDS].tolist(), WEIGHT[IDS + 1].tolist()]
+
+
+def positions_of_the_shape(ids: Tensor) -> Tensor:
+    return torch.arange(ids.shape[1]).expand_as(ids)
+
+
+def positions_of_the_dtype(ids: Tensor) -> Tensor:
+    return torch.cumsum(ids.ne(0), 1).type_as(ids).to(ids)
+
+
+def kinds(ids: Tensor) -> Tensor:
+    return torch.where(ids > 1, torch.ones_like(ids), 0)
+
+
+@pytest.mark.parametrize("other", [positions_of_the_shape, positions_of_the_dtype, kinds])
+def test_what_is_only_made_beside_integers_of_their_shape_is_no_input(other: Callable[[Tensor], Tensor]) -> None:
+    with Representation(IDS) as held:
+        (ids,) = held.arguments.args
+        functional.embedding(ids, WEIGHT)
+        functional.embedding(other(ids), WEIGHT)
+    assert [leaf.tolist() for leaf in held.leaves[0]] == [WEIGHT[IDS].tolist()]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda ids: ids.masked_fill(ids == 0, 4),
+        lambda ids: torch.where(ids == 0, 4, ids),
+        lambda ids: (ids.int().long() * 3 + 1) % 5,
+        lambda ids: torch.arange(3) + ids.clamp(max=2),
+    ],
+)
+def test_integers_that_are_offset_hashed_or_replaced_are_still_of_the_input(kept: Callable[[Tensor], Tensor]) -> None:
+    with Representation(IDS) as held:
+        functional.embedding(kept(held.arguments.args[0]), WEIGHT)
+    assert [leaf.tolist() for leaf in held.leaves[0]] == [WEIGHT[kept(IDS)].tolist()]
+
+
+MOVES = [
+    lambda ids: ids.t(),
+    lambda ids: ids.T.contiguous().view(-1),
+    lambda ids: ids.flip(1),
+    lambda ids: ids[:, [2, 0, 1]].permute(1, 0),
+    lambda ids: torch.roll(ids, 1, 1),
+]
+
+
+@pytest.mark.parametrize("moved", MOVES)
+def test_where_integers_are_moved_what_stands_for_them_stays_in_their_order(
+    moved: Callable[[Tensor], Tensor],
+) -> None:
+    weights = torch.arange(24.0).reshape(2, 3, 4)
+    with Representation(IDS) as held:
+        looked = functional.embedding(moved(held.arguments.args[0]), WEIGHT)
+    assert torch.equal(looked, WEIGHT[moved(IDS)])
+    (leaf,) = held.leaves[0]
+    assert torch.equal(leaf, WEIGHT[IDS])
+    # A number's weight goes with it: each element of the input gets its own, however it was moved.
+    there = weights.reshape(6, 4)[moved(torch.arange(6).reshape(2, 3))]
+    (gradient,) = torch.autograd.grad((looked * there).sum(), leaf)
+    assert torch.equal(gradient, weights)
+
+
+@pytest.mark.parametrize("moved", MOVES)
+def test_a_move_of_moved_integers_sees_others_in_the_order_of_the_input(moved: Callable[[Tensor], Tensor]) -> None:
+    others = torch.tensor([[4, 3, 2], [1, 0, 4]])
+    seen: list[Tensor] = []
+
+    def instead(place: int, value: Tensor, embed: Embed) -> Tensor:
+        seen.extend([value, embed(torch.tensor(2))])
+        return embed(others)
+
+    with Representation(IDS, move=instead, differentiable=False) as held:
+        looked = functional.embedding(moved(held.arguments.args[0]), WEIGHT)
+    assert torch.equal(looked, WEIGHT[moved(others)])
+    assert torch.equal(seen[0], WEIGHT[IDS])
+    assert torch.equal(seen[1], WEIGHT[2].expand(2, 3, 4))
+
+
+def test_elements_that_are_taken_twice_are_not_moved_ones() -> None:
+    with Representation(IDS) as held:
+        looked = functional.embedding(held.arguments.args[0][:, [0, 0, 1]], WEIGHT)
+    assert held.leaves == [[]]
+    assert torch.equal(looked, WEIGHT[IDS[:, [0, 0, 1]]])
 
 
 @pytest.mark.parametrize("look_up", LOOK_UPS)

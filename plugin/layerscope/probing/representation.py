@@ -7,7 +7,7 @@ the output of the embedding that looks them up stands for it, be that a module o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,6 +39,19 @@ def batch_size(inputs: Any, batch_dim: int = 0) -> int:
     )
 
 
+class _Numbers(NamedTuple):
+    """A tensor that holds the integers of an input."""
+
+    place: int
+    """Position of the input."""
+    tensor: Tensor
+    """Itself, so that it stays alive."""
+    order: Tensor | None
+    """[elements] which element of the input each of its own is; None where they are in order."""
+    shape: torch.Size
+    """That of the input."""
+
+
 class Representation:
     """The arguments for one call of a model, with a hold on each input; a context manager around the call.
 
@@ -68,8 +81,8 @@ class Representation:
         self._batch_dim = batch_dim
         tensors = any(tensor.ndim > batch_dim for tensor in input_tensors(inputs))
         self._samples = batch_size(inputs, batch_dim) if tensors or times > 1 else 0
-        self._numbers: dict[int, tuple[int, Tensor]] = {}
-        """id of a tensor of integers -> (position of the input that it comes from, itself, so that it stays alive)."""
+        self._numbers: dict[int, _Numbers] = {}
+        """id of a tensor -> the integers of an input that it holds."""
         self.leaves: list[list[Tensor]] = []
         """For each input tensor its leaves: itself, or the looked-up embeddings. Empty where there is none."""
         self.arguments = copied_arguments(inputs, self._copy)
@@ -104,7 +117,7 @@ class Representation:
             return self.hold(place, value, lambda other: other)
         value = value.clone()
         if not value.is_complex():
-            self._numbers[id(value)] = place, value
+            self._numbers[id(value)] = _Numbers(place, value, None, value.shape)
         return value
 
     def hold(self, place: int, value: Tensor, embed: Embed) -> Tensor:
@@ -118,24 +131,51 @@ class Representation:
         self.leaves[place].append(leaf)
         return leaf.clone()  # a copy, so that an in-place operation may follow, which a leaf does not allow
 
-    def follow(self, func: Any, source: Tensor, result: Any) -> None:
-        """Note that ``result`` of an operation that keeps what it is given holds the integers of an input, as before.
+    def follow(self, func: Any, args: Any, kwargs: Any, source: Tensor, result: Any) -> None:
+        """Note that ``result`` of an operation holds the integers of an input as ``source`` does, if it keeps them.
 
         What is computed from them (positions from what is padding, types of tokens) is no longer them, though it has as
-        many elements.
+        many elements; nor is what merely takes their shape.
         """
-        if getattr(func, "__name__", "") not in _KEEPING or not isinstance(result, Tensor):
+        name = getattr(func, "__name__", "")
+        kept = name in _OF_EITHER or source is next(iter((*args, *kwargs.values())))
+        if not kept or not isinstance(result, Tensor) or result.numel() != source.numel():
             return
-        if not (result.is_floating_point() or result.dtype == torch.bool) and result.numel() == source.numel():
-            self._numbers[id(result)] = self._numbers[id(source)][0], result
+        if result.is_floating_point() or result.dtype == torch.bool:
+            return
+        numbers = self._numbers[id(source)]
+        if name in _MOVING:
+            whole = torch.arange(source.numel(), device=source.device)
+            before = whole if numbers.order is None else numbers.order
+            order = func(before.reshape(source.shape), *args[1:], **kwargs).flatten()
+            if torch.equal(order.sort().values, whole):
+                unmoved = torch.equal(order, whole)
+                self._numbers[id(result)] = numbers._replace(tensor=result, order=None if unmoved else order)
+        elif name in _KEEPING:
+            self._numbers[id(result)] = numbers._replace(tensor=result)
 
     def source(self, arguments: Any) -> Tensor | None:
         """Return the argument of an operation that holds the integers of an input, or None."""
         return next((a for a in arguments if isinstance(a, Tensor) and id(a) in self._numbers), None)
 
-    def place(self, source: Tensor) -> int:
-        """Return the position of the input whose integers ``source`` holds."""
-        return self._numbers[id(source)][0]
+    def look_up(self, source: Tensor, result: Tensor, embed: Embed) -> Tensor:
+        """Return what the model goes on with instead of ``result``, what an embedding gives for ``source``.
+
+        What stands for the input has the order of the input's elements, also where the model moved them first.
+        """
+        place, _, order, shape = self._numbers[id(source)]
+        if order is None:
+            return self.hold(place, result, embed)
+        back = order.argsort()
+
+        def as_given(looked_up: Tensor) -> Tensor:
+            return looked_up.reshape(len(back), -1)[back].reshape(*shape, -1)
+
+        def embed_moved(other: Tensor) -> Tensor:
+            return as_given(embed(other.flatten()[order.to(other.device)] if other.numel() == len(back) else other))
+
+        held = self.hold(place, as_given(result), embed_moved)
+        return held.reshape(len(order), -1)[order].reshape(result.shape)
 
 
 class _Embeddings(TorchFunctionMode):
@@ -152,22 +192,28 @@ class _Embeddings(TorchFunctionMode):
         if source is None:
             return result
         if func in _LOOK_UPS and isinstance(result, Tensor) and not result.requires_grad:
-            return self._representation.hold(
-                self._representation.place(source), result, lambda other: _looked_up(func, args, kwargs, source, other)
+            return self._representation.look_up(
+                source, result, lambda other: _looked_up(func, args, kwargs, source, other)
             )
-        self._representation.follow(func, source, result)
+        self._representation.follow(func, args, kwargs, source, result)
         return result
 
 
-# Operations after which integers are still those of the input: moved, copied, offset, or some of them replaced.
 # fmt: off
 _KEEPING = frozenset({
-    "__get__", "__getitem__", "add", "add_", "clamp", "clamp_", "clip", "clone", "contiguous", "cpu", "cuda", "detach",
-    "expand", "expand_as", "flatten", "int", "long", "masked_fill", "masked_fill_", "movedim", "permute", "reshape",
-    "reshape_as", "squeeze", "sub", "sub_", "swapaxes", "swapdims", "t", "to", "transpose", "type", "type_as",
-    "unflatten", "unsqueeze", "view", "view_as", "where",
+    "add", "add_", "clamp", "clamp_", "clip", "clone", "contiguous", "cpu", "cuda", "detach", "expand", "expand_as",
+    "flatten", "int", "long", "masked_fill", "masked_fill_", "mul", "mul_", "ravel", "remainder", "reshape",
+    "reshape_as", "squeeze", "sub", "sub_", "to", "type", "type_as", "unflatten", "unsqueeze", "view", "view_as",
+    "where",
 })
 # fmt: on
+"""Operations after which integers are still those of the input: copied, offset, hashed, or some of them replaced."""
+
+_MOVING = frozenset({"__get__", "__getitem__", "flip", "movedim", "permute", "roll", "swapaxes", "t", "transpose"})
+"""Operations after which they are, too, but may stand in other places. ``__get__`` is that of ``.T`` and its like."""
+
+_OF_EITHER = frozenset({"add", "where"})
+"""Operations that keep what any of their arguments holds, not the first one's alone."""
 
 _LOOK_UPS = (torch.nn.functional.embedding, torch.embedding)
 

@@ -77,6 +77,30 @@ class _WordsOnly(nn.Module):
         return self.model.out((held * weights).sum(1))
 
 
+class TimeFirst(nn.Module):
+    """An LSTM that takes time first: what is transposed is the tokens, or what was looked up for them."""
+
+    def __init__(self, *, tokens: bool) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.tokens = tokens
+        self.words, self.lstm, self.out = nn.Embedding(12, 4), nn.LSTM(4, 5), nn.Linear(5, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        words = self.words(ids.t()) if self.tokens else self.words(ids).transpose(0, 1)
+        return self.out(self.lstm(words)[0][-1])
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "smooth_grad", "integrated_gradients", "deep_lift"])
+@pytest.mark.parametrize("ids", [IDS, IDS[:, :3]], ids=["3 of 4 tokens", "3 of 3 tokens"])
+def test_tokens_that_the_model_transposes_keep_their_places(method: str, ids: Tensor) -> None:
+    found, expected = (
+        attribute(TimeFirst(tokens=tokens).eval(), ids, TARGETS, method=method).inputs[0] for tokens in (True, False)
+    )
+    torch.testing.assert_close(found, expected)
+    assert float(expected.abs().max()) > 0.01
+
+
 class Beside(nn.Module):
     """Takes one number for each sample beside its features."""
 
