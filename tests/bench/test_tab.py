@@ -7,6 +7,7 @@ was timed did happen, and that nothing was complained of.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ def _last_step(server: serving.TensorBoard, run: str) -> int | None:
 @pytest.fixture(scope="module")
 def figures() -> Iterator[list[Figure]]:
     found: list[Figure] = []
+    before = os.getloadavg()[0]
     yield found
     write_section(
         "The tab",
@@ -96,7 +98,9 @@ def figures() -> Iterator[list[Figure]]:
             f"{date.today()}, a window of 1280×800 in Chromium without a GPU, TensorBoard on the same machine, medians "
             f"of {ROUNDS}. `since the tab` counts from the opening of the plugin's page within TensorBoard, `since the "
             "address` from that of TensorBoard, which takes its own time first. Each window is opened afresh, with an "
-            "empty cache; the first of them also pays what the server then remembers (findings).",
+            "empty cache; the first of them also pays what the server then remembers (findings). The machine's load "
+            f"average was {before:.1f} at the beginning and {os.getloadavg()[0]:.1f} at the end, on {os.cpu_count()} "
+            "cores.",
             "",
             "`nodes_1000` and `nodes_10000` are residual networks with so many nodes, and gradients of all layers at "
             "100 steps; `layers_1000` has gradients and updates of 1,000 layers at 1,000 steps; `wide` has 200 "
