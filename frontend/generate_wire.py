@@ -32,6 +32,7 @@ MESSAGES = (
     wire.TagEntry,
     wire.TagListing,
     wire.Finding,
+    wire.Unjudged,
     wire.FindingsListing,
     wire.NodeComparison,
     wire.ComparisonListing,

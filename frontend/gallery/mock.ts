@@ -3,7 +3,15 @@
 import type { Backend } from "../src/backend";
 import type { ModelGraph } from "../src/graph";
 import type { Tensor } from "../src/safetensors";
-import { type Finding, type Metadata, type Node, SERIES, type TagEntry, type TagListing } from "../src/wire";
+import {
+  type Finding,
+  type FindingsListing,
+  type Metadata,
+  type Node,
+  SERIES,
+  type TagEntry,
+  type TagListing,
+} from "../src/wire";
 import { later, logSpaced, numbers, seeded, statisticAt, statisticsOf } from "./mock_numbers";
 import { type Kind, mockSamples } from "./mock_samples";
 import { SURROGATES } from "./mock_surrogates";
@@ -30,6 +38,7 @@ export interface Shape {
   readonly findings?: readonly Finding[];
   /** Nothing was recorded that can be examined. */
   readonly unexamined?: boolean;
+  readonly unjudged?: FindingsListing["unjudged"];
 }
 
 const recordedBy = ({ recorded, steps }: Shape) => recorded ?? Array.from({ length: steps }, (_, index) => index * 50);
@@ -62,8 +71,14 @@ export function mockBackend(shape: Shape): Backend {
       version: 1,
     }),
     findings: async (run) => {
-      const { findings = [], unexamined = false } = shape;
-      return { run, findings: [...findings], examined: !(unexamined || shape.bare), version: 1 };
+      const { findings = [], unexamined = false, unjudged = [] } = shape;
+      return {
+        run,
+        findings: [...findings],
+        examined: !(unexamined || shape.bare),
+        unjudged: [...unjudged],
+        version: 1,
+      };
     },
     comparison: async (run, other) => {
       const nodes = [...graphOf(leaves, []).nodes.keys()].map((id) => ({ a: id, b: id, state: "same", changes: [] }));

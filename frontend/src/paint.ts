@@ -23,7 +23,8 @@ export function painter(store: Store): (node: Node) => Paint | null {
   const { comparison } = store;
   const [counterpart, held] = [store.counterpart.value, comparison?.held.value ?? null];
   const alone = held !== null || comparison?.sideBySide.value;
-  const own = (alone ? null : differencePainter(store)) ?? (held === "B" ? otherPainter(store) : measurePainter(store));
+  const comparing = store.other.value !== null && !alone;
+  const own = comparing ? differencePainter(store) : held === "B" ? otherPainter(store) : measurePainter(store);
   return counterpart === null ? own : (node) => (counterpart.of(node.id) === null ? UNMATCHED : own(node));
 }
 
@@ -64,10 +65,10 @@ function measurePainter(store: Store): (node: Node) => Paint | null {
   };
 }
 
-/** How the structure paints the difference to what is compared with; null where that is not known yet. */
-function differencePainter(store: Store): ((node: Node) => Paint | null) | null {
+/** How the structure paints the difference to what is compared with; without a number where that is not known. */
+function differencePainter(store: Store): (node: Node) => Paint | null {
   const difference = store.comparison?.difference.value ?? null;
-  if (difference === null) return null;
+  if (difference === null) return ({ kind }) => (kind === "module" ? BLANK : null);
   const step = store.step.value;
   const { scale, kind } = difference;
   return (node) => {

@@ -149,21 +149,33 @@ export function rowsOfLayer(rows: readonly string[], owners: readonly string[], 
 }
 
 /**
- * Rows of the picture layers × steps: layers only (no parameters), in the order of execution, containers left out
- * where what they contain has rows of its own.
+ * Rows of the picture layers × steps: layers in the order of execution. Of a container whose contents have rows of
+ * their own, and of the whole model, only the parameters that it holds itself have one each: its own row sums up all.
  */
 export function layerRows(series: Series, graph: ModelGraph | null): string[] {
   const layers = series.rows.filter((row, index) => series.owners[index] === row);
-  const rows = layers.length ? layers : [...series.rows];
-  const containers = new Set(rows.flatMap((row) => ancestors(row, graph)));
+  const all = layers.length ? layers : [...series.rows];
+  const containers = new Set(all.flatMap((row) => ancestors(row, graph)));
+  if (all.length > 1) for (const row of all) if (WHOLE.test(row)) containers.add(row);
+  const held = series.rows.filter((row, index) => {
+    const owner = series.owners[index] ?? row;
+    return owner !== row && containers.has(owner) && layers.includes(owner);
+  });
+  const ownerOf = new Map(held.map((row) => [row, series.owners[series.row(row) as number] as string]));
   const order = new Map([...(graph?.nodes.keys() ?? [])].map((id, index) => [id, index]));
-  const place = (row: string) => order.get(row) ?? Number.POSITIVE_INFINITY;
-  return rows
-    .filter((row) => !containers.has(row))
-    .map((row, index) => ({ row, index }))
-    .sort((a, b) => (place(a.row) === place(b.row) ? a.index - b.index : place(a.row) - place(b.row)))
+  const place = (row: string): number => {
+    const known = [row, ownerOf.get(row) ?? "", ...ancestors(row, graph)].find((name) => order.has(name));
+    if (known !== undefined) return order.get(known) as number;
+    return WHOLE.test(ownerOf.get(row) ?? "") ? -1 : Number.POSITIVE_INFINITY;
+  };
+  return [...all.filter((row) => !containers.has(row)), ...held]
+    .map((row, index) => ({ row, index, at: place(row) }))
+    .sort((a, b) => (a.at === b.at ? a.index - b.index : a.at - b.at))
     .map(({ row }) => row);
 }
+
+/** The name of the row that is the model as a whole: its class in angle brackets. */
+const WHOLE = /^<[\p{L}\p{N}_]+>$/u;
 
 /** The saved step that is nearest to `step`, the earlier of two equally near; null if none is saved. */
 export function nearest(steps: readonly number[], step: number): number | null {

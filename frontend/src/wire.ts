@@ -242,10 +242,16 @@ export interface Finding {
   others: string[];
 }
 
+export interface Unjudged {
+  detectors: string[];
+  reason: string;
+}
+
 export interface FindingsListing {
   run: string;
   findings: Finding[];
   examined: boolean;
+  unjudged: Unjudged[];
   version: number;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type ModelGraph, toGraph } from "../src/graph";
 import { joinSeries } from "../src/joining";
-import { layerRows, nearest, nearestIndex, type Series } from "../src/series";
+import { layerRows, nearest, nearestIndex, Series } from "../src/series";
 import type { Node } from "../src/wire";
 import { MEAN, NAN_COUNT, NORM, part, statistic } from "./parts";
 
@@ -153,5 +153,27 @@ describe("the nearest saved step", () => {
       const best = Math.min(...steps.map((saved) => Math.abs(saved - step)));
       expect(nearest(steps, step)).toBe(steps.find((saved) => Math.abs(saved - step) === best));
     }
+  });
+});
+
+describe("rows of layers × steps", () => {
+  const made = (rows: readonly string[], owners: readonly string[]) => {
+    const values = new Float32Array(rows.length).fill(1);
+    const written = new Float64Array(rows.length).fill(1);
+    const statistics = [{ name: "norm", scale: "log", help: "" }];
+    return new Series("gradients", [0], rows, owners, statistics, values, written);
+  };
+
+  test("a container that holds parameters itself has one for each of them, in its place, and none of its sum", () => {
+    const rows = ["<Net>", "pos", "attn", "attn.in_proj", "attn.out", "attn.out.weight", "head", "head.weight"];
+    const owners = ["<Net>", "<Net>", "attn", "attn", "attn.out", "attn.out", "head", "head"];
+    const graph = { nodes: new Map(["attn", "head"].map((id) => [id, { id, parent: null }])) } as unknown as ModelGraph;
+    expect(layerRows(made(rows, owners), graph)).toEqual(["pos", "attn.out", "attn.in_proj", "head"]);
+  });
+
+  test("the whole model is a row where there is no other, and no layer is taken for it", () => {
+    expect(layerRows(made(["<Linear>", "weight"], ["<Linear>", "<Linear>"]), null)).toEqual(["<Linear>"]);
+    const hostile = "<img src=x onerror=alert(1)>";
+    expect(layerRows(made([hostile, "a"], [hostile, "a"]), null)).toEqual([hostile, "a"]);
   });
 });

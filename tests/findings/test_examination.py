@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -114,13 +115,7 @@ def test_a_run_without_written_findings_is_replayed() -> None:
 
 
 def test_what_could_not_be_judged_yet_says_what_it_lacks() -> None:
-    layers = {"a": 1.0, "b": 1.0}
     names, parts = ("gradients", "updates", "parameters"), (7, 2, 0)
-    series = {}
-    for name, count in zip(names, parts, strict=True):
-        statistics = of_parameters(name, {f"{layer}.weight": {"norm": 1.0} for layer in layers})
-        values = np.repeat(statistics.values[None], count, axis=0)
-        series[name] = Series(np.arange(count), statistics.layers, statistics.statistics, values)
     expected = {
         "dead": "no training_activations or activations recorded",
         "saturated": "no training_activations or activations recorded",
@@ -129,12 +124,17 @@ def test_what_could_not_be_judged_yet_says_what_it_lacks() -> None:
         "update_ratio": "it takes 3 records of updates, and there are 2",
         "loss_spike": "no scalar has loss in its name",
     }
-    assert unjudged(Run("run", series=series)) == expected
-    many = {name: replace(part, steps=np.arange(10)) for name, part in series.items()}
-    with_loss = Run("run", series=many, scalars={"loss": (np.arange(1), np.ones(1))})
-    assert set(unjudged(with_loss)) == {"dead", "saturated"}
-    one = Run("run", series={"training_activations": replace(series["gradients"], steps=np.arange(1))})
-    assert unjudged(one)["dead"] == "it takes 3 records of training_activations, and there is 1"
+    assert _reasons(dict(zip(names, parts, strict=True))) == expected
+    many = dict.fromkeys(names, 10)
+    assert set(_reasons(many, ["Loss"])) == {"dead", "saturated"}
+    one = _reasons({"training_activations": 1})
+    assert one["dead"] == "it takes 3 records of training_activations, and there is 1"
+    found = examine(run_of([(step, dead("a")) for step in range(0, 500, 100)]))
+    assert set(_reasons(many, ["Loss"], found)) == {"saturated"}  # what was found was judged
+
+
+def _reasons(records: dict[str, int], scalars: Sequence[str] = (), found: Sequence[Finding] = ()) -> dict[str, str]:
+    return {name: one.reason for one in unjudged(records, scalars, found) for name in one.detectors}
 
 
 def test_the_loss_is_looked_at_in_either_case() -> None:

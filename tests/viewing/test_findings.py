@@ -110,6 +110,9 @@ def test_findings_are_served(tensorboard: serving.TensorBoard, run: str) -> None
     assert (answer["run"], answer["examined"], answer["version"]) == (run, examined, 1)
     assert [(f["detector"], f["step"], f["layer"]) for f in answer["findings"]] == found
     assert listing(tensorboard, run) == answer  # remembered
+    judged = {detector for one in answer["unjudged"] for detector in one["detectors"]}
+    assert judged.isdisjoint({detector for detector, _, _ in found})
+    assert ("loss_spike" in judged) == (run != "jumped")
 
 
 def test_all_of_a_finding_is_served(tensorboard: serving.TensorBoard) -> None:

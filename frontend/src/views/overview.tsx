@@ -3,7 +3,7 @@ import { formatCount, formatShape, plural } from "../format";
 import type { ModelGraph } from "../graph";
 import { nodeOf } from "../graph";
 import type { Store } from "../store";
-import { nothingFound } from "./findings_badge";
+import { nothingFound, Unjudged } from "./findings_badge";
 import { Waiting } from "./words";
 
 /** The model as a whole: what it is, what to know before trusting the picture, and where to go from here. */
@@ -66,8 +66,13 @@ export function Overview({ store }: { readonly store: Store }): JSX.Element {
 function NoFindings({ store }: { readonly store: Store }): JSX.Element | null {
   const listing = store.findings.value.data;
   if (listing === null || listing.findings.length > 0 || store.bare.value) return null;
-  const [, sentence] = nothingFound(listing.examined);
-  return <p class="empty">{sentence}</p>;
+  const [, sentence] = nothingFound(listing);
+  return (
+    <>
+      <p class="empty">{sentence}</p>
+      <Unjudged listing={listing} />
+    </>
+  );
 }
 
 function inputShape(graph: ModelGraph, id: string): string {

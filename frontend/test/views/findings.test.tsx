@@ -93,11 +93,21 @@ describe("the list", () => {
   });
 });
 
+test("what could not be judged is told, and has no tick", async () => {
+  const unjudged = [{ detectors: ["no_gradient", "frozen"], reason: "it takes 3 records of updates, and there is 1" }];
+  await tab({ ...TYPICAL, unjudged });
+  const badge = screen.getByTestId("findings-badge");
+  expect(badge.querySelector("summary")?.textContent).toBe("nothing found so far");
+  expect(badge.querySelector("svg path")).toBeNull();
+  const line = "not judged: no gradient, frozen (it takes 3 records of updates, and there is 1)";
+  expect(screen.getAllByText(line)).toHaveLength(2); // on the sheet of the badge, and in the panel of the model
+});
+
 describe("the header", () => {
   test("counts them by severity, and opens and closes the list", async () => {
     const { store } = await tab();
     const badge = screen.getByTestId("findings-badge");
-    expect([badge.getAttribute("aria-label"), badge.textContent]).toEqual(["Findings: 1 error, 4 warnings", "14"]);
+    expect([badge.getAttribute("aria-label"), badge.textContent]).toEqual(["Findings: 1 error, 4 warnings", "1 error 4 warnings"]);
     fireEvent.click(badge);
     expect(store.findingsOpen.value).toBe(false);
     fireEvent.keyDown(document.body, { key: "!" });
@@ -114,8 +124,9 @@ describe("the header", () => {
   ])("tells a run without findings that was %s", async (_, shape, short, sentence) => {
     const { container } = await tab(shape);
     const badge = screen.getByTestId("findings-badge");
-    expect([badge.tagName, badge.textContent]).toEqual(["SPAN", short]);
-    expect(badge.getAttribute("title")).toContain(sentence);
+    const summary = badge.querySelector("summary");
+    expect([badge.tagName, summary?.textContent]).toEqual(["SPAN", short]);
+    expect(summary?.getAttribute("title")).toContain(sentence);
     expect(screen.queryByTestId("findings")).toBeNull();
     expect(container.querySelector(".empty")?.textContent).toContain(sentence);
   });

@@ -64,7 +64,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 def _listing(run: wire.Run) -> wire.FindingsListing:
     findings = examine(run)
     examined = run.examined or bool(findings) or not EXAMINED.isdisjoint(run.series) or any(map(is_loss, run.scalars))
-    return wire.FindingsListing(run.name, findings, examined)
+    records = {name: len(series.steps) for name, series in run.series.items()}
+    return wire.FindingsListing(run.name, findings, examined, unjudged(records, run.scalars, findings))
 
 
 def _described(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
@@ -78,19 +79,14 @@ def _described(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
     else:
         lines.append("  nothing was recorded that could be examined")
     if listing.examined:
-        lines += _unjudged(listing, run)
+        lines += _unjudged(listing)
     lines += [f"  not read: {printable(problem)}" for problem in run.problems]
     return [*lines, ""] if lines[-1] else lines
 
 
-def _unjudged(listing: wire.FindingsListing, run: wire.Run) -> list[str]:
-    """Return a line for each reason for which detectors could not find anything: that is not to be taken for health."""
-    detectors: dict[str, list[str]] = {}
-    found = {finding.detector for finding in listing.findings}
-    for name, reason in unjudged(run).items():
-        if name not in found:
-            detectors.setdefault(reason, []).append(name)
-    lines = (f"not judged: {', '.join(names)} ({reason})" for reason, names in detectors.items())
+def _unjudged(listing: wire.FindingsListing) -> list[str]:
+    """Return a line for each reason for which detectors could not find anything."""
+    lines = (f"not judged: {', '.join(one.detectors)} ({one.reason})" for one in listing.unjudged)
     return [part for line in lines for part in _wrapped(line, "  ")]
 
 

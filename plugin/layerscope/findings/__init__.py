@@ -200,17 +200,29 @@ def examine(run: wire.Run) -> tuple[wire.Finding, ...]:
     return in_order(run.findings, examination.findings)
 
 
-def unjudged(run: wire.Run) -> dict[str, str]:
-    """Return the detectors that could not have found anything in a run yet, and what they lack, in words."""
-    records = {name: len(series.steps) for name, series in run.series.items()}
+def unjudged(
+    records: Mapping[str, int], scalars: Iterable[str], found: Iterable[wire.Finding] = ()
+) -> tuple[wire.Unjudged, ...]:
+    """Return the detectors that could not have found anything in a run yet, and what they lack.
+
+    Args:
+        records: name of a series -> number of steps at which it was recorded.
+        scalars: tags of the user's scalars.
+        found: what was found all the same.
+    """
     lacking = {
         name: _lacking(detector.needs, records)
         for name, detector in DETECTORS.items()
         if detector.needs and all(records.get(series, 0) < least for series, least in detector.needs.items())
     }
-    if not any(map(is_loss, run.scalars)):
+    if not any(map(is_loss, scalars)):
         lacking["loss_spike"] = "no scalar has loss in its name"
-    return lacking
+    detectors: dict[str, list[str]] = {}
+    known = {finding.detector for finding in found}
+    for name, reason in lacking.items():
+        if name not in known:
+            detectors.setdefault(reason, []).append(name)
+    return tuple(wire.Unjudged(tuple(names), reason) for reason, names in detectors.items())
 
 
 def _lacking(needs: Mapping[str, int], records: Mapping[str, int]) -> str:

@@ -8,11 +8,13 @@ import numpy as np
 
 from layerscope import codec, wire
 from layerscope.errors import MalformedError
-from layerscope.findings import EXAMINED, Examination, in_order, is_loss, replay
+from layerscope.findings import DETECTORS, EXAMINED, Examination, in_order, is_loss, replay, unjudged
 from layerscope.viewing.reader import read_run
 from layerscope.viewing.store import Store
 
 _REMEMBERED = 256
+_PLENTY = max(least for detector in DETECTORS.values() for least in detector.needs.values())
+"""As many records of a series as any detector needs."""
 
 
 class Examiner:
@@ -24,6 +26,7 @@ class Examiner:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], tuple[Any, wire.FindingsListing]] = {}
+        self._counts: dict[tuple[str, str, str], tuple[int | None, int]] = {}
         self._spikes: dict[tuple[str, str, str, int], tuple[wire.Finding, ...]] = {}
 
     def listing(self, store: Store, run: str) -> wire.FindingsListing:
@@ -37,7 +40,9 @@ class Examiner:
         written = [entry for entry in tags.tags if entry.kind == "findings"]
         read = written or [entry for entry in tags.tags if _is_examined(entry)]
         losses = {tag: store.scalar(run, tag) for tag in tags.scalars if is_loss(tag)}
+        records = self._records(store, run, tags)
         state = (
+            [(name, min(count, _PLENTY)) for name, count in records.items()],
             [(entry.tag, entry.max_step, entry.max_wall_time) for entry in read],
             [(tag, arrays.steps[-1], arrays.wall_times[-1]) for tag, arrays in losses.items()],
         )
@@ -49,11 +54,29 @@ class Examiner:
         for tag, arrays in losses.items():
             values = arrays.values[:, 0, 0].astype(np.float64)
             found = in_order(found, self._spike(store, run, tag, arrays.steps, values))
-        listing = wire.FindingsListing(run, found, examined=bool(read or losses))
+        lacking = unjudged(records, tags.scalars, found)
+        listing = wire.FindingsListing(run, found, bool(read or losses), lacking)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = state, listing
         return listing
+
+    def _records(self, store: Store, run: str, tags: wire.TagListing) -> dict[str, int]:
+        """Return name of a series that detectors look at -> number of its steps, at most about ``_PLENTY``.
+
+        Of a tag that has that many it is known for good: to count them all of it would have to be read.
+        """
+        records: dict[str, int] = {}
+        for entry in filter(_is_examined, tags.tags):
+            key = store.experiment_id, run, entry.tag
+            step, count = self._counts.get(key, (None, 0))
+            if count < _PLENTY and step != entry.max_step:
+                count = len(store.array(run, entry.tag).steps)
+                if len(self._counts) >= _REMEMBERED:
+                    self._counts.clear()
+                self._counts[key] = entry.max_step, count
+            records[_names(entry)] = max(records.get(_names(entry), 0), count)
+        return records
 
     def _spike(self, store: Store, run: str, tag: str, steps: Any, values: Any) -> tuple[wire.Finding, ...]:
         """Return the first spike of a loss; with the layers that moved first, as they were when it was first seen."""

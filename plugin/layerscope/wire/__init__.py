@@ -23,6 +23,7 @@ from layerscope.wire.explanation import TreeNode as TreeNode
 from layerscope.wire.explanation import TrustScore as TrustScore
 from layerscope.wire.finding import Finding as Finding
 from layerscope.wire.finding import FindingsBlob as FindingsBlob
+from layerscope.wire.finding import Unjudged as Unjudged
 from layerscope.wire.graph import Comparison as Comparison
 from layerscope.wire.graph import Edge as Edge
 from layerscope.wire.graph import Fold as Fold
@@ -285,6 +286,8 @@ class FindingsListing:
     findings: tuple[Finding, ...]
     examined: bool
     """Whether anything was recorded that detectors look at; False: nothing is known, not even that all is well."""
+    unjudged: tuple[Unjudged, ...] = ()
+    """What no detector could judge, and why."""
     version: int = VERSION
 
 

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """Detectors that could not have found anything in a run: that they found nothing is not to be taken for health."""
+
+    detectors: tuple[str, ...]
+    reason: str
+    """What they lack, in words: ``no gradients recorded``."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that a detector found."""
 
