@@ -41,8 +41,8 @@ export function mount(
 
 export function App({ store }: { readonly store: Store }): JSX.Element {
   const { data, loading, error } = store.runs.value;
-  if (loading) return <div class="app-empty">Loading…</div>;
-  if (error !== "" && data === null) return <div class="app-empty problem">{error}</div>;
+  if (loading) return <main class="app-empty">Loading…</main>;
+  if (error !== "" && data === null) return <main class="app-empty problem">{error}</main>;
   if (data?.length === 0) return <NoRuns />;
   return (
     <div class="app">
@@ -91,7 +91,7 @@ function WideStructure({ store }: { readonly store: Store }): JSX.Element {
 
 function NoRuns(): JSX.Element {
   return (
-    <div class="app-empty">
+    <main class="app-empty">
       <h1>Nothing recorded yet</h1>
       <p>No run in this log directory holds anything of Layerscope. In the training script:</p>
       <pre>
@@ -104,6 +104,6 @@ function NoRuns(): JSX.Element {
         ].join("\n")}
       </pre>
       <p class="quiet">This page looks again every few seconds.</p>
-    </div>
+    </main>
   );
 }

@@ -7,6 +7,8 @@
 export async function render(): Promise<void> {
   const end = new AbortController();
   window.addEventListener("pagehide", (event) => event.persisted || end.abort());
+  document.documentElement.lang = "en"; // TensorBoard's page around the module has neither
+  document.title = "Layerscope";
   const root = document.createElement("div");
   root.id = "layerscope";
   document.body.append(root);

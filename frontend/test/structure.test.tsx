@@ -71,7 +71,12 @@ describe("boxes", () => {
     expect(box("stage1").getAttribute("aria-expanded")).toBe("false");
     expect(box("stem").getAttribute("aria-expanded")).toBe("true");
     expect(box("fc").hasAttribute("aria-expanded")).toBe(false);
-    expect(box("fc").getAttribute("tabindex")).toBe("0");
+    expect(boxes().map((one) => one.getAttribute("tabindex"))).toEqual([
+      "0",
+      ...boxes()
+        .slice(1)
+        .map(() => "-1"),
+    ]);
     expect(box("fc").getAttribute("role")).toBe("button");
     const texts = [...box("fc").querySelectorAll("text")].map(({ textContent }) => textContent);
     expect(texts).toEqual(["fc", "Linear", "4×10", "330"]);

@@ -88,7 +88,7 @@ export function Depth(props: DepthProps): JSX.Element {
               role="option"
               aria-selected={index === own}
               aria-label={spoken(props, index)}
-              tabIndex={index === stop ? 0 : -1}
+              tabindex={index === stop ? 0 : -1}
               onMouseEnter={() => setAt(index)}
               onFocus={() => setAt(index)}
               onBlur={() => setAt(null)}

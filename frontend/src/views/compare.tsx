@@ -1,7 +1,7 @@
 /** What is compared with, and how: two runs, or two steps of one run; which side is which is told by letter and by form. */
 
-import type { ComponentChildren, JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { type ComponentChildren, createContext, type JSX } from "preact";
+import { useContext, useEffect } from "preact/hooks";
 import { formatStep } from "../format";
 import type { Store } from "../store";
 import "./compare.css";
@@ -10,6 +10,14 @@ import { useShortcuts } from "./shortcuts";
 /** The letter of a side: what is shown, and what it is compared with. */
 export function Side({ of }: { readonly of: "A" | "B" }): JSX.Element {
   return <span class={`side side-${of.toLowerCase()}`}>{of}</span>;
+}
+
+const SideAround = createContext<"A" | "B" | null>(null);
+
+/** The name of a landmark, with the side that it is of where both sides have it. */
+export function useSideName(name: string): string {
+  const side = useContext(SideAround);
+  return side === null ? name : `${name}, ${side}`;
 }
 
 interface TitledProps {
@@ -27,7 +35,7 @@ export function Titled({ side, store, children }: TitledProps): JSX.Element {
         <bdi>{store.run.value}</bdi>
         <span class="number">step {formatStep(store.step.value)}</span>
       </div>
-      {children}
+      <SideAround.Provider value={side}>{children}</SideAround.Provider>
     </div>
   );
 }

@@ -10,6 +10,7 @@ import { formatNumber, formatShape } from "../format";
 import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
+import { useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { pictureAt } from "./input_picture";
 import { SamplePicker } from "./sample_picker";
@@ -27,7 +28,7 @@ interface PanelProps {
 export function Activations({ store, width }: PanelProps): JSX.Element {
   const held = store.pictures.activation.value;
   return (
-    <section class="panel" id="activations" aria-label="Activations">
+    <section class="panel" id="activations" aria-label={useSideName("Activations")}>
       <div class="panel-title">
         <h4>Activations</h4>
         {held.data !== null && <span class="quiet number">at step {held.data.step}</span>}

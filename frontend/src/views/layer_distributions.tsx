@@ -7,6 +7,7 @@ import { nearest } from "../series";
 import type { Store } from "../store";
 import { histogramsTable } from "../tables";
 import { SERIES } from "../wire";
+import { useSideName } from "./compare";
 import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
@@ -26,7 +27,7 @@ export function Distributions({ store, width }: { readonly store: Store; readonl
     [store.span.value, store.axis.value, width],
   );
   return (
-    <section class="panel" aria-label="Distributions over steps">
+    <section class="panel" aria-label={useSideName("Distributions over steps")}>
       <div class="panel-title">
         <h4>Distributions</h4>
         {sorted.length > 0 && <Downloads store={store} name="distributions" table={() => histogramsTable(sorted)} />}

@@ -7,6 +7,7 @@ import { openProjector, tensorOf } from "../projector";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
+import { useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { Waiting } from "./words";
 
@@ -23,7 +24,7 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
   const held = store.pictures.embedding.value;
   if (held.data === null && held.error === "" && !held.loading) return null;
   return (
-    <section class="panel" id="embeddings" aria-label="Embedding">
+    <section class="panel" id="embeddings" aria-label={useSideName("Embedding")}>
       <div class="panel-title">
         <h4>Embedding</h4>
         {held.data !== null && (

@@ -5,6 +5,7 @@ import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
+import { useSideName } from "./compare";
 import { Downloads } from "./downloads";
 import { MaximizedInput } from "./maximized_input";
 import { isFramed, TopSamples } from "./top_samples";
@@ -22,7 +23,7 @@ interface PanelProps {
 export function Maximizations({ store, width }: PanelProps): JSX.Element {
   const found = store.pictures.units.value;
   return (
-    <section class="panel" id="maximization" aria-label="Activation maximization">
+    <section class="panel" id="maximization" aria-label={useSideName("Activation maximization")}>
       <div class="panel-title">
         <h4>Activation maximization</h4>
         {found.data !== null && <span class="quiet number">at step {found.data.step}</span>}
@@ -52,13 +53,13 @@ function Units({ store, found, width }: PanelProps & { readonly found: Maximized
             class="sample unit"
             key={unit.index}
             aria-pressed={unit.index === chosen?.index}
-            aria-label={`${titleOf(store, unit, found.inputs)}, ${wordsOf(unit)}`}
+            title={wordsOf(unit)}
             onClick={() => store.choose({ unit: unit.index })}
           >
             <MaximizedInput unit={unit} modality={found.modality} size={TILE} testId="maximization-image" />
             <span class="caption number">
               <bdi>{titleOf(store, unit, found.inputs)}</bdi>
-            </span>
+            </span>{" "}
             <Yardstick unit={unit} />
           </button>
         ))}
@@ -92,7 +93,7 @@ function Yardstick({ unit }: { readonly unit: Maximized }): JSX.Element | null {
   const most = Math.max(Math.abs(unit.objective), Math.abs(real ?? 0)) || 1;
   const share = (value: number) => `${Math.round((100 * Math.max(0, value)) / most)}%`;
   return (
-    <span class="yardstick number" title={wordsOf(unit)}>
+    <span class="yardstick number">
       <span class="yardstick-bar">
         <i style={{ width: share(unit.objective) }} />
         {real !== null && <b style={{ left: share(real) }} />}

@@ -42,6 +42,8 @@ export interface BoxProps {
   inside: number;
   paint: Paint | null;
   selected: boolean;
+  /** Whether the Tab key stops here: at one box of all; arrows go to the others. */
+  stop: boolean;
   /** A closed container that holds the selected node. */
   holdsSelected: boolean;
   /** Lit or dimmed by a search. */
@@ -154,7 +156,7 @@ export function Box(props: BoxProps): JSX.Element {
       transform={`translate(${box.x} ${box.y})`}
       style={paint && paint.mark === "" ? { "--fill": paint.fill, "--on-fill": paint.ink } : undefined}
       role="button"
-      tabindex={0}
+      tabindex={props.stop ? 0 : -1}
       aria-label={spoken(props)}
       aria-expanded={inside > 0 ? box.expanded : undefined}
       aria-pressed={props.selected}

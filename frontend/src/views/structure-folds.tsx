@@ -29,6 +29,7 @@ export interface FoldBoxProps {
   /** The paint of each repetition. */
   paints: readonly (Paint | null)[];
   selected: boolean;
+  stop: boolean;
   holdsSelected: boolean;
   light: "" | "hit" | "dim";
   /** What was found in it, or in what it hides, in words; "" for nothing. */
@@ -71,7 +72,7 @@ export function FoldBox(props: FoldBoxProps): JSX.Element {
       data-fold={fold.shared ? "shared" : "distinct"}
       transform={`translate(${box.x} ${box.y})`}
       role="button"
-      tabindex={0}
+      tabindex={props.stop ? 0 : -1}
       aria-label={[words.label, words.className, `${count} ${plural(count)}`, weights, showing, props.found]
         .filter(Boolean)
         .join(", ")}

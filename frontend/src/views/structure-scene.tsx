@@ -114,12 +114,14 @@ function useBoxes(props: SceneProps, seen: readonly PlacedBox[], bright: Readonl
     const hierarchy = hierarchyOf(graph);
     const hatch = `${id}-hatch`;
     if (!region.fine) return <FarBoxes {...{ graph, boxes: seen, paint, selected: holder, bright, hatch, k: scale }} />;
+    const stop = seen.some((box) => box.id === holder) ? holder : seen[0]?.id;
     const searching = query.trim() !== "";
     const draw = (box: PlacedBox) => {
       const common = {
         box,
         hatch,
         selected: box.id === selected,
+        stop: box.id === stop,
         holdsSelected: box.id === holder && !box.expanded,
         found: flags.get(box.id)?.words ?? "",
         light: bright ? (bright.has(box.id) ? (searching ? "hit" : "") : "dim") : "",

@@ -26,6 +26,7 @@ export function Surrogates({ store, width }: { readonly store: Store; readonly w
   if (store.tags.value.surrogate.length === 0 || (store.layer.value !== null && chosen === null)) return null;
   return (
     <section class="panel" id="surrogates" aria-label="Surrogates" data-testid="surrogates">
+      {store.surrogates.enlarged.value !== null && <h3 class="off-screen">What imitates the model</h3>}
       <div class="panel-title">
         <h4>Surrogates</h4>
       </div>

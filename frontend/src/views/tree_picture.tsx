@@ -194,7 +194,7 @@ function Node(props: NodeProps): JSX.Element {
       transform={`translate(${corner.x - CLOSER / 2},${corner.y})`}
       role="treeitem"
       data-branch={path}
-      tabIndex={stop ? 0 : -1}
+      tabindex={stop ? 0 : -1}
       aria-level={path.length}
       aria-label={
         sentenceOf(branches, path, saying) + (question ? `. Asks ${question.feature} ≤ ${question.threshold}` : "")
