@@ -41,7 +41,7 @@ def activations(
     def reduce(layer: Layer, output: Tensor) -> None:
         rows.add(layer.key, output, module=layer.module, channels=layer.channels)
 
-    captured: Captured[None, None] = capture(model, inputs, layers=layers, at_output=reduce)
+    captured: Captured[None, None] = capture(model, inputs, layers=layers, at_output=reduce, settle=False)
     return rows.result(tuple(captured.layers))
 
 

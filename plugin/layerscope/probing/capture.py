@@ -8,7 +8,7 @@ to the inputs leaves every ``.grad`` alone and computes no gradients of paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ from layerscope.probing.calls import first_float_tensor, layer_unavailable, watc
 from layerscope.probing.layer_choice import Chosen
 from layerscope.probing.layout import Layouts
 from layerscope.probing.representation import Representation
+from layerscope.probing.sample_dims import SampleDims, Seen, settled
 
 O = TypeVar("O")  # noqa: E741
 G = TypeVar("G")
@@ -58,8 +59,8 @@ class Captured(Generic[O, G]):
     """For each input tensor (value, gradient) of what stands for it (see ``representation.py``): itself, or, for one of
     integers, what embeddings looked up, none if nothing was. The gradient is zeros where the objective does not depend
     on it. Empty without a backward pass."""
-    shapes: dict[str, torch.Size]
-    """Layer key -> shape of its output, as the layer returned it."""
+    seen: Seen
+    """Shape of every layer's output, and where the samples are in it."""
     output: Any
     """What the model returned."""
     objective: Tensor | None
@@ -79,8 +80,9 @@ def capture(
     represent: Callable[[], Representation] | None = None,
     around: Callable[[], AbstractContextManager[Any]] = nullcontext,
     batch_dim: int = 0,
-    once: Mapping[str, torch.Size] | None = None,
+    once: Seen | None = None,
     shared: bool = False,
+    settle: bool = True,
 ) -> Captured[O, G]:
     """Run one forward pass and, if ``at_gradient`` is given, one backward pass, and reduce every layer in them.
 
@@ -104,11 +106,12 @@ def capture(
         objective: turns what the model returned into one number for each sample [batch].
         represent: makes the arguments; None takes ``inputs`` as they are.
         around: makes what is entered around the forward and the backward pass, e.g. to change operations.
-        batch_dim: dimension of the samples in the inputs. In the output of a layer it is the same (or 0, where there
-            are two dimensions at most) if that has the size of the batch, else 0 or 1 if that has; the callbacks get
+        batch_dim: dimension of the samples in the inputs. ``SampleDims`` tells that of a layer; the callbacks get
             tensors whose samples are in dimension 0. An output without such a dimension comes as it is.
-        once: if ``represent`` repeats the batch, the shapes that were captured without that: they tell the dimension of
-            the samples, and layers whose output does not grow with the batch are left out and noted.
+        once: what a pass of the batch by itself showed (``seen``), so that nothing is guessed. If ``represent`` repeats
+            the batch, layers whose output does not grow with it are left out and noted.
+        settle: where both dimension 0 and 1 of an output have the size of the batch, look which one grows with it, in
+            one more pass, and begin again: ``at_output`` is called again then. False where it does not matter.
         shared: layers that return one and the same tensor (a block and its last module) share what the callbacks make
             of it, which are called for the first of them.
 
@@ -129,9 +132,12 @@ def capture(
 
     before: Tensor | None = None
     while True:
-        recording = _Recording(chosen, at_output, at_gradient, copied, batch_dim, once=once, shared=shared, bound=bound)
+        dims = SampleDims(batch_dim, once)
+        recording = _Recording(chosen, at_output, at_gradient, copied, dims, shared=shared, bound=bound, settle=settle)
         captured = _run(recording, model, represent or as_given, objective, around)
-        if captured is None:
+        if recording.unsettled:
+            once = settled(model, inputs, batch_dim, dims.seen)
+        elif captured is None:
             before = recording.values
             copied |= recording.modified()
         elif recording.parted and not _equal(before, recording.values):
@@ -151,17 +157,20 @@ def _run(
     objective: Callable[[Any], Tensor] | None,
     around: Callable[[], AbstractContextManager[Any]],
 ) -> Captured[O, G] | None:
-    """Run one pass; None if an output that the backward pass would need was modified in place."""
+    """Run one pass; None if it must be run again.
+
+    That is where what the backward pass would need was modified in place, or where the samples are was but guessed.
+    """
     backward = recording.at_gradient is not None
     with contained(model, frozen=True), recording.cleaned(), around():
         tracked = nullcontext() if backward else torch.no_grad()
         with tracked, represent() as inputs, watched(model, recording.on_output) as executed:
-            recording.samples, recording.times = inputs.samples, inputs.times
+            recording.dims.samples, recording.dims.times = inputs.samples, inputs.times
             output = model(*inputs.arguments.args, **inputs.arguments.kwargs)
         values = None if objective is None else objective(output)
         recording.values = None if values is None else values.detach()
         recording.require(model, executed)
-        if recording.modified():
+        if recording.unsettled or recording.modified():
             return None
         gradients: list[list[tuple[Tensor, Tensor]]] = []
         if backward and values is not None:
@@ -172,7 +181,7 @@ def _run(
         outputs={key: recording.outputs[key] for key in executed if key in recording.outputs},
         gradients={key: recording.gradients[key] for key in executed if key in recording.gradients},
         inputs=gradients,
-        shapes=recording.shapes,
+        seen=recording.dims.seen,
         output=output,
         objective=None if values is None else values.detach(),
         skipped=recording.skipped,
@@ -197,12 +206,8 @@ class _Recording(Generic[O, G]):
     at_gradient: Callable[[Layer, Tensor, Tensor], G] | None
     copied: set[str]
     """Keys of the layers whose output must be copied, because it is modified in place later."""
-    batch_dim: int
-    samples: int = 0
-    """How many the model sees; 0 if the inputs do not tell."""
-    once: Mapping[str, torch.Size] | None = None
-    times: int = 1
-    """How often the batch is repeated."""
+    dims: SampleDims
+    settle: bool
     shared: bool = False
     bound: set[str] = field(default_factory=set)
     """Keys of the layers that return a view which must stay one."""
@@ -210,7 +215,6 @@ class _Recording(Generic[O, G]):
     """Keys of the layers that returned a view, instead of which the model goes on with a copy."""
     values: Tensor | None = None
     """The objective, detached."""
-    shapes: dict[str, torch.Size] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     outputs: dict[str, O] = field(default_factory=dict)
     gradients: dict[str, G] = field(default_factory=dict)
@@ -225,8 +229,6 @@ class _Recording(Generic[O, G]):
     """Tensors of the model that require a gradient for the time of the pass."""
     _hooks: list[RemovableHandle] = field(default_factory=list[RemovableHandle])
     _layouts: Layouts = field(default_factory=Layouts)
-    _batches: dict[str, int] = field(default_factory=dict)
-    """Layer key -> the dimension of the samples in its output."""
 
     def on_output(self, key: str, module: nn.Module, output: Any) -> Any:
         tensor = first_float_tensor(output)
@@ -236,15 +238,13 @@ class _Recording(Generic[O, G]):
         if tensor is None:
             self.skipped[key] = "its output holds no floating-point tensor"
             return None
-        self.shapes[key] = tensor.shape
-        batch = self._batch_dim(key, tensor)
+        batch = self.dims.of(key, tensor.shape, channels)
         if batch is None:
             self.skipped[key] = f"its output {list(tensor.shape)} does not grow with the batch"
             return None
         if batch and channels is not None:  # where they are once the samples have moved to the front
             channels = 0 if channels == batch else channels + (channels < batch)
         layer = self.layers[key] = Layer(key, channels or None, module)
-        self._batches[key] = batch
         versioned = not tensor.is_inference()  # what inference mode made knows no version, and no gradient reaches it
         if self.shared and versioned and self._shares(layer, tensor):
             return None
@@ -266,24 +266,17 @@ class _Recording(Generic[O, G]):
         if known is None or known.tensor() is not tensor or known.version != tensor._version:
             return False
         first = known.layers[0]
-        if (first.channels, self._batches[first.key]) != (layer.channels, self._batches[layer.key]):
+        if (first.channels, self.dims.seen.dims[first.key]) != (layer.channels, self.dims.seen.dims[layer.key]):
             return False
         known.layers.append(layer)
         if first.key in self.outputs:
             self.outputs[layer.key] = self.outputs[first.key]
         return True
 
-    def _batch_dim(self, key: str, tensor: Tensor) -> int | None:
-        """Return the dimension of the samples in a layer's output; None if repeating the batch does not change it."""
-        sizes = list(tensor.shape)
-        if self.once is not None and self.times > 1:
-            single = self.once.get(key, tensor.shape)
-            grown = [dim for dim, size in enumerate(single) if sizes[dim : dim + 1] == [size * self.times]]
-            return grown[0] if len(grown) == 1 and len(single) == len(sizes) else None
-        likely = self.batch_dim if tensor.ndim > 2 else 0
-        if not self.samples or sizes[likely : likely + 1] == [self.samples]:
-            return likely if self.samples else 0
-        return sizes.index(self.samples) if self.samples in sizes[:2] else 0
+    @property
+    def unsettled(self) -> bool:
+        """Whether the pass must be run again with what is known then of where the samples are."""
+        return self.settle and self.dims.tied
 
     def _apart(self, key: str, tensor: Tensor, output: Any) -> Tensor | None:
         """Return a copy to go on with where a view is modified later, which would cut its gradient off; else None."""
@@ -313,7 +306,7 @@ class _Recording(Generic[O, G]):
         self._held[layer.key] = activation, activation._version
         at_gradient = self.at_gradient
         assert at_gradient is not None
-        batch = self._batches[layer.key]
+        batch = self.dims.seen.dims[layer.key]
 
         def on_gradient(gradient: Tensor) -> None:
             # Let go of, so that what is made of it and of the next ones finds memory that was in use already.

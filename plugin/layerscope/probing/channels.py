@@ -99,8 +99,8 @@ def channels(
     for key in () if isinstance(layers, str) else layers:
         if key in captured.outputs and key not in found:
             raise CaptureError(
-                f"layer {key!r} was asked for, but its output {list(captured.shapes[key])} has no elements, or no row "
-                f"for each of the {samples} samples, so it has no channels to show. Choose another layer."
+                f"layer {key!r} was asked for, but its output {list(captured.seen.shapes[key])} has no elements, or no "
+                f"row for each of the {samples} samples, so it has no channels to show. Choose another layer."
             )
     return found
 

@@ -46,8 +46,8 @@ class LayerIntegratedGradients(Method):
     def attribute(self, name: str, question: Question) -> Attribution:
         """Return the attributions of the layers."""
         path = Path(question)
-        ends = self._outputs(path.question, None)
-        starts = self._outputs(path.question, path.represent(Points(torch.zeros(1), [self.baselines])))
+        ends = self._outputs(path, None)
+        starts = self._outputs(path, path.represent(Points(torch.zeros(1), [self.baselines])))
         layers: dict[str, Tensor] = {}
         skipped = dict(ends.skipped)
         for key, end in ends.outputs.items():
@@ -73,7 +73,8 @@ class LayerIntegratedGradients(Method):
             channels={key: ends.layers[key].channels for key in layers},
         )
 
-    def _outputs(self, question: Question, represent: Representation | None) -> Captured[Tensor, None]:
+    def _outputs(self, path: Path, represent: Representation | None) -> Captured[Tensor, None]:
+        question = path.question
         return capture(
             question.model,
             question.inputs,
@@ -81,6 +82,7 @@ class LayerIntegratedGradients(Method):
             at_output=lambda layer, output: output.clone(),
             represent=None if represent is None else lambda: represent,
             batch_dim=question.batch_dim,
+            once=path.once,
         )
 
     def _integrated(

@@ -20,6 +20,7 @@ from layerscope.probing.attributions.target import Target, describe, fixed, may_
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.capture import Captured, Layer, capture
 from layerscope.probing.representation import Embed, Representation, batch_size
+from layerscope.probing.sample_dims import Seen
 
 _ELEMENTS_PER_PASS = 1 << 21
 _FEATURES_OF_A_NUMBER = 768
@@ -95,10 +96,11 @@ class Path:
         """Layer key -> why there is nothing for this layer, in words."""
         self.samples = batch_size(question.inputs, question.batch_dim)
         self.question = question
-        self._once: Mapping[str, torch.Size] = {}
+        self.once: Seen | None = None
+        """What a pass of the batch by itself shows of the layers."""
         plain = Representation(question.inputs, differentiable=False, batch_dim=question.batch_dim)
         captured = self._capture(plain, question.target, None, layers=True)
-        self._once = captured.shapes
+        self.once = captured.seen
         assert captured.objective is not None
         self.value = captured.objective
         """The target of the inputs themselves [batch]."""
@@ -346,5 +348,5 @@ class Path:
             represent=(lambda: represent) if isinstance(represent, Representation) else represent,
             around=around,
             batch_dim=question.batch_dim,
-            once=self._once,
+            once=self.once,
         )
