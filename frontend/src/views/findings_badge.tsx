@@ -45,7 +45,7 @@ export function FindingsBadge({ store }: { readonly store: Store }): JSX.Element
     return (
       <span class="findings-badge quiet" data-testid="findings-badge">
         <Drop
-          title={sentence}
+          title={`${short}: ${sentence}`}
           tone="plain"
           label={
             <>
