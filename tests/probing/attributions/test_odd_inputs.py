@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import layerscope
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.probing import capture as capturing
 from layerscope.probing.attributions import METHODS, attribute, attribute_all
 from layerscope.probing.attributions.grad_cam import GradCam
@@ -155,7 +155,7 @@ def test_lengths_and_masks_beside_tokens_are_no_tokens() -> None:
         assert bool(found.inputs[1].isnan().all())
 
 
-class Bag(nn.Module):
+class OneHot(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.words = nn.Parameter(torch.randn(12, 3, generator=torch.Generator().manual_seed(0)))
@@ -164,13 +164,42 @@ class Bag(nn.Module):
         return functional.one_hot(ids, 12).float() @ self.words
 
 
-@pytest.mark.parametrize("method", ["integrated_gradients", "deep_lift", "saliency"])
-def test_integers_that_no_embedding_looks_up_are_told(method: str) -> None:
-    found = attribute(nn.Sequential(Bag(), nn.Flatten(1)), IDS, 0, method=method)
+BAGS: dict[str, Any] = {
+    "one_hot": lambda: nn.Sequential(OneHot(), nn.Flatten(1)),
+    "EmbeddingBag": lambda: nn.Sequential(nn.EmbeddingBag(12, 3), nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("bag", BAGS)
+@pytest.mark.parametrize("method", ["saliency", "input_x_gradient", "output_sum_gradient"])
+def test_integers_that_no_embedding_looks_up_are_told(method: str, bag: str) -> None:
+    found = attribute(BAGS[bag](), IDS, 0, method=method)
     assert bool(found.inputs[0].isnan().all())
-    assert found.delta is None
-    assert found.notes[0].startswith("No gradient reaches the inputs")
-    assert "kernel_shap" in found.notes[0]
+    assert found.notes == (
+        "No gradient reaches the inputs: they are integers, and no embedding looks them up in a way that is seen "
+        "(torch.nn.functional.embedding). kernel_shap, lime and occlusion need no gradient.",
+    )
+
+
+@pytest.mark.parametrize("bag", BAGS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        "integrated_gradients",
+        "layer_conductance",
+        "layer_integrated_gradients",
+        "gradient_shap",
+        "smooth_grad",
+        "deep_lift",
+        "deep_shap",
+    ],
+)
+def test_a_path_of_integers_that_no_embedding_looks_up_is_refused_with_a_way_out(method: str, bag: str) -> None:
+    options = {"baselines": IDS} if method in ("gradient_shap", "deep_shap") else {}
+    with pytest.raises(CaptureError, match=r"changed little by little, but they are integers.*Use kernel_shap, lime"):
+        attribute(BAGS[bag](), IDS, 0, method=method, **options)
+    found = attribute(BAGS[bag](), IDS, 0, method="kernel_shap")
+    assert bool(found.inputs[0].isfinite().all())
 
 
 class ViewThenInPlace(nn.Module):

@@ -48,6 +48,7 @@ class LayerIntegratedGradients(Method):
         path = Path(question)
         ends = self._outputs(path, None)
         starts = self._outputs(path, path.represent(Points(torch.zeros(1), [self.baselines])))
+        path.require_moved()
         layers: dict[str, Tensor] = {}
         skipped = dict(ends.skipped)
         for key, end in ends.outputs.items():

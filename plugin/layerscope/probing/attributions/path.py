@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.probing.attributions.baselines import Baselines, baselines_by_input, expanded
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.one_pass import input_attribution
@@ -92,6 +92,7 @@ class Path:
 
     def __init__(self, question: Question) -> None:
         self._executed: tuple[str, ...] = ()
+        self._moved = False
         self.skipped: dict[str, str] = {}
         """Layer key -> why there is nothing for this layer, in words."""
         self.samples = batch_size(question.inputs, question.batch_dim)
@@ -174,6 +175,7 @@ class Path:
         captured = self._capture(
             represent, self._target(points), at_layer, layers=at_gradient is not None, around=around
         )
+        self.require_moved()
         self._executed = tuple(captured.layers)
         self.skipped = captured.skipped
         return [
@@ -199,6 +201,19 @@ class Path:
         captured = self._capture(represent, self._target(points), None, objective=objective)
         assert captured.objective is not None
         return captured.objective.unflatten(0, (len(points), -1)).detach().cpu()
+
+    def require_moved(self) -> None:
+        """Raise if passes at points were not: all that they tell would be of the inputs themselves.
+
+        Raises:
+            CaptureError: nothing of the inputs could be moved.
+        """
+        if not self._moved:
+            raise CaptureError(
+                "the inputs were to be changed little by little, but they are integers, and no embedding looks them up "
+                "in a way that is seen (torch.nn.functional.embedding). Use kernel_shap, lime or occlusion, which take "
+                "integers as they are."
+            )
 
     def represent(self, points: Points) -> Representation:
         """Return the arguments at points, without gradients."""
@@ -251,6 +266,7 @@ class Path:
         by_input = [baselines_by_input(baselines, self.question.inputs) for baselines in points.baselines]
 
         def move(place: int, value: Tensor, embed: Embed) -> Tensor:
+            self._moved = True
             if away is not None:
                 difference = away(place, value)
                 if differences is not None:
