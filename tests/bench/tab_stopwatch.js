@@ -84,30 +84,27 @@
     return (await when(() => document.querySelector(".structure svg.canvas.still .distance"))) - start;
   };
 
-  /** Drag the picture to and fro, once for each frame; return when each frame began, in milliseconds. */
-  const dragging = (frames, pixels) =>
-    new Promise((done) => {
-      const pane = canvas().getBoundingClientRect();
-      const at = { x: pane.left + pane.width / 2, y: pane.top + pane.height / 2 };
-      const mouse = (type, on) =>
-        on.dispatchEvent(new MouseEvent(type, { clientX: at.x, clientY: at.y, bubbles: true, cancelable: true, view: window }));
-      const times = [];
-      mouse("mousedown", canvas());
-      const move = (now) => {
-        times.push(now);
-        if (times.length > frames) {
-          mouse("mouseup", window);
-          done(times);
-          return;
-        }
-        const turn = times.length < frames / 2 ? 1 : -1;
-        at.x -= turn * pixels;
-        at.y -= turn * pixels;
-        mouse("mousemove", window);
-        requestAnimationFrame(move);
-      };
-      requestAnimationFrame(move);
-    });
+  /** Where the picture stands in its pane. */
+  const transform = () => canvas().querySelector("g").getAttribute("transform");
+
+  let frames = null;
+
+  /** Note when each frame begins, in milliseconds, until `counted` returns what was noted. */
+  const count = () => {
+    frames = [];
+    const next = (now) => {
+      if (frames === null) return;
+      frames.push(now);
+      requestAnimationFrame(next);
+    };
+    requestAnimationFrame(next);
+  };
+
+  const counted = () => {
+    const noted = frames;
+    frames = null;
+    return noted;
+  };
 
   const SCENE = ["tf-graph-dashboard", "tf-graph-board", "tf-graph", "tf-graph-scene"];
 
@@ -122,5 +119,5 @@
       look();
     });
 
-  Object.assign(window.stopwatch, { opened, awaitKey, repainted, visible, unfolding, dragging, graphsTab });
+  Object.assign(window.stopwatch, { opened, awaitKey, repainted, visible, unfolding, transform, count, counted, graphsTab });
 })();

@@ -185,8 +185,8 @@ def test_everything_open(
         tab = _open(browser, tensorboard, run)
         times.append(_ask(tab, "unfolding('Unfold all')"))
         assert _ask(tab, "visible()") > 9000
-        _zoom_until(tab, visible)
-        began = _ask(tab, "dragging(120, 8)")
+        x, y = _zoom_until(tab, visible)
+        began = _drag(tab, x, y)
         gaps = [after - before for before, after in pairwise(began)]
         frames.append(1000 / statistics.mean(gaps))
         slowest.append(max(gaps))
@@ -197,15 +197,30 @@ def test_everything_open(
     figures.append(Figure("the slowest frame of it", f"`{run}`", slowest))
 
 
-def _zoom_until(tab: Tab, visible: int) -> None:
-    """Zoom in with the wheel as far as leaves so many boxes on view."""
+def _zoom_until(tab: Tab, visible: int) -> tuple[float, float]:
+    """Zoom in with the wheel as far as leaves so many boxes on view; return where the pointer is then."""
     pane = tab.frame.locator(".structure svg.canvas").bounding_box()
     assert pane is not None
-    tab.page.mouse.move(pane["x"] + pane["width"] / 2, pane["y"] + pane["height"] / 2)
+    x, y = pane["x"] + pane["width"] / 2, pane["y"] + pane["height"] / 2
+    tab.page.mouse.move(x, y)
     while _ask(tab, "visible()") > visible * 1.1:
         tab.page.mouse.wheel(0, -50)
         _ask(tab, "painted()")
     assert _ask(tab, "visible()") > visible * 0.8
+    return x, y
+
+
+def _drag(tab: Tab, x: float, y: float) -> list[float]:
+    """Drag the picture to and fro by 200 pixels, 8 at a time; return when each frame began meanwhile."""
+    before = _ask(tab, "transform()")
+    tab.page.mouse.down()
+    _ask(tab, "count()")
+    for far in (-200, 0, 200, 0, -200, 50):
+        tab.page.mouse.move(x + far, y + far, steps=25)
+    began = _ask(tab, "counted()")
+    tab.page.mouse.up()
+    assert _ask(tab, "transform()") != before
+    return began
 
 
 def test_scrubbing_a_long_run(browser: Browser, tensorboard: serving.TensorBoard, figures: list[Figure]) -> None:
