@@ -234,3 +234,15 @@ def test_what_cannot_be_found_is_said_once_and_training_goes_on(model: DigitsNet
         with pytest.raises(CaptureError):
             scope.attention(IMAGES, step=0)
     assert [unit.layer for unit in read(tmp_path / "strict").maximizations[0].units] == ["fc"]
+
+
+def test_patterns_name_layers_that_the_graph_saw(model: DigitsNet, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.graph(IMAGES)
+        scope.maximize(step=0, layers=["stem.?", "fc", "f*"], channels=1, steps=1, seconds=None)
+        with pytest.raises(LayerNotFoundError, match=r"stage9"):
+            scope.maximize(step=1, layers=["stage9*"], channels=1, steps=1)
+    (data,) = [m[1] for m in written(tmp_path) if isinstance(m[1], wire.MaximizationMetadata)]
+    layers = [unit.layer for unit in data.units]
+    assert layers[-1] == "fc"
+    assert layers[:-1] == [name for name in ("stem.0", "stem.1", "stem.2") if name in dict(model.named_modules())]

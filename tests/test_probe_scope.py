@@ -83,8 +83,29 @@ def test_the_projector_gets_features_with_labels_and_words_of_an_embedding(model
     assert (tmp_path / "00007" / "words" / "metadata.tsv").read_text().split() == ["so", "it", "goes", "on", "?"]
 
 
+def test_the_projector_gets_layers_that_are_not_shown_and_classes_by_name(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.embeddings(
+            TOKENS, LABELS, step=1, layers=["head"], projector=["words"], class_names=["one", "two", "three"]
+        )
+        scope.embeddings(TOKENS, LABELS, step=2, layers=["head"], projector=True, class_names=["one", "two", "three"])
+    words = np.loadtxt(tmp_path / "00001" / "words" / "tensors.tsv")
+    np.testing.assert_allclose(words, model.words.weight.detach()[1:], rtol=1e-5)
+    assert not (tmp_path / "00002" / "words").exists()
+    names = (tmp_path / "00002" / "head" / "metadata.tsv").read_text().split()
+    assert names == ["one", "three", "one", "two", "three"]
+
+
 def test_what_cannot_be_is_said_and_the_points_are_there_all_the_same(model: Words, tmp_path: Path) -> None:
     with Scope(model, tmp_path, strict=True) as scope:
+        with pytest.raises(InvalidArgumentError, match=r"projector must be a list of names, .*; give \['head'\]"):
+            scope.embeddings(TOKENS, step=2, projector="head")
+        with pytest.raises(
+            InvalidArgumentError, match=r"surrogates must be a list of names, .*; give \['decision_tree'\]"
+        ):
+            scope.surrogates(TOKENS, step=2, surrogates="decision_tree")
+        with pytest.raises(InvalidArgumentError, match=r"quantities, but the inputs are integers .* Give of="):
+            scope.surrogates(TOKENS, step=2)
         with pytest.raises(LayerNotFoundError, match="'nowhere' was asked for"):
             scope.embeddings(TOKENS, step=0, projector=["nowhere"])
         with pytest.raises(InvalidArgumentError, match=r"labels must be 5 integers, .* but they are int64 \[3\]"):

@@ -12,7 +12,7 @@ from layerscope import wire
 from layerscope.errors import InvalidArgumentError
 from layerscope.guarding import failing_last
 from layerscope.picturing import array_of
-from layerscope.probing.attributions import Attribution, Method, Methods, by_name, chosen, families
+from layerscope.probing.attributions import Attribution, Method, Methods, by_name, chosen, families, resolved, with_note
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.trust import CHEAP, SCORES, score
 from layerscope.probing.calls import input_tensors
@@ -45,6 +45,7 @@ def record_attributions(
         Exception: what kept one of the methods from answering; the others are written all the same.
     """
     which = _checked_scores(trust)
+    question = resolved(question)
     with failing_last() as attempt:
         asked: dict[str, Method] = {}
         for name, given in by_name(methods).items():
@@ -62,6 +63,7 @@ def record_attributions(
             for name, method in members.items() if not together else ():
                 with attempt():
                     found[name] = method.attribute(name, question)
+        found = {name: with_note(attribution, question.inputs) for name, attribution in found.items()}
         with attempt():
             if which and found:
                 found = score(question, asked, found, which)

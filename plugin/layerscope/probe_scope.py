@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import fnmatch
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ class ProbeScope:
         layers: str | Sequence[str] = "auto",
         samples: str = "probe",
         class_names: Sequence[str] | None = None,
-        projector: Sequence[str] = (),
+        projector: bool | Sequence[str] = (),
         **options: Any,
     ) -> None:
         """Write what layers make of samples as points, which can be watched over the steps.
@@ -142,15 +143,20 @@ class ProbeScope:
             samples: name of this probe set.
             class_names: of the classes, in the order of the labels' numbers.
             projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
-                number below the log directory; those that are not among ``layers`` do not. Of an ``nn.Embedding`` it
-                gets the distinct tokens of the probe set, by the words that ``attributions`` was given.
+                number below the log directory; True for all of ``layers``. Of an ``nn.Embedding`` it gets the distinct
+                tokens of the probe set, by the words that ``attributions`` was given.
             options: ``samples_at_once`` and ``batch_dim``, as in ``layerscope.embeddings``.
         """
         with self._guarded("embeddings"), failing_last() as attempt:
             step = checked_step(step)
             self._probed.remember(inputs, samples=samples)
             before = self._embedded.get(samples)
+            shown = () if isinstance(projector, bool) else checked_list("projector", projector)
             found = embeddings(self._model, inputs, layers=layers, before=before, **options)
+            missing = [layer for layer in shown if layer not in found]
+            with attempt():
+                if missing:
+                    found |= embeddings(self._model, inputs, layers=missing, before=before, **options)
             self._embedded[samples] = (before or {}) | found
             classes = checked_labels(labels, len(next(iter(found.values())).points)) if found else None
             with attempt():
@@ -161,22 +167,21 @@ class ProbeScope:
                 record_layer_arrays(
                     self._writer, "embedding", arrays, name=samples, step=step, samples=stored, shared=shared
                 )
-            for layer in projector:
+            labelled = None if classes is None else _by_name(classes, class_names)
+            for layer in found if projector is True else shown:
                 with attempt():
-                    self._project(layer, found, inputs, classes, step)
+                    if layer in found:  # else it was told already why not
+                        self._project(layer, found[layer], inputs, labelled, step)
 
     def _project(
-        self, layer: str, found: Mapping[str, Embedding], inputs: Any, classes: NDArray[np.int32] | None, step: int
+        self, layer: str, found: Embedding, inputs: Any, labels: Sequence[str | int] | None, step: int
     ) -> None:
         """Give the features of a layer, or the words of an embedding, to the Projector, under the layer's key."""
-        if layer not in found:
-            raise LayerNotFoundError(layer, list(found))
         words = word_embeddings(self._model, layer, inputs)
         if words is not None:
             self._writer.projector(words[1], metadata=self._probed.words(words[0]), tag=layer, step=step)
             return
-        metadata = None if classes is None else classes.tolist()
-        self._writer.projector(found[layer].features, metadata=metadata, tag=layer, step=step)
+        self._writer.projector(found.features, metadata=labels, tag=layer, step=step)
 
     def weights(self, *, step: int, parameters: str | Sequence[str] = "auto", **options: Any) -> None:
         """Write parameters themselves, to be seen as pictures; what ``parameters`` writes are statistics of them.
@@ -260,6 +265,7 @@ class ProbeScope:
         with self._guarded("surrogates"):
             step = checked_step(step)
             self._probed.remember(inputs)
+            checked_list("surrogates", surrogates)
             with failing_last() as attempt:
                 for name in surrogates:
                     with attempt():
@@ -318,15 +324,44 @@ class ProbeScope:
         """
         with self._guarded("maximize"):
             step = checked_step(step)
-            if isinstance(layers, str):
-                raise InvalidArgumentError(f"layers must be a list of layer keys, not {layers!r}; give [{layers!r}].")
             if inputs is not None:
                 self._probed.remember(inputs, samples=samples)
             if tokens is not None:
                 self._probed.spell(tokens)
             chosen: Sequence[str | None] = [None]
             if layers is not None:
-                chosen = layers
+                chosen = self._matching(checked_list("layers", layers, "layer keys"))
             elif options.get("objective") != "logit":
                 chosen = telling_layers(self._model, self._executed)
             self._maximizer.record(chosen, channels, step=step, seconds=seconds, probed=self._probed, options=options)
+
+    def _matching(self, layers: Sequence[str]) -> list[str]:
+        """Return layer keys; of a pattern those that ``graph`` saw executed, or, without it, of all modules."""
+        names = [name for name, _ in self._model.named_modules() if name]
+        known = [name for name in names if name in self._executed] or names
+        found: list[str] = []
+        for layer in layers:
+            pattern = layer not in names and any(sign in layer for sign in "*?[")
+            matching = fnmatch.filter(known, layer) if pattern else [layer]
+            if not matching:
+                raise LayerNotFoundError(layer, known)
+            found += [name for name in matching if name not in found]
+        return found
+
+
+def checked_list(name: str, given: Any, of: str = "names") -> Sequence[str]:
+    """Return what was given as a list of names.
+
+    Raises:
+        InvalidArgumentError: it is a single one, of which each letter would be taken for a name, or none at all.
+    """
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        instead = f"; give [{given!r}]" if isinstance(given, str) else ""
+        raise InvalidArgumentError(f"{name} must be a list of {of}, not {given!r}{instead}.")
+    return cast("Sequence[str]", given)
+
+
+def _by_name(classes: NDArray[np.int32], names: Sequence[str] | None) -> list[str | int]:
+    """Return the class of each sample by its name, where it has one."""
+    known = dict(enumerate(names or ()))
+    return [known.get(int(number), int(number)) for number in classes]

@@ -258,6 +258,7 @@ def test_layers_without_a_gradient_are_noted(model: DigitsNet) -> None:
         ({"target": torch.ones(3)}, r"must be classes, integers, but they are torch.float32"),
         ({"target": lambda out: out}, r"one floating-point number for each sample.* returned torch.float32 \[3, 10\]"),
         ({"target": lambda out: 3.0}, r"but it returned float"),
+        ({"method": "gradcam"}, r"Do you mean 'grad_cam'\?"),
         ({"layers": "fc"}, r'layers must be "all", "auto" or a list of layer keys'),
     ],
 )

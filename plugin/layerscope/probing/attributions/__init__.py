@@ -6,6 +6,7 @@ are asked for together share their passes.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast
@@ -151,7 +152,9 @@ def made(name: str, options: Mapping[str, Any]) -> Method:
         InvalidArgumentError: no such method or option.
     """
     if name not in METHODS:
-        raise InvalidArgumentError(f"method {name!r} was asked for, but the methods are {_known()}.")
+        near = difflib.get_close_matches(name, METHODS, n=1)
+        meant = f" Do you mean {near[0]!r}?" if near else ""
+        raise InvalidArgumentError(f"method {name!r} was asked for, but the methods are {_known()}.{meant}")
     known = [f.name for f in fields(cast(Any, METHODS[name]))]
     unknown = [option for option in options if option not in known]
     if unknown:
@@ -192,7 +195,8 @@ def by_name(methods: Methods) -> dict[str, object]:
                 f"mapping from names of your own to methods, e.g. {{{twice + '_1'!r}: ..., {twice + '_2'!r}: ...}}."
             )
     if not found:
-        raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.")
+        instead = f" Give [{given!r}]." if isinstance(given, str) and given in METHODS else ""
+        raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.{instead}")
     return found
 
 
@@ -234,13 +238,18 @@ def _attribute(
     layers: str | Sequence[str],
     batch_dim: int,
 ) -> dict[str, Attribution]:
-    bare = original(model)
-    once = Chosen.of(layers, bare, inputs) if layers == "auto" else layers  # it takes a forward pass to see
-    question = Question(bare, inputs, target, once, batch_dim)
+    question = resolved(Question(original(model), inputs, target, layers, batch_dim))
     found: dict[str, Attribution] = {}
     for members in families(methods):
         found |= next(iter(members.values())).together(members, question)
-    return {name: _with_note(found[name], inputs) for name in methods}
+    return {name: with_note(found[name], inputs) for name in methods}
+
+
+def resolved(question: Question) -> Question:
+    """Return the question with the layers that ``"auto"`` stands for, which takes a forward pass to see."""
+    if question.layers != "auto":
+        return question
+    return replace(question, layers=Chosen.of("auto", question.model, question.inputs))
 
 
 NOT_LOOKED_UP = (
@@ -249,7 +258,7 @@ NOT_LOOKED_UP = (
 )
 
 
-def _with_note(found: Attribution, inputs: Any) -> Attribution:
+def with_note(found: Attribution, inputs: Any) -> Attribution:
     """Return the attribution, with a note where all inputs are integers of which nothing is known."""
     unknown = bool(found.inputs) and all(tensor.isnan().all() for tensor in found.inputs)
     numbers = not any(tensor.is_floating_point() for tensor in input_tensors(inputs))

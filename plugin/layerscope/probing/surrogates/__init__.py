@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from layerscope import wire
 from layerscope.containment import random_states_preserved
 from layerscope.errors import InvalidArgumentError
+from layerscope.probing.calls import input_tensors
 from layerscope.probing.held_out import agreement, r2, split
 from layerscope.probing.pooling import pooled
 from layerscope.probing.surrogates.decision_tree import DecisionTree
@@ -97,6 +98,8 @@ def surrogate(
     """
     needing_scikit_learn("layerscope.surrogate")
     simple = _made(surrogate, options)
+    if of == "inputs" and features is None:
+        _require_quantities(model, inputs)
     if features is not None and of != "inputs":
         raise InvalidArgumentError(f"features were given, and of={of!r}, but a surrogate sees one of them. Drop one.")
     found = pooled(
@@ -155,6 +158,17 @@ def _made(name: str, options: Mapping[str, Any]) -> SurrogateModel:
             f"option {unknown[0]!r} was given, but the options of {name!r} are: {', '.join(known)}."
         )
     return SURROGATES[name](**options)
+
+
+def _require_quantities(model: nn.Module, inputs: Any) -> None:
+    """Raise if the inputs are tokens: their numbers have no order, so that a rule like token 3 <= 12.5 says nothing."""
+    tensors = input_tensors(inputs)
+    words = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules())
+    if words and tensors and not any(tensor.is_floating_point() for tensor in tensors):
+        raise InvalidArgumentError(
+            "a surrogate must see numbers that are quantities, but the inputs are integers that the model looks up as "
+            "tokens. Give of=the key of a layer, whose features it then sees, or features=counts of words."
+        )
 
 
 def _one(layers: Mapping[str, NDArray[np.float32]], key: str) -> NDArray[np.float32]:
