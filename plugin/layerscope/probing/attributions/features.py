@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from layerscope.containment import contained
 from layerscope.errors import InvalidArgumentError
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.calls import input_tensors
-from layerscope.probing.representation import batch_size
+from layerscope.probing.representation import Representation, batch_size
 
 FeatureChoice = str | Tensor | Sequence[Any] | Mapping[str, Any] | None
 """What the features are: a word, a tensor of integers that broadcasts to the input (elements of one number are one
@@ -28,13 +29,16 @@ feature, those of -1 belong to none and always stay), or one of these for each i
 as the inputs are; there None leaves an input as it is."""
 
 WORDS = ("auto", "superpixels", "patches", "tokens", "columns", "time_steps", "positions")
-"""``superpixels`` and ``patches`` of images [batch, colours, height, width]; ``tokens`` of integers [batch, tokens];
-``columns`` of tables [batch, columns]; ``time_steps`` of series [batch, time, variables]; ``positions`` of [batch,
-channels, length]. ``auto`` infers it from the input: of images superpixels where each side has at least 32 pixels, else
-patches; of three dimensions positions if the model's first ``nn.Conv1d`` takes that many channels, else time steps."""
+"""``superpixels`` and ``patches`` of images [batch, colours, height, width]; ``tokens`` of integers [batch, tokens] or
+[batch]; ``columns`` of tables [batch, columns] or [batch]; ``time_steps`` of series [batch, time, variables];
+``positions`` of [batch, channels, length]. ``auto`` infers it from the input: of images superpixels where each side has
+at least 32 pixels, else patches; of three dimensions positions if the model's first ``nn.Conv1d`` takes that many
+channels, else time steps; where several inputs are integers and some are looked up in an embedding, the others (a mask,
+lengths) stay as they are."""
 
 _SIDE_OF_SUPERPIXELS = 32
 _NO_TOKENS = ("attention_mask", "token_type_ids", "position_ids")
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -78,15 +82,14 @@ def features_of(question: Question, choice: FeatureChoice, n_features: int, padd
     choices = _by_input(choice, question, len(tensors))
     notes: list[str] = []
     numbers: list[Tensor | None] = []
-    for tensor, chosen in zip(tensors, choices, strict=True):
+    beside = _beside_tokens(question, choices)
+    for i, (tensor, chosen) in enumerate(zip(tensors, choices, strict=True)):
         has_samples = tensor.ndim > question.batch_dim and tensor.shape[question.batch_dim] == batch
-        if chosen is None or not has_samples:
+        if chosen is None or i in beside or not has_samples:
             numbers.append(None)
             continue
         values = tensor.detach().movedim(question.batch_dim, 0).cpu()
-        if isinstance(chosen, str) and chosen == "auto" and _are_beside_tokens(values, tensors):
-            numbers.append(None)
-        elif isinstance(chosen, str):
+        if isinstance(chosen, str):
             numbers.append(_by_word(chosen, values, question.model, n_features, padding_id, notes))
         else:
             numbers.append(_given(chosen, tensor, question.batch_dim))
@@ -117,11 +120,14 @@ def _by_input(choice: FeatureChoice, question: Question, count: int) -> list[Any
             f"features must be given for each of the {count} input tensors, but {len(choices)} were given. "
             "Use None for those that stay as they are."
         )
-    names: list[Any] = list(question.inputs) if isinstance(question.inputs, Mapping) else []
-    if len(names) != count:  # not one tensor each
-        return choices
-    asked = zip(names, choices, strict=True)
+    asked = zip(_names(question, count), choices, strict=True)
     return [None if name in _NO_TOKENS and isinstance(c, str) else c for name, c in asked]
+
+
+def _names(question: Question, count: int) -> list[Any]:
+    """Return the name of each of the input tensors; None where they were given without."""
+    names: list[Any] = list(question.inputs) if isinstance(question.inputs, Mapping) else []
+    return names if len(names) == count else [None] * count  # where they are not one tensor each
 
 
 def _by_word(
@@ -134,7 +140,7 @@ def _by_word(
         if values.dtype == torch.bool or values.is_complex():
             return None
         word = _inferred(values, model)
-    dimensions = {"superpixels": (4,), "patches": (4,), "tokens": (2,), "columns": (1, 2)}.get(word, (3,))
+    dimensions = {"superpixels": (4,), "patches": (4,), "tokens": (1, 2), "columns": (1, 2)}.get(word, (3,))
     if values.ndim not in dimensions:
         raise InvalidArgumentError(
             f"features={word!r} takes an input of {' or '.join(map(str, dimensions))} dimensions, the batch among "
@@ -155,16 +161,24 @@ def _by_word(
     return grid(shape[2], shape[3], n_features).expand(shape[0], 1, -1, -1)
 
 
-def _are_beside_tokens(values: Tensor, tensors: list[Tensor]) -> bool:
-    """Tell whether integers go with the tokens of another input: lengths [batch], or a mask of zeros and ones."""
-    if values.is_floating_point():
-        return False
-    others = [
-        tensor for tensor in tensors if tensor.ndim == 2 and not tensor.is_floating_point() and int(tensor.max()) > 1
-    ]
-    return bool(others) and (
-        values.ndim == 1 or (values.numel() > 0 and 0 <= int(values.min()) <= int(values.max()) <= 1)
-    )
+def _beside_tokens(question: Question, choices: list[Any]) -> set[int]:
+    """Return which inputs of integers go with tokens, as a mask or lengths do: others are looked up, and they are not.
+
+    Where one input alone is in question, it is tokens; where there are more, one forward pass shows what is looked up.
+    """
+    tensors = input_tensors(question.inputs)
+    integers = {
+        i
+        for i, (tensor, choice) in enumerate(zip(tensors, choices, strict=True))
+        if isinstance(choice, str) and choice == "auto" and tensor.dtype in _INTEGERS
+    }
+    if len(integers) < 2:
+        return set()
+    held = Representation(question.inputs, batch_dim=question.batch_dim)
+    with contained(question.model, frozen=True), held:
+        question.model(*held.arguments.args, **held.arguments.kwargs)
+    looked_up = {i for i in integers if held.leaves[i]}
+    return integers - looked_up if looked_up else set()
 
 
 def _inferred(values: Tensor, model: nn.Module) -> str:
@@ -219,18 +233,20 @@ def padding_of(question: Question) -> list[Tensor | None]:
 
     Tokens are padding where ``attention_mask`` is 0, or that are the ``padding_idx`` of the model's embeddings.
     """
-    padded = {m.padding_idx for m in question.model.modules() if isinstance(m, nn.Embedding)}
+    padded = {m.padding_idx for m in question.model.modules() if isinstance(m, nn.Embedding)} - {None}
     token = next(iter(padded)) if len(padded) == 1 else None
     hidden = _masked(question)
     found: list[Tensor | None] = []
-    for tensor in input_tensors(question.inputs):
-        values = tensor.detach().movedim(question.batch_dim, 0).cpu() if tensor.ndim > question.batch_dim else tensor
+    tensors = input_tensors(question.inputs)
+    for tensor, name in zip(tensors, _names(question, len(tensors)), strict=True):
+        values = tensor.detach().cpu()
+        values = values.movedim(question.batch_dim, 0) if values.ndim > question.batch_dim else values
         if values.ndim != 2 or values.is_floating_point() or _is_mask(tensor, question):
             found.append(None)
         elif hidden is not None and hidden.shape == values.shape:
             found.append(hidden)
         else:
-            found.append(None if token is None else values == token)
+            found.append(None if token is None or name in _NO_TOKENS else values == token)
     return found
 
 
