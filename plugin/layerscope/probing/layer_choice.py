@@ -26,8 +26,8 @@ class Chosen:
     """The layers that were asked for; ``key in chosen`` tells of one.
 
     ``"all"`` is every module call but the model's own. ``"auto"`` is about a dozen: the modules of that level of
-    nesting whose number comes closest to it, ``ENOUGH`` of them at least, and of more than ``AUTO`` some evenly spread,
-    the last one among them.
+    nesting whose number comes closest to it, ``ENOUGH`` of them at least; where it has more than ``AUTO``, those that
+    hold parameters, and if there still are more, some evenly spread, the last one among them.
     What is not called itself (``nn.ModuleList``) is no level, and what holds parameters, but no submodule that does (a
     convolution that pads), counts as having nothing inside. A list names layer keys; one with ``*``, ``?`` or ``[`` in
     it is a pattern as in a shell, e.g. ``"blocks.*.attn"``, but a layer of just that name comes first. Of what
@@ -114,6 +114,9 @@ def telling_layers(model: nn.Module, inputs: Any) -> list[str]:
         return []
     telling = [level for level in levels if len(level) >= ENOUGH] or [max(levels, key=len)]
     best = min(telling, key=lambda level: abs(len(level) - AUTO))
+    holding = {name for name, module in model.named_modules() if next(module.parameters(), None) is not None}
+    learned = [key for key in best if _name(key) in holding]
+    best = learned if len(best) > AUTO and len(learned) >= ENOUGH else best
     if len(best) <= AUTO:
         return best
     return [best[round((i + 1) * len(best) / AUTO) - 1] for i in range(AUTO)]
