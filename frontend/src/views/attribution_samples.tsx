@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import type { ColourScale } from "../colour";
 import type { Maps } from "../data";
-import { formatNumber, formatShape } from "../format";
+import { formatNumber, formatShape, formatShare } from "../format";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { type Beside, Compared } from "./attribution_compare";
@@ -82,9 +82,12 @@ function classNames(store: Store, { step }: Maps): readonly string[] {
   return store.detail.inputsAt(step).description?.class_names ?? [];
 }
 
-/** What is explained and how sure the model was: `["cat", "p 0.98", "gap 0.01"]`, or the number of the sample. */
+/**
+ * What is explained and how sure the model was of it: `["cat", "p 0.98", "gap 1 %"]`, or the number of the sample. The
+ * gap is what is missing of the change that is to be explained; where that is not known, in units of the target.
+ */
 export function captionOf(
-  { targets, probabilities, delta }: Pick<Maps, "targets" | "probabilities" | "delta">,
+  { targets, probabilities, delta, trust }: Pick<Maps, "targets" | "probabilities" | "delta" | "trust">,
   index: number,
   classes: readonly string[] = [],
 ): string[] {
@@ -94,7 +97,9 @@ export function captionOf(
   const gap = delta?.data[index];
   if (target !== undefined && target >= 0) parts.push(nameOf(target, classes));
   if (probability !== undefined && Number.isFinite(probability)) parts.push(`p ${rounded(probability)}`);
-  if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(beyondRounding(gap))}`);
+  const share = trust.get("completeness")?.data[index];
+  if (share !== undefined && Number.isFinite(share)) parts.push(`gap ${formatShare(beyondRounding(share))}`);
+  else if (gap !== undefined && Number.isFinite(gap)) parts.push(`gap ${formatNumber(beyondRounding(gap))}`);
   return parts.length > 0 ? parts : [`sample ${index}`];
 }
 

@@ -64,7 +64,10 @@ function Heads({ store, held, width }: HeadsProps): JSX.Element {
     `${what} ${tokens.length === count && tokens[place] ? visible(tokens[place]) : place}`;
   return (
     <>
-      <p class="said">{heads} heads; rows are queries, columns keys, each row adds up to 1; hatched rows are masked</p>
+      <p class="said">
+        {heads} heads; rows are queries, columns keys, each row adds up to 1
+        {Array.from(sample.values).some(Number.isNaN) ? "; hatched rows are masked" : ""}
+      </p>
       <SamplePicker store={store} inputs={held.inputs} count={samples} />
       <Legend scale={scale} title="" />
       <div class="tiles" data-testid="attention-heads">

@@ -167,8 +167,8 @@ function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
               <MaximizedInput unit={one} modality={modality} size={frameSize(frames.length, width)} />
             )}
             <span class="caption number">
-              {step}
-              {one?.objective != null && <span class="quiet">{formatNumber(one.objective)}</span>}
+              step {step}
+              {one?.objective != null && <span class="quiet"> · {formatNumber(one.objective)}</span>}
             </span>
           </button>
         ))}

@@ -1,5 +1,6 @@
+import { median as middle } from "d3-array";
 import type { JSX } from "preact";
-import { formatNumber, plural } from "../format";
+import { formatNumber, formatShare, plural } from "../format";
 import type { Tensor } from "../safetensors";
 import { visible } from "../token_text";
 import { TRUST } from "../wire";
@@ -10,6 +11,8 @@ const LARGE_GAP = 0.1;
 /** The likeness to the map of random weights from which on a map says little of the network. */
 const BLIND = 0.5;
 
+const GAP = "completeness";
+
 /** What is left of sums in float32 that add up. */
 const ROUNDING = 1e-5;
 
@@ -17,7 +20,7 @@ export interface Score {
   readonly name: string;
   readonly label: string;
   readonly help: string;
-  /** Mean over the samples. */
+  /** Mean over the samples; of the completeness gap the median, since one sample whose score hardly moves can be all. */
   readonly value: number;
   /** The same score of a random order and of the input's magnitude, where there is one. */
   readonly beside: readonly { readonly label: string; readonly value: number }[];
@@ -27,7 +30,7 @@ export interface Score {
 
 /** The scores of an attribution, each beside those that it should beat. */
 export function scoresOf(trust: ReadonlyMap<string, Tensor>): Score[] {
-  const means = new Map([...trust].map(([name, { data }]) => [name, mean(data)]));
+  const means = new Map([...trust].map(([name, { data }]) => [name, name === GAP ? median(data) : mean(data)]));
   return [...TRUST.values()].flatMap(({ name, label, help, better }) => {
     const value = means.get(name);
     if (value === undefined || Number.isNaN(value) || /_(random|input)$/.test(name)) return [];
@@ -46,6 +49,10 @@ function doubtOf(name: string, value: number, random: number | undefined, better
   if (name === "randomization" && value > BLIND) return `above ${BLIND}: random weights give much the same map`;
   if (random === undefined) return "";
   return (better === "lower" ? value < random : value > random) ? "" : "no better than a random order";
+}
+
+function median(values: ArrayLike<number>): number {
+  return middle(Array.from(values).filter(Number.isFinite)) ?? Number.NaN;
 }
 
 function mean(values: ArrayLike<number>): number {
@@ -76,7 +83,7 @@ export function Trust({ scores, notes }: TrustProps): JSX.Element | null {
           <div key={name} class="fact-pair" title={help}>
             <dt>{label}</dt>
             <dd>
-              <span class="number">{formatNumber(Math.abs(value) < ROUNDING ? 0 : value)}</span>
+              <span class="number">{told(name, Math.abs(value) < ROUNDING ? 0 : value)}</span>
               {beside.map((one) => (
                 <span key={one.label} class="quiet">
                   {" "}
@@ -99,6 +106,11 @@ export function Trust({ scores, notes }: TrustProps): JSX.Element | null {
       ))}
     </div>
   );
+}
+
+/** The gap is a share of what is to be explained, as it is at each sample; the others are areas, 0 to 1. */
+function told(name: string, value: number): string {
+  return name === GAP ? formatShare(value) : formatNumber(value);
 }
 
 function Warning(): JSX.Element {

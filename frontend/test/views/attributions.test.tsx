@@ -7,6 +7,7 @@ import type { Tensor } from "../../src/safetensors";
 import { captionOf } from "../../src/views/attribution_samples";
 import { channelsOf } from "../../src/views/attribution_time_series";
 import { LayerPanel } from "../../src/views/layer";
+import { scoresOf } from "../../src/views/trust";
 import type { SamplesBlob } from "../../src/wire";
 import { layOut, recordCanvases } from "../canvas";
 import { listingOf, opened, settled } from "../fakes";
@@ -57,28 +58,41 @@ function run(
   };
 }
 
+const NO_TRUST: ReadonlyMap<string, Tensor> = new Map();
+
 describe("a caption", () => {
   const one = (value: number) => ({ shape: [1], data: Float64Array.of(value) });
 
   test("names the class, how sure the model was, and the gap", () => {
     const caption = (target: number, classes: string[] = []) =>
-      captionOf({ targets: one(target), probabilities: one(0.94), delta: one(0.0123) }, 0, classes);
+      captionOf({ targets: one(target), probabilities: one(0.94), delta: one(0.0123), trust: NO_TRUST }, 0, classes);
     expect(caption(1, ["cat", "dog"])).toEqual(["dog", "p 0.94", "gap 0.0123"]);
     expect(caption(2, ["cat", "dog"])).toEqual(["class 2", "p 0.94", "gap 0.0123"]);
     expect(caption(0, ["\u202Etac"])[0]).toBe("\u2039U+202E\u203Atac");
   });
 
+  test("tells the gap as the same share that the headline is the median of", () => {
+    const trust = new Map([["completeness", one(0.379)]]);
+    const held = { targets: one(1), probabilities: null, delta: one(-0.161), trust };
+    expect(captionOf(held, 0, ["cat", "dog"])).toEqual(["dog", "gap 37.9 %"]);
+    const three = { shape: [3], data: Float64Array.of(0.001, 0.003, 2.698) };
+    expect(scoresOf(new Map([["completeness", three]])).map(({ value, doubt }) => [value, doubt])).toEqual([
+      [0.003, ""],
+    ]);
+  });
+
   test("rounds no probability to 0 or 1", () => {
-    const caption = (value: number) => captionOf({ targets: null, probabilities: one(value), delta: null }, 0);
+    const caption = (value: number) =>
+      captionOf({ targets: null, probabilities: one(value), delta: null, trust: NO_TRUST }, 0);
     expect([0, 0.004, 0.016, 0.99, 0.999, 1].map(caption)).toEqual([
       ...[["p 0.00"], ["p < 0.01"], ["p 0.02"], ["p 0.99"], ["p > 0.99"], ["p 1.00"]],
     ]);
   });
 
   test("of what is no class is the number of the sample", () => {
-    expect(captionOf({ targets: one(-1), probabilities: one(Number.NaN), delta: null }, 0, ["cat"])).toEqual([
-      "sample 0",
-    ]);
+    expect(
+      captionOf({ targets: one(-1), probabilities: one(Number.NaN), delta: null, trust: NO_TRUST }, 0, ["cat"]),
+    ).toEqual(["sample 0"]);
   });
 });
 
@@ -86,10 +100,10 @@ describe("a text", () => {
   test("flows as tokens, each sample with its class, and says why not to trust", async () => {
     const { section } = await panel(shapeOf("text"));
     expect(captions(section)).toEqual([
-      "positive · p 0.85",
-      "<i>negative</i> · p 0.81",
+      "positive · p 0.85 · gap 0.4 %",
+      "<i>negative</i> · p 0.81 · gap 0.4 %",
       "\u2039U+202E\u203Aneutral · p 0.77",
-      "other · p 0.74",
+      "other · p 0.74 · gap 0.4 %",
     ]);
     const texts = within(section).getAllByRole("listbox");
     expect(texts).toHaveLength(4);
@@ -223,6 +237,6 @@ test("a description that cannot be read leaves the maps without names, and says 
     description: () => Promise.reject(new Error("it was written by a newer version.")),
   });
   expect(section.textContent).toContain("The inputs of step 0 have no names. it was written by a newer version.");
-  expect(captions(section)[0]).toBe("class 0 · p 0.85");
+  expect(captions(section)[0]).toBe("class 0 · p 0.85 · gap 0.4 %");
   expect(section.querySelectorAll(".strip").length).toBeGreaterThan(0);
 });
