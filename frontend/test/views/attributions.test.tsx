@@ -102,7 +102,7 @@ describe("a text", () => {
     expect(captions(section)).toEqual([
       "positive · p 0.85 · gap 0.4 %",
       "<i>negative</i> · p 0.81 · gap 0.4 %",
-      "\u2039U+202E\u203Aneutral · p 0.77",
+      "\u2039U+202E\u203Aneutral · p 0.77 · gap 0.4 %",
       "other · p 0.74 · gap 0.4 %",
     ]);
     const texts = within(section).getAllByRole("listbox");
