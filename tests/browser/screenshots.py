@@ -20,6 +20,7 @@ TARGET = Path(__file__).parents[2] / "examples" / "screenshots"
 SHOTS: dict[str, tuple[int, int, bool, dict[str, str]]] = {
     "overview": (1440, 900, False, {"step": "50"}),
     "layer": (1440, 1900, False, {"step": "300", "layer": "fc"}),
+    "comparison": (1440, 900, False, {"step": "300", "compareStep": "25", "layer": "stage2.1.conv2"}),
     "dark": (1440, 900, True, {"step": "75", "layer": "stage2.1.conv2"}),
 }
 

@@ -107,7 +107,10 @@ describe("the header", () => {
   test("counts them by severity, and opens and closes the list", async () => {
     const { store } = await tab();
     const badge = screen.getByTestId("findings-badge");
-    expect([badge.getAttribute("aria-label"), badge.textContent]).toEqual(["Findings: 1 error, 4 warnings", "1 error 4 warnings"]);
+    expect([badge.getAttribute("aria-label"), badge.textContent]).toEqual([
+      "Findings: 1 error, 4 warnings",
+      "1 error 4 warnings",
+    ]);
     fireEvent.click(badge);
     expect(store.findingsOpen.value).toBe(false);
     fireEvent.keyDown(document.body, { key: "!" });
