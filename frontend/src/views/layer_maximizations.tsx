@@ -158,7 +158,7 @@ function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
             class="sample"
             key={step}
             aria-pressed={step === found.step}
-            aria-label={`Go to step ${step}`}
+            aria-label={`Go to step ${step}${reached(one)}`}
             onClick={() => store.goTo(step)}
           >
             {one === null ? (
@@ -168,13 +168,17 @@ function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
             )}
             <span class="caption number">
               step {step}
-              {one?.objective != null && <span class="quiet"> · {formatNumber(one.objective)}</span>}
+              <span class="quiet">{reached(one)}</span>
             </span>
           </button>
         ))}
       </div>
     </>
   );
+}
+
+function reached(unit: Maximized | null): string {
+  return unit?.objective == null ? "" : ` · ${formatNumber(unit.objective)}`;
 }
 
 function sameUnit(one: Maximized, other: Maximized): boolean {

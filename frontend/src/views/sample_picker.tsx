@@ -23,18 +23,19 @@ export function SamplePicker({ store, inputs, count }: SamplePickerProps): JSX.E
       {Array.from({ length: count }, (_, index) => {
         const picture = pictureAt(first, index);
         const text = inputs.description?.inputs[0]?.tokens[index]?.filter(Boolean).join(" ") ?? "";
+        const short = visible(text.length > 28 ? `${text.slice(0, 27)}…` : text);
         return (
           <button
             type="button"
             key={index}
             class={picture === null ? "" : "thumbnail"}
             aria-pressed={index === chosen}
-            aria-label={`Sample ${index}`}
+            aria-label={`Sample ${index}${short === "" || picture !== null ? "" : `: ${short}`}`}
             title={text === "" ? `sample ${index}` : visible(text)}
             onClick={() => store.choose({ sample: index })}
           >
             {picture === null ? (
-              <bdi>{text === "" ? index : visible(text.length > 28 ? `${text.slice(0, 27)}…` : text)}</bdi>
+              <bdi>{short === "" ? index : short}</bdi>
             ) : (
               <AttributionMap map={null} scale={null} picture={picture} size={THUMBNAIL} label={`sample ${index}`} />
             )}

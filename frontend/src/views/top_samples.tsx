@@ -26,20 +26,14 @@ export function TopSamples({ unit, inputs, onSelect }: TopSamplesProps): JSX.Ele
         const picture = pictureAt(first, sample);
         const text = texts[sample]?.filter(Boolean).map(visible).join(" ");
         return (
-          <button
-            type="button"
-            class="sample"
-            key={sample}
-            aria-label={`Sample ${sample}, ${formatNumber(objective)}`}
-            onClick={() => onSelect(sample)}
-          >
+          <button type="button" class="sample" key={sample} onClick={() => onSelect(sample)}>
             {picture !== null && (
               <span class="top-sample">
-                <AttributionMap map={null} scale={null} picture={picture} size={TILE} label={`sample ${sample}`} />
+                <AttributionMap map={null} scale={null} picture={picture} size={TILE} label="input" />
                 {box !== null && isFramed({ box }) && <span class="top-sample-box" style={placed(box)} />}
               </span>
             )}
-            {picture === null && text && <bdi class="unit-tokens">{text}</bdi>}
+            {picture === null && text && <bdi class="unit-tokens">{text}</bdi>}{" "}
             <span class="caption number">
               {formatNumber(objective)}
               <span class="quiet"> · sample {sample}</span>

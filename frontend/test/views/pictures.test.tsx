@@ -62,7 +62,7 @@ describe("activation maximization", () => {
     expect(boxes.map(({ style }) => [style.top, style.left, style.width, style.height])).toEqual([
       ["25.00%", "0.00%", "50.00%", "50.00%"],
     ]);
-    await fire(() => fireEvent.click(screen.getByRole("button", { name: "Sample 3, 0.5" })));
+    await fire(() => fireEvent.click(screen.getByRole("button", { name: "input 0.5 · sample 3" })));
     expect(store.sample.value).toBe(3);
   });
 
@@ -71,7 +71,7 @@ describe("activation maximization", () => {
     await fire(() => fireEvent.click(screen.getByRole("button", { name: /ch 20 3$/ })));
     expect(store.chosen("unit")).toBe(2);
     expect(screen.getByText("ch 20 over training")).toBeDefined();
-    await fire(() => fireEvent.click(screen.getAllByRole("button", { name: "Go to step 200" }).at(-1) as HTMLElement));
+    await fire(() => fireEvent.click(screen.getAllByRole("button", { name: /^Go to step 200/ }).at(-1) as HTMLElement));
     expect(store.step.value).toBe(200);
   });
 
