@@ -326,7 +326,16 @@ class _Recording(Generic[O, G]):
         sources = [leaf for held in leaves for leaf in held] + self._sources
         found: Sequence[Tensor | None] = [None] * len(sources)
         if values.requires_grad and sources:
-            found = torch.autograd.grad(values.sum(), sources, allow_unused=True)
+            try:
+                found = torch.autograd.grad(values.sum(), sources, allow_unused=True)
+            except RuntimeError as error:
+                if "use_reentrant=True" not in str(error):
+                    raise
+                raise CaptureError(
+                    "gradients with respect to layers and inputs were asked for, but the model runs a part by "
+                    "torch.utils.checkpoint(use_reentrant=True), which gives those of parameters only. Give it "
+                    "use_reentrant=False, or choose a method without gradients, e.g. occlusion."
+                ) from error
         gradients = iter(found)
         return [[_with_gradient(leaf, next(gradients)) for leaf in held] for held in leaves]
 

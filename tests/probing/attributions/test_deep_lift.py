@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
+import layerscope
 import probed_models
+from layerscope.errors import CaptureError
 from layerscope.probing.attributions import Question
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.deep_lift import DeepLift
@@ -209,6 +212,43 @@ def test_where_an_operation_has_no_rule_the_gap_is_told_in_words() -> None:
         "deep_lift misses 1.2 of a change of the target by 2 in sample 0: norm kept their derivative, having no rule. "
         "integrated_gradients adds up for any model.",
     )
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, *, reentrant: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.block, self.out = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 5)), nn.Linear(5, 3)
+        self.reentrant = reentrant
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(checkpoint(self.block, x, use_reentrant=self.reentrant))
+
+
+@pytest.mark.parametrize(
+    ("method", "reentrant", "message"),
+    [
+        ("deep_lift", False, r"but relu is computed again in the backward pass.*or use integrated_gradients"),
+        ("layer_integrated_gradients", False, r"output of 'block.0', but that is computed.*or use layer_conductance"),
+        ("saliency", True, r"use_reentrant=True\), which gives those of parameters only\. Give it use_reentrant=False"),
+        (
+            "deep_lift",
+            True,
+            r"use_reentrant=True\), which gives those of parameters only\. Give it use_reentrant=False",
+        ),
+    ],
+)
+def test_what_is_computed_again_in_the_backward_pass_is_told(method: str, reentrant: bool, message: str) -> None:
+    with pytest.raises(CaptureError, match=message):
+        layerscope.attribute(Checkpointed(reentrant=reentrant), random(2, 4), 0, method=method)
+
+
+def test_what_else_is_offered_takes_checkpoints() -> None:
+    model, x = Checkpointed(reentrant=False), random(2, 4)
+    plain = nn.Sequential(model.block, model.out)
+    for method in ("saliency", "integrated_gradients"):
+        found, expected = (layerscope.attribute(m, x, 0, method=method).inputs[0] for m in (model, plain))
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("kind", [InvertedResiduals, probed_models.DigitsNet, probed_models.Spectral])

@@ -72,6 +72,9 @@ ELEMENTWISE: dict[str, Function] = {
     "relu by hand": lambda x: x * (x > 0),
     "masked": lambda x: x.masked_fill(x < 0, 0.0),
     "where": lambda x: torch.where(x > 0, x, 0.0),
+    "where of two, a leaky ReLU by hand": lambda x: torch.where(x > 0, x, 0.1 * x),
+    "where of two, an ELU by hand": lambda x: (x + 0).where(x > 0, x.expm1()),
+    "sign": lambda x: torch.sign(x) * 3,
     "sigmoid": torch.sigmoid,
     "silu": F.silu,
     "softplus": F.softplus,
@@ -105,6 +108,13 @@ ADDING_UP: dict[str, Function] = {
     "matrices": lambda x: x @ x.mT,
     "einsum": lambda x: torch.einsum("abij,abkj->abik", x, x.flip(1)),
     "added product": lambda x: torch.baddbmm(x[0], x[1], x[2]),
+    "bilinear": lambda x: F.bilinear(x, x.flip(1), WEIGHTS.expand(3, 8, 8) ** 0.5),
+    "where of two": lambda x: torch.where(x > 0.3, x + 2, x.flip(0) * 3),
+    "masked_fill of two": lambda x: x.masked_fill(x < 0.2, x.mean()),
+    "softmin": lambda x: F.softmin(x, -1) * WEIGHTS,
+    "local_response_norm": lambda x: F.local_response_norm(x, 3, alpha=5.0),
+    "lp_pool1d": lambda x: F.lp_pool1d(x[0], 2.0, 2),
+    "lp_pool2d": lambda x: F.lp_pool2d(x.abs(), 3.0, 2),
     "max_pool1d": lambda x: F.max_pool1d(x[:, 0], 3, 1, 1),
     "max_pool2d, overlapping, padded": nn.MaxPool2d(3, 2, 1),
     "max_pool2d, dilated, with indices": lambda x: F.max_pool2d(x, 2, 1, 0, 2, return_indices=True)[0],
@@ -224,6 +234,15 @@ def test_overlapping_windows_equal_a_loop_over_them() -> None:
         (lambda x: x.norm(dim=-1), "norm"),
         (lambda x: x.sort(-1).values * WEIGHTS, "sort"),
         (lambda x: x ** x.abs(), "pow"),
+        (lambda x: torch.where(x > 1.5, x - x + 1, x - x + 2), "where"),
+        (lambda x: torch.logaddexp(x, -x), "logaddexp"),
+        (lambda x: torch.xlogy(x, x), "xlogy"),
+        (lambda x: torch.addcdiv(x, x, x + 1), "addcdiv"),
+        (lambda x: torch.lerp(x, x * 2, x.sigmoid() * 0 + 0.5), "lerp"),
+        (lambda x: x.cummin(-1).values, "cummin"),
+        (lambda x: x.logcumsumexp(-1), "logcumsumexp"),
+        (lambda x: torch.aminmax(x, dim=-1)[1], "aminmax"),
+        (lambda x: F.binary_cross_entropy_with_logits(x, torch.ones_like(x)), "binary_cross_entropy_with_logits"),
     ],
 )
 def test_operations_without_a_rule_keep_their_derivative_and_are_named(function: Function, name: str) -> None:
@@ -234,6 +253,17 @@ def test_operations_without_a_rule_keep_their_derivative_and_are_named(function:
     (derivatives,) = torch.autograd.grad(function(leaf).sum(), leaf)
     torch.testing.assert_close(found, derivatives)
     assert list(rescaled.without_rule) == [name]
+
+
+def test_where_both_sides_vary_the_change_is_shared_by_the_squares_of_theirs() -> None:
+    a, a0, b, b0 = torch.tensor([[3.0, 1.0], [1.0, 1.0], [5.0, 2.0], [1.0, 2.0]], dtype=torch.float64)
+    x, x0 = torch.stack([a, b]), torch.stack([a0, b0])
+    found, change, _ = multipliers(lambda x: torch.where(x[0] < x[1], x[0], x[1] * 10), x, x0)
+    # The first goes from 10 * b0 = 10, as a0 = b0, to a = 3; a changed by 2 and b by 4. The second does not change.
+    assert change.item() == -7 + 0
+    share = -7 / (2**2 + 40**2)
+    torch.testing.assert_close(found[:, 0], torch.tensor([share * 2, share * 40 * 10], dtype=torch.float64))
+    assert found[:, 1].tolist() == [1, 0]
 
 
 def test_no_operation_has_a_rule_and_none() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import CheckpointError
 
 from layerscope.containment import contained
 from layerscope.errors import CaptureError
@@ -112,7 +113,14 @@ def _gradient(question: Question, key: str, leaf: Tensor, points: int) -> Tensor
         values = select(output, target, question.batch_dim)
         if not values.requires_grad:
             return None
-        (gradient,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
+        try:
+            (gradient,) = torch.autograd.grad(values.sum(), leaf, allow_unused=True)
+        except CheckpointError as error:
+            raise CaptureError(
+                f"layer_integrated_gradients puts other values in place of the output of {key!r}, but that is computed "
+                "again in the backward pass, by torch.utils.checkpoint. Switch checkpointing off in evaluation mode, "
+                "or use layer_conductance."
+            ) from error
     return gradient
 
 

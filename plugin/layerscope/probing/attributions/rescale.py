@@ -42,6 +42,7 @@ from layerscope.probing.attributions.rescale_rules import (
     elementwise,
     extreme,
     multiplied,
+    paired,
     pooled,
 )
 from layerscope.probing.attributions.unrolling import unrolled
@@ -49,12 +50,12 @@ from layerscope.probing.attributions.unrolling import unrolled
 # fmt: off
 _ELEMENTWISE = [
     "abs", "absolute", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh",
-    "atan", "atanh", "celu", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh", "elu", "erf", "erfc", "erfinv",
-    "exp", "exp2", "expit", "expm1", "float_power", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "logsigmoid", "mish", "nan_to_num",
-    "pow", "prelu", "rdiv", "reciprocal", "relu", "relu6", "rpow", "rrelu", "rsqrt", "rtruediv", "selu", "sigmoid",
-    "silu", "sin", "sinc", "sinh", "softplus", "softshrink", "softsign", "sqrt", "square", "tan", "tanh", "tanhshrink",
-    "threshold",
+    "atan", "atanh", "ceil", "celu", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh", "elu", "erf", "erfc",
+    "erfinv", "exp", "exp2", "expit", "expm1", "float_power", "floor", "gelu", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "leaky_relu", "lgamma", "log", "log10", "log1p", "log2", "log_sigmoid", "logit", "logsigmoid", "mish",
+    "nan_to_num", "pow", "prelu", "rdiv", "reciprocal", "relu", "relu6", "round", "rpow", "rrelu", "rsqrt", "rtruediv",
+    "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softplus", "softshrink", "softsign", "sqrt", "square",
+    "tan", "tanh", "tanhshrink", "threshold", "trunc",
 ]
 # fmt: on
 
@@ -62,6 +63,7 @@ RULES: dict[str, Callable[[Operation], Tensor | None]] = {
     **dict.fromkeys(_ELEMENTWISE, elementwise),
     **dict.fromkeys(["bmm", "dot", "einsum", "inner", "matmul", "mm", "mv", "outer", "rmatmul"], bilinear),
     **dict.fromkeys(["addbmm", "addcmul", "addmm", "addmv", "baddbmm"], added),
+    "bilinear": paired,
     **dict.fromkeys(["mul", "multiply", "rmul"], multiplied),
     **dict.fromkeys(["div", "divide", "true_divide", "truediv"], divided),
     **dict.fromkeys(["masked_fill", "where"], chosen),
@@ -83,9 +85,11 @@ RULES: dict[str, Callable[[Operation], Tensor | None]] = {
 
 # fmt: off
 NO_RULE = frozenset([
-    "atan2", "cdist", "cosine_similarity", "cummax", "cumprod", "hypot", "instance_norm", "kthvalue",
-    "linalg_norm", "linalg_vector_norm", "median", "norm", "normalize", "pairwise_distance",
-    "prod", "sort", "std", "topk", "var",
+    "addcdiv", "aminmax", "atan2", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cdist",
+    "cosine_similarity", "cummax", "cummin", "cumprod", "huber_loss", "hypot", "instance_norm", "kl_div", "kthvalue",
+    "l1_loss", "lerp", "linalg_norm", "linalg_vector_norm", "logaddexp", "logaddexp2", "logcumsumexp", "median",
+    "mse_loss", "norm", "normalize", "pairwise_distance", "prod", "quantile", "renorm", "smooth_l1_loss", "sort", "std",
+    "std_mean", "topk", "var", "var_mean", "xlog1py", "xlogy",
 ])
 # fmt: on
 """Nonlinear operations that keep their derivative: no rule is known for them, or none is built."""
@@ -150,6 +154,7 @@ class RescaledPass(TorchFunctionMode):
         if torch.is_grad_enabled() or self._met < len(self._noted):  # else it is one of the backward pass
             baselines = self._next(name, leaves)
             if _differentiable(leaves):
+                _require_kept(name)
                 return self._replaced(func, name, leaves, baselines, spec)
         return func(*args, **kwargs)
 
@@ -210,6 +215,17 @@ def _with_gradients_of(surrogates: Sequence[Tensor], func: Any, args: Any) -> An
     return tuple(_WithGradientOf.apply([value], surrogate) for value, surrogate in pairs)
 
 
+def _require_kept(name: str) -> None:
+    """Raise if what runs now is forgotten and run again in the backward pass, where no rule can be given to it."""
+    hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks(False)  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
+    if hooks is not None and hooks[0].__module__ == "torch.utils.checkpoint":
+        raise CaptureError(
+            f"the rescale rule (deep_lift, deep_shap) goes through each operation once, but {name} is computed again "
+            "in the backward pass, by torch.utils.checkpoint. Switch checkpointing off in evaluation mode, or use "
+            "integrated_gradients."
+        )
+
+
 def _operation_name(func: Any) -> str:
     """Return the name of an operation, the same for all its forms: ``F.relu``, ``torch.relu_``, ``Tensor.relu``."""
     return cast(str, getattr(func, "__name__", "")).strip("_").removeprefix("special_")
@@ -250,7 +266,9 @@ def _described(name: str, leaves: Sequence[Any]) -> str:
     return f"{name} of {', '.join(map(str, shapes))}" if name else "nothing more"
 
 
-_COMPOSED = frozenset({"multi_head_attention_forward"})
+_COMPOSED = frozenset(
+    {"multi_head_attention_forward", "local_response_norm", "lp_pool1d", "lp_pool2d", "lp_pool3d", "softmin"}
+)
 """Functions of torch that are made of operations which have rules."""
 
 

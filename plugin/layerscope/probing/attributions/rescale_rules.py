@@ -184,15 +184,42 @@ def _scaled(operation: Operation, active: int) -> Tensor | None:
 
 
 def chosen(operation: Operation) -> Tensor | None:
-    """Rule of ``where`` and ``masked_fill``."""
+    """Rule of ``where`` and ``masked_fill``.
+
+    Where what is chosen is not what was chosen for the baselines, and both vary, the change is shared out to them by
+    the squares of their own changes: the smallest multipliers that add up. Of ``where(h > 0, h, 0.1 * h)`` that is the
+    slope of the whole. There is no rule where neither changes and the condition depends on something else.
+    """
     active = operation.active()
-    same = all(operation.constant(i) for i in operation.tensors() if i not in active)
-    return operation.as_it_is() if same else elementwise(operation)
+    others = [i for i in operation.tensors() if i not in active]
+    if all(map(operation.constant, others)):
+        return operation.as_it_is()
+    if len(active) == 1:
+        return elementwise(operation)
+    condition = next(i for i in others if operation.leaves[i].dtype == torch.bool)
+    crossed = operation.leaves[condition] != operation.baselines[condition]
+    a, b = (operation.varying(i) for i in active)
+    from_a, from_b = a.value - a.baseline, b.value - b.baseline
+    squares = from_a**2 + from_b**2
+    extent = torch.stack(torch.broadcast_tensors(*a[1:], *b[1:])).abs().amax(0)
+    rounding = 8 * torch.finfo(squares.dtype).eps * extent
+    known = squares.sqrt() > rounding
+    change = operation.value - operation.baseline_value()
+    if bool((crossed & ~known & (change.abs() > rounding)).any()):
+        return None
+    share = torch.where(known, change / squares, 0.0)
+    shared = a.surrogate * (share * from_a) + b.surrogate * (share * from_b)
+    return torch.where(crossed, shared, operation.as_it_is())
 
 
 def bilinear(operation: Operation) -> Tensor | None:
     """Rule of a product of two, of elements or of matrices."""
     return _bilinear(operation, operation.tensors())
+
+
+def paired(operation: Operation) -> Tensor | None:
+    """Rule of a product of two by weights: ``bilinear``."""
+    return _bilinear(operation, operation.tensors()[:2])
 
 
 def added(operation: Operation) -> Tensor | None:
