@@ -231,11 +231,6 @@ class Checkpointed(nn.Module):
         ("deep_lift", False, r"but relu is computed again in the backward pass.*or use integrated_gradients"),
         ("layer_integrated_gradients", False, r"output of 'block.0', but that is computed.*or use layer_conductance"),
         ("saliency", True, r"use_reentrant=True\), which gives those of parameters only\. Give it use_reentrant=False"),
-        (
-            "deep_lift",
-            True,
-            r"use_reentrant=True\), which gives those of parameters only\. Give it use_reentrant=False",
-        ),
     ],
 )
 def test_what_is_computed_again_in_the_backward_pass_is_told(method: str, reentrant: bool, message: str) -> None:
