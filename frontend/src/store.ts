@@ -39,6 +39,7 @@ const NO_RUNS: Resource<readonly string[]> = { data: [], error: "", loading: fal
 export class Store {
   /** The layer and the step under the pointer, wherever it is; not in the address. */
   readonly pointed = signal<Pointed | null>(null);
+  readonly pointedLayer = computed(() => this.pointed.value?.layer ?? null);
   /** Counts the looks for new data. */
   readonly look = signal(0);
 

@@ -28,6 +28,10 @@ export interface Selection {
   readonly compareAs: "side" | null;
   /** Whether maps of both sides lie over each other, with a border to move. */
   readonly swipe: boolean | null;
+  /** How maps lie over images; null is as colours. */
+  readonly overlay: "contour" | null;
+  /** How opaque a map is where it is strongest, in per cent; null is the default. */
+  readonly opacity: number | null;
   /** Id of the selected node. */
   readonly layer: string | null;
   /** Row of the layer's statistics: its own key or one of its parameters. */
@@ -133,6 +137,8 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   compareStep: whole,
   compareAs: { encode: (value) => value, decode: (value) => (value === "side" ? value : null) },
   swipe: flag,
+  overlay: { encode: (value) => value, decode: (value) => (value === "contour" ? value : null) },
+  opacity: position,
   layer: text,
   row: text,
   measure: text,
@@ -171,6 +177,8 @@ export const NOTHING: Selection = {
   compareStep: null,
   compareAs: null,
   swipe: null,
+  overlay: null,
+  opacity: null,
   layer: null,
   row: null,
   measure: null,

@@ -7,6 +7,8 @@ const ALL: Selection = {
   compareStep: 7,
   compareAs: "side",
   swipe: true,
+  overlay: "contour",
+  opacity: 30,
   zoom: [-3, 900],
   order: "smallest",
   folded: true,

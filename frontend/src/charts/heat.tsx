@@ -1,3 +1,4 @@
+import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { ColourScale } from "../colour";
@@ -42,7 +43,7 @@ export interface HeatProps {
   readonly height: number;
   readonly onSelect: (row: string, step: number) => void;
   /** A row under the pointer in another view. */
-  readonly pointed?: string | null;
+  readonly pointed?: ReadonlySignal<string | null>;
   /** The row and step under the pointer; nulls when it leaves. */
   readonly onPoint?: (row: string | null, step: number | null) => void;
   /** The steps across which the pointer was drawn. */
@@ -72,7 +73,7 @@ interface Hover {
 export function Heat(props: HeatProps): JSX.Element {
   const { rows, steps, span, cell, scale, measure, step, selected, width, height, onSelect } = props;
   const { hits = null, flags = NO_FLAGS, places = [], spacing = "linear", format = formatNumber, recorded } = props;
-  const { compareStep = null, pointed = null, onPoint, onBrush } = props;
+  const { compareStep = null, pointed, onPoint, onBrush } = props;
   const value = useMemo(
     () => props.value ?? ((at: number, index: number) => cell(at, index).value),
     [props.value, cell],
@@ -109,7 +110,6 @@ export function Heat(props: HeatProps): JSX.Element {
     [recordOf, x, plot, rows, row, cell, value, scale],
   );
   const at = selected === null ? -1 : rows.indexOf(selected);
-  const pointedAt = pointed === null || hover !== null ? -1 : rows.indexOf(pointed);
   // One element that is kept while the step changes: there can be thousands of names, and each would be looked at.
   const names = useMemo(
     () => (
@@ -200,7 +200,7 @@ export function Heat(props: HeatProps): JSX.Element {
               .map((place) => (
                 <PlaceMark key={JSON.stringify([place.row, place.step])} place={place} rows={rows} row={row} x={x.x} />
               ))}
-            {pointedAt >= 0 && <rect class="pointed" x={0.5} y={pointedAt * row} width={plot - 1} height={row} />}
+            {pointed && hover === null && <PointedRow pointed={pointed} rows={rows} row={row} width={plot - 1} />}
             {brush.range !== null && (
               <rect
                 class="brush"
@@ -262,6 +262,19 @@ function recordings(steps: readonly number[], recorded: HeatProps["recorded"]): 
     known.set(indices, recording);
     return recording;
   };
+}
+
+interface PointedRowProps {
+  readonly pointed: ReadonlySignal<string | null>;
+  readonly rows: readonly string[];
+  readonly row: number;
+  readonly width: number;
+}
+
+/** Around the row under the pointer in another view; a part of its own, so that nothing else is drawn for it. */
+function PointedRow({ pointed, rows, row, width }: PointedRowProps): JSX.Element | null {
+  const at = pointed.value === null ? -1 : rows.indexOf(pointed.value);
+  return at < 0 ? null : <rect class="pointed" x={0.5} y={at * row} width={width} height={row} />;
 }
 
 interface PlaceMarkProps {

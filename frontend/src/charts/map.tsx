@@ -53,12 +53,23 @@ export function grey({ colours, height, width, values }: Picture, pixel: number)
   return colours === 1 ? at(0) : 0.2126 * at(0) + 0.7152 * at(1) + 0.0722 * at(2);
 }
 
-const MAX_ALPHA = 0.85;
+/** How opaque the strongest of a map is, unless it is chosen. */
+export const MAX_ALPHA = 0.85;
 
 /** How opaque a value is laid over a photograph: in proportion to its size, so that nothing hides the photograph. */
-export function alpha(scale: ColourScale, value: number): number {
-  return share(scale, value) * MAX_ALPHA;
+export function alpha(scale: ColourScale, value: number, most = MAX_ALPHA): number {
+  return share(scale, value) * most;
 }
+
+/** How a map lies over its photograph. */
+export interface Overlay {
+  /** A line around what is strongest, and no colours. */
+  readonly contour: boolean;
+  /** How opaque the strongest is, 0 to 1. */
+  readonly opacity: number;
+}
+
+const COLOURS: Overlay = { contour: false, opacity: MAX_ALPHA };
 
 export interface MapProps {
   /** The map to draw, or null for the photograph alone. */
@@ -68,19 +79,23 @@ export interface MapProps {
   readonly picture: Picture | null;
   readonly size: number;
   readonly label: string;
+  readonly overlay?: Overlay;
 }
 
 /** An attribution map over its input, both with sharp pixels: the layer's grid is shown as coarse as it is. */
-export function AttributionMap({ map, scale, picture, size, label }: MapProps): JSX.Element {
+export function AttributionMap({ map, scale, picture, size, label, overlay = COLOURS }: MapProps): JSX.Element {
   const grid = map !== null && map.shape.length === 2 ? map : null;
   const [height, width] = proportions(picture, grid, size);
+  const { contour, opacity } = overlay;
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) => {
       context.imageSmoothingEnabled = false;
-      if (picture !== null) paintPicture(context, picture, width, height, grid !== null);
-      if (grid !== null && scale !== null) paintMap(context, inks, grid, scale, width, height, picture !== null);
+      if (picture !== null) paintPicture(context, picture, width, height, grid !== null && !contour);
+      if (grid === null || scale === null) return;
+      if (contour && picture !== null) paintContour(context, grid, width, height);
+      else paintMap(context, inks, grid, scale, width, height, picture === null ? null : opacity);
     },
-    [picture, grid, scale, width, height],
+    [picture, grid, scale, width, height, contour, opacity],
   );
   return <Canvas width={width} height={height} draw={draw} label={label} />;
 }
@@ -112,7 +127,54 @@ function veiled(brightness: number): number {
   return 40 + 0.62 * brightness;
 }
 
-/** Draw a map over `width` x `height`, what is not finite hatched. */
+/** The share of a map's cells that the contour is around. */
+const STRONGEST = 0.1;
+
+/**
+ * The borders between the strongest tenth of the cells and the others: lines `[x0, y0, x1, y1]` in cells. They follow the
+ * cells, since a smooth line would claim a resolution that the map does not have.
+ */
+export function contourOf({ shape, values }: SampleMap): [number, number, number, number][] {
+  const [rows = 0, columns = 0] = shape;
+  const sizes = Array.from(values, (value) => (Number.isFinite(value) ? Math.abs(value) : 0));
+  const ranked = [...sizes].sort((a, b) => b - a);
+  const limit = ranked[Math.max(0, Math.ceil(STRONGEST * sizes.length) - 1)] ?? 0;
+  const strong = (row: number, column: number) =>
+    row >= 0 && column >= 0 && row < rows && column < columns && (sizes[row * columns + column] as number) >= limit;
+  const lines: [number, number, number, number][] = [];
+  if (limit === 0) return lines;
+  for (let row = 0; row <= rows; row++) {
+    for (let column = 0; column <= columns; column++) {
+      const here = strong(row, column);
+      if (here !== strong(row - 1, column)) lines.push([column, row, column + 1, row]);
+      if (here !== strong(row, column - 1)) lines.push([column, row, column, row + 1]);
+    }
+  }
+  return lines;
+}
+
+/** The contour twice, dark below light, so that it stands out from any photograph. */
+function paintContour(context: CanvasRenderingContext2D, map: SampleMap, width: number, height: number): void {
+  const [rows = 1, columns = 1] = map.shape;
+  const [w, h] = [width / columns, height / rows];
+  const inside = (at: number, most: number) => Math.min(most - 1, Math.max(1, at));
+  for (const [ink, thickness] of [
+    ["#000000", 3.5],
+    ["#ffffff", 1.5],
+  ] as const) {
+    context.strokeStyle = ink;
+    context.lineWidth = thickness;
+    context.lineCap = "square";
+    context.beginPath();
+    for (const [x0, y0, x1, y1] of contourOf(map)) {
+      context.moveTo(inside(x0 * w, width), inside(y0 * h, height));
+      context.lineTo(inside(x1 * w, width), inside(y1 * h, height));
+    }
+    context.stroke();
+  }
+}
+
+/** Draw a map over `width` x `height`, what is not finite hatched; over a photograph only as opaque as `over`. */
 export function paintMap(
   context: CanvasRenderingContext2D,
   inks: Inks,
@@ -120,13 +182,13 @@ export function paintMap(
   scale: ColourScale,
   width: number,
   height: number,
-  over: boolean,
+  over: number | null,
 ): void {
   const [rows = 1, columns = 1] = shape;
   paintPixels(context, columns, rows, width, height, (pixel) => {
     const value = values[pixel] ?? Number.NaN;
     if (!Number.isFinite(value)) return [[0, 0, 0], 0];
-    return [scale.rgb(value), over ? alpha(scale, value) : 1];
+    return [scale.rgb(value), over === null ? 1 : alpha(scale, value, over)];
   });
   const broken = Array.from(values, (value, pixel) => (Number.isFinite(value) ? -1 : pixel)).filter((p) => p >= 0);
   if (broken.length === 0) return;

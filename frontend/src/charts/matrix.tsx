@@ -38,7 +38,7 @@ export function Matrix({ map, scale, width, height, label, place }: MatrixProps)
   const draw = useCallback(
     (context: CanvasRenderingContext2D, inks: Inks) => {
       context.imageSmoothingEnabled = false;
-      paintMap(context, inks, map, scale, drawnWidth, drawnHeight, false);
+      paintMap(context, inks, map, scale, drawnWidth, drawnHeight, null);
     },
     [map, scale, drawnWidth, drawnHeight],
   );

@@ -1,8 +1,10 @@
 import type { JSX } from "preact";
+import { useContext } from "preact/hooks";
 import { AttributionMap } from "../charts/map";
 import { filmOf } from "./attribution_film";
 import type { AttributionView, SampleProps } from "./attribution_view";
 import { pictureAt } from "./input_picture";
+import { OverlayChoice } from "./overlay";
 
 const TILE = 80;
 const COMPARED_TILE = 104;
@@ -30,9 +32,11 @@ function Pair({ shown, scale, limit }: SampleProps): JSX.Element {
 }
 
 function Overlay({ shown, scale, width }: SampleProps): JSX.Element {
+  const { bare, ...overlay } = useContext(OverlayChoice);
   return (
     <AttributionMap
-      map={shown.map}
+      map={bare && shown.inputs !== null ? null : shown.map}
+      overlay={overlay}
       scale={scale}
       picture={pictureAt(shown.inputs, shown.index)}
       size={width}

@@ -12,10 +12,12 @@ import { tensorTable } from "../tables";
 import { visible } from "../token_text";
 import type { ProbeInput, SamplesBlob } from "../wire";
 import { type Beside, besideOf, SwipeToggle } from "./attribution_compare";
+import { image } from "./attribution_image";
 import { Extent, MAX_SAMPLES, Samples } from "./attribution_samples";
 import type { AttributionView, Shown } from "./attribution_view";
 import { viewOf } from "./attribution_views";
 import { Downloads } from "./downloads";
+import { Overlaid } from "./overlay";
 import { Trust } from "./trust";
 import { Waiting } from "./words";
 
@@ -131,8 +133,10 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
       {beside !== null && <Besides store={store} beside={beside} tiles={view.tiles} />}
       <Trust scores={maps.trust} notes={maps.notes} />
       {problem !== "" && <p class="problem">{problem}</p>}
-      <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} beside={beside} />
-      {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}
+      <Overlaid store={store} images={view === image && shown.some(({ inputs }) => inputs !== null)}>
+        <Samples store={store} maps={maps} shown={shown} view={view} scale={scale} width={width} beside={beside} />
+        {film !== null && <Film store={store} film={film} view={view} scale={scale} width={width} />}
+      </Overlaid>
     </>
   );
 }

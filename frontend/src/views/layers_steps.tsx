@@ -160,7 +160,7 @@ function Picture({ store }: { readonly store: Store }): JSX.Element {
             flags={flags}
             places={places}
             spacing={store.axis.value}
-            pointed={store.pointed.value?.layer ?? null}
+            pointed={store.pointedLayer}
             onPoint={(layer, step) => {
               store.pointed.value = layer === null ? null : { layer, step };
             }}

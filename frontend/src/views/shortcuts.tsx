@@ -39,6 +39,7 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["g"], "layers × steps: one row for what is closed in the structure"],
   [["c"], "compare with another run or step, and no longer"],
   [["x"], "exchange the two sides"],
+  [["r"], "held down: images without the maps over them"],
   [["a", "b"], "held down: this side alone, to see what changes"],
   [["!"], "list of findings, and away again"],
   [["n", "p"], "next and previous finding"],

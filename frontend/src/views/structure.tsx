@@ -1,11 +1,11 @@
 // The structure of a model: containers that open and close, boxes painted with a measure. Data in, element out.
 
+import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { counterpart, everythingOpen, showing } from "../layout/expansion";
 import { foldState, hierarchyOf, labelOf, pathTo, visibleBox } from "../layout/hierarchy";
-import type { Picture } from "../layout/picture";
 import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
@@ -43,7 +43,7 @@ export interface StructureProps {
   found?: Found;
   step?: number;
   /** A node that is pointed at in another view. */
-  pointed?: string | null;
+  pointed?: ReadonlySignal<string | null>;
   /** What the pointer is over here. */
   onPoint?: (id: string | null) => void;
   onSelect: (id: string | null) => void;
@@ -67,8 +67,6 @@ export function Structure(props: StructureProps): JSX.Element {
   useView(viewport, laidOut, laidOut?.expanded === expanded, selected, wholeNext);
   const { k, x, y } = viewport.transform;
   const picture = laidOut?.picture;
-  const elsewhere = props.pointed ?? null;
-  const pointed = elsewhere === null || !laidOut ? null : visibleBox(hierarchyOf(graph), laidOut.expanded, elsewhere);
   const flags = useMemo(
     () => boxFlags(graph, laidOut?.expanded ?? expanded, found, step),
     [graph, laidOut, expanded, found, step],
@@ -143,7 +141,7 @@ export function Structure(props: StructureProps): JSX.Element {
         <Definitions id={id} />
         <g transform={`translate(${x} ${y}) scale(${k})`}>
           {laidOut && region && <Scene {...props} {...{ laidOut, region, hovered, labels, id, flags }} onShow={show} />}
-          {picture && pointed !== null && hovered === null && <PointedRing picture={picture} box={pointed} />}
+          {laidOut && props.pointed && hovered === null && <PointedRing laidOut={laidOut} pointed={props.pointed} />}
           {picture && <BoxFlags boxes={picture.boxes} flags={flags} k={k} />}
         </g>
       </svg>
@@ -170,9 +168,17 @@ export function Structure(props: StructureProps): JSX.Element {
   );
 }
 
-/** Around the box of what is pointed at in another view. */
-function PointedRing({ picture, box: id }: { readonly picture: Picture; readonly box: string }): JSX.Element | null {
-  const box = picture.boxes.find((one) => one.id === id);
+interface PointedRingProps {
+  readonly laidOut: LaidOut;
+  readonly pointed: ReadonlySignal<string | null>;
+}
+
+/** Around the box of what is pointed at in another view; a part of its own, so that nothing else is drawn for it. */
+function PointedRing({ laidOut, pointed }: PointedRingProps): JSX.Element | null {
+  const { graph, expanded, picture } = laidOut;
+  if (pointed.value === null) return null;
+  const shown = visibleBox(hierarchyOf(graph), expanded, pointed.value);
+  const box = picture.boxes.find(({ id }) => id === shown);
   if (box === undefined) return null;
   return <rect class="pointed-ring" x={box.x - 4} y={box.y - 4} width={box.width + 8} height={box.height + 8} rx={9} />;
 }

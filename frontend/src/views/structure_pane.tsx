@@ -164,7 +164,7 @@ function Body({ store, graph }: PartProps): JSX.Element {
           reach={lit}
           found={store.foundByLayer.value}
           step={store.step.value}
-          pointed={store.pointed.value?.step == null ? null : store.pointed.value.layer}
+          pointed={store.pointedLayer}
           onPoint={(layer) => {
             store.pointed.value = layer === null ? null : { layer, step: null };
           }}

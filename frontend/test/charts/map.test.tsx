@@ -1,6 +1,6 @@
 import { render } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
-import { AttributionMap, alpha, grey, type Picture, pictureOf, sampleOf } from "../../src/charts/map";
+import { AttributionMap, alpha, contourOf, grey, type Picture, pictureOf, sampleOf } from "../../src/charts/map";
 import { ColourScale } from "../../src/colour";
 import type { Tensor } from "../../src/safetensors";
 import { type Drawn, type Image, recordCanvases } from "../canvas";
@@ -100,5 +100,32 @@ describe("a map", () => {
     const canvas = container.querySelector("canvas");
     expect([canvas?.style.width, canvas?.style.height]).toEqual(["80px", "20px"]);
     expect(canvas?.getAttribute("aria-label")).toBe("sample 3");
+  });
+});
+
+describe("a contour", () => {
+  test("is the border between the strongest tenth and the rest, along the cells", () => {
+    const values = Float32Array.from({ length: 20 }, () => 0.1);
+    values[6] = -5; // row 1, column 1 of 4 x 5
+    values[7] = 4;
+    expect(contourOf({ shape: [4, 5], values })).toEqual([
+      [1, 1, 2, 1],
+      [1, 1, 1, 2],
+      [2, 1, 3, 1],
+      [3, 1, 3, 2],
+      [1, 2, 2, 2],
+      [2, 2, 3, 2],
+    ]);
+  });
+
+  test("reaches round the edges, and is nowhere on a map of zeros or without a number", () => {
+    expect(contourOf({ shape: [1, 1], values: [3] })).toEqual([
+      [0, 0, 1, 0],
+      [0, 0, 0, 1],
+      [1, 0, 1, 1],
+      [0, 1, 1, 1],
+    ]);
+    expect(contourOf({ shape: [2, 2], values: [0, 0, 0, 0] })).toEqual([]);
+    expect(contourOf({ shape: [1, 2], values: [Number.NaN, Number.NaN] })).toEqual([]);
   });
 });
