@@ -12,7 +12,7 @@ from torch import nn
 
 from layerscope.containment import contained
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError
-from layerscope.probing.calls import copied_arguments, first_float_tensor, watched
+from layerscope.probing.calls import copied_arguments, first_float_tensor, layer_unavailable, watched
 
 AUTO = 12
 """About how many layers ``"auto"`` takes."""
@@ -61,6 +61,18 @@ class Chosen:
         for pattern in self.patterns:
             if not any(fnmatchcase(key, pattern) for key in executed):
                 raise LayerNotFoundError(pattern, executed)
+
+    def require_called(self, model: nn.Module, executed: list[str]) -> None:
+        """Raise if what was asked for by name or by pattern is not among the keys that a forward pass executed.
+
+        Raises:
+            LayerNotFoundError: there is no such layer, or none of a pattern.
+            CaptureError: there is, but it was not called.
+        """
+        missing = next((key for key in self.keys if key not in executed), None)
+        if missing is not None:
+            raise layer_unavailable(model, missing, executed)
+        self.require(executed)
 
     @staticmethod
     def of(layers: str | Sequence[str] | Chosen, model: nn.Module, inputs: Any) -> Chosen:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import layerscope
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError, LayerNotFoundError
 from layerscope.probing import capture as capturing
 from layerscope.probing.attributions import METHODS, attribute, attribute_all
 from layerscope.probing.attributions.grad_cam import GradCam
@@ -108,6 +108,22 @@ def test_probabilities_are_not_made_of_probabilities() -> None:
     expected = logits(x).softmax(1)[:, 2]
     torch.testing.assert_close(attribute(model, x, 2, method="saliency").probabilities, expected.detach())
     torch.testing.assert_close(attribute(logits, x, 2, method="saliency").probabilities, expected.detach())
+
+
+def at_the_first(model: nn.Module, inputs: Any, target: Any) -> dict[str, Tensor]:
+    return {"out": inputs[0]}
+
+
+@pytest.mark.parametrize("method", ["kernel_shap", "lime", "occlusion", "shapley_sampling", at_the_first, "saliency"])
+def test_a_layer_that_is_not_there_is_told_by_every_method(method: Any) -> None:
+    inputs = (torch.randn(2, 4), torch.randn(2))
+    for layers in (["nope"], ["no*"], ["out", "nope"]):
+        with pytest.raises(LayerNotFoundError, match=r"'no(pe|\*)' was asked for"):
+            attribute(Beside(), inputs, 0, method=method, layers=layers)
+    with pytest.raises(CaptureError, match="no such call of 'out'"):
+        attribute(Beside(), inputs, 0, method=method, layers=["out#1"])
+    found = attribute(Beside(), inputs, 0, method=method, layers=["out"])
+    assert list(found.layers) == ([] if method in ("kernel_shap", "lime", "occlusion", "shapley_sampling") else ["out"])
 
 
 def test_two_methods_of_one_name_are_refused() -> None:

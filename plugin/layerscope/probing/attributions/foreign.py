@@ -14,7 +14,7 @@ from layerscope.errors import InvalidArgumentError
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.method import Method, Question
 from layerscope.probing.attributions.target import describe, select
-from layerscope.probing.calls import copied_arguments, input_tensors
+from layerscope.probing.calls import copied_arguments, input_tensors, watched
 from layerscope.probing.layer_choice import Chosen
 from layerscope.probing.representation import batch_size
 
@@ -26,8 +26,9 @@ Attributing = Callable[[nn.Module, Any, Any], "Tensor | Mapping[str, Tensor]"]
 class Foreign(Method):
     """A function that was not made for Layerscope.
 
-    It runs in evaluation mode, with the model and all random numbers put back afterwards. It gets the model, copies of
-    the inputs and the target: None where the predicted class is meant, labels as a tensor.
+    It runs in evaluation mode, with modes, flags, gradients and buffers of the model and all random numbers put back
+    afterwards; weights into which it writes in place stay as it leaves them. It gets the model, the inputs and the
+    target as they were given.
 
     Args:
         function: takes (model, inputs, target) and returns a tensor of the shape of the first input, or a mapping layer
@@ -48,18 +49,21 @@ class Foreign(Method):
 
         Raises:
             InvalidArgumentError: it returned neither a tensor nor a mapping of tensors, or of another batch.
+            LayerNotFoundError: the model has no layer of a key that was asked for.
+            CaptureError: a layer that was asked for by its key is not called.
         """
         model, target = question.model, question.target
+        chosen = Chosen.of(question.layers, model, question.inputs)
         with contained(model):
             arguments = copied_arguments(question.inputs)
-            with torch.no_grad():
+            with torch.no_grad(), watched(model, lambda *_: None) as executed:
                 output = model(*arguments.args, **arguments.kwargs)
+                chosen.require_called(model, executed)
                 targets, probabilities = describe(
                     output, target, len(select(output, target, question.batch_dim)), question.batch_dim
                 )
             found: object = self.function(model, question.inputs, target)
         layers, inputs = self._sorted(name, found, question)
-        chosen = Chosen.of(question.layers, model, question.inputs)
         return Attribution(
             method=name,
             signed=self.signed,

@@ -20,7 +20,8 @@ from layerscope.probing.attributions.features import Features
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.path import checked_count
 from layerscope.probing.attributions.target import describe, fixed, may_repeat, repeated, select
-from layerscope.probing.calls import copied_arguments, input_tensors
+from layerscope.probing.calls import copied_arguments, input_tensors, watched
+from layerscope.probing.layer_choice import Chosen
 
 Coalitions = NDArray[np.bool_]
 """[coalitions, features] True where a feature is there."""
@@ -49,6 +50,8 @@ class Masking:
 
     Raises:
         InvalidArgumentError: the baselines do not fit the inputs.
+        LayerNotFoundError: the model has no layer of a key that was asked for, though nothing is told of layers.
+        CaptureError: a layer that was asked for by its key is not called.
     """
 
     def __init__(
@@ -64,7 +67,10 @@ class Masking:
         self.features = features
         self._inputs = [tensor.detach().clone() for tensor in input_tensors(question.inputs)]
         with contained(question.model, frozen=True), torch.no_grad():
-            output = self._run([tensor.clone() for tensor in self._inputs])
+            with watched(question.model, lambda *_: None) as executed:
+                output = self._run([tensor.clone() for tensor in self._inputs])
+            if question.layers != "auto":
+                Chosen.of(question.layers, question.model, question.inputs).require_called(question.model, executed)
             self.question = replace(question, target=fixed(output, question.target))
             """The question with the predicted classes held fixed."""
             full = select(output, self.question.target, question.batch_dim)
