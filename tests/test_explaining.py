@@ -155,5 +155,5 @@ def test_surrogates_and_linear_probes_are_written(tmp_path: Path) -> None:
     expected = layerscope.surrogate(model, x, surrogate="linear_regression", of="1")
     assert written.surrogates["1/linear_regression"][2] == expected
     probes = written.series["linear_probes"]
-    assert (probes.layers, probes.statistics) == (("0", "1", "2"), ("accuracy", "majority"))
+    assert (probes.layers, probes.statistics) == (("0", "1", "2"), ("accuracy", "majority", "held_out"))
     np.testing.assert_array_equal(probes.values[0], layerscope.linear_probes(model, x, labels).values)

@@ -101,7 +101,7 @@ def every_method(scope: Scope, training: Training, step: int) -> None:
 def surrogates(scope: Scope, training: Training, step: int) -> None:
     many = pytree.tree_map(lambda tensor: torch.cat([tensor] * 10), training.probe)
     scope.surrogates(many, step=step, target=lambda output: scores_of(output)[:, 0], surrogates=("decision_tree",))
-    scope.linear_probes(many, [0, 1] * 10, step=step)
+    scope.linear_probes(many, [0, 1] * 10, step=step, held_out=0.5)
 
 
 FEATURES: dict[str, Feature] = {

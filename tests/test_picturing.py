@@ -191,7 +191,7 @@ def test_each_message_names_the_samples_that_it_is_of(model: DigitsNet, tmp_path
     assert of["samples"] == [(0, "probe"), (0, "probe/2")]
     assert of["activation"] == [(0, "probe"), (1, "probe")]
     assert of["attribution"] == [(0, "probe/2"), (1, "probe/2")]
-    assert of["maximization"] == [(0, "probe"), (1, "probe")]  # the same arrays; it needs no names
+    assert of["maximization"] == [(0, "probe/2"), (1, "probe/2")]  # the same arrays, where classes have names
     values = layerscope.channels(model, IMAGES, layers=["stem.0"])["stem.0"].values
     for step in (0, 1):
         np.testing.assert_allclose(run.activations["probe"][step]["stem.0"]["values"], values, atol=2e-3)
@@ -224,7 +224,7 @@ def test_what_cannot_be_found_is_said_once_and_training_goes_on(model: DigitsNet
             scope.attention(IMAGES, step=step)
     said = [str(warning.message) for warning in caught]
     assert len(said) == 2
-    assert "could not record maximize: LayerNotFoundError: layer 'nowhere' was asked for" in said[0]
+    assert "could not record all of maximize: LayerNotFoundError: layer 'nowhere' was asked for" in said[0]
     assert "could not record attention: CaptureError" in said[1]
     run = read(tmp_path)
     assert [[unit.layer for unit in found.units] for found in run.maximizations.values()] == [["fc"]] * 3

@@ -162,6 +162,46 @@ def test_tokens_are_written_as_words(tokens: Any, spelled: Any, tmp_path: Path) 
     np.testing.assert_allclose(found.objectives, alone, rtol=1e-5)
 
 
+def test_what_the_graph_was_given_tells_what_tokens_are_like(tmp_path: Path) -> None:
+    model = Words()
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.graph(WORDS["input_ids"], attention_mask=WORDS["attention_mask"])
+        scope.maximize(step=0, layers=["head"], channels=3, tokens=VOCABULARY, steps=60)
+    found = read(tmp_path).maximizations[0]
+    scores = (model.words.weight[1:] @ model.head.weight.T).argmax(0) + 1
+    assert found.tokens == tuple((*[VOCABULARY[int(best)]] * 3, "") for best in scores)
+    assert found.top_samples == ()
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_samples_that_were_told_in_words_stand_beside_units_whatever_was_called_in_between(
+    told_first: bool, tmp_path: Path
+) -> None:
+    others = {name: tensor.repeat(4, 1) for name, tensor in WORDS.items()}
+    names = ["good", "bad", "neither"]
+
+    def tell(scope: Scope, step: int) -> None:
+        scope.attributions(
+            WORDS, step=step, methods=("saliency",), tokens=VOCABULARY, trust=False, samples="told", class_names=names
+        )
+
+    with Scope(Words(), tmp_path, strict=True) as scope:
+        for step in (0, 1):
+            if told_first:
+                tell(scope, step)
+            scope.embeddings(others, step=step, layers=["head"], samples="many")
+            if not told_first:
+                tell(scope, step)
+            scope.maximize(step=step, layers=["head"], channels=3, steps=1, seconds=None)
+    run = read(tmp_path)
+    for step in (0, 1):
+        assert {one.sample for best in run.maximizations[step].top_samples for one in best} == {0, 1, 2}
+    (data,) = {m[1] for m in written(tmp_path) if isinstance(m[1], wire.MaximizationMetadata)}
+    assert data.samples == "told"
+    assert run.descriptions["told"].inputs[0].tokens[1] == ("b", "b", "", "")
+    assert run.descriptions["told"].class_names == tuple(names)
+
+
 def test_tokens_of_the_attributions_before_make_words_and_ascent_goes_on(tmp_path: Path) -> None:
     with Scope(Words(), tmp_path, strict=True) as scope:
         scope.attributions(WORDS, step=0, methods=("saliency",), tokens=VOCABULARY, trust=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import layerscope
-from layerscope import Scope
+from layerscope import Scope, wire
 from layerscope.errors import InvalidArgumentError, LayerNotFoundError
+from layerscope.guarding import LayerscopeWarning
 
 
 class Words(nn.Module):
@@ -111,3 +113,62 @@ def test_what_cannot_be_is_said_and_the_points_are_there_all_the_same(model: Wor
         with pytest.raises(InvalidArgumentError, match=r"labels must be 5 integers, .* but they are int64 \[3\]"):
             scope.embeddings(TOKENS, LABELS[:3], step=1)
     assert list(layerscope.read(tmp_path)["."].embeddings["probe"]) == [0]
+
+
+def test_names_of_the_scores_hold_for_surrogates_and_units_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 3)), torch.randn(80, 4)
+    names = np.array(["ant", "bee", "cat"])  # as scikit-learn gives them
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.attributions(x, step=0, methods=("saliency",), trust=False, class_names=names)
+        scope.surrogates(x, step=0, surrogates=["linear_regression", "decision_tree"])
+        scope.surrogates(x, step=1, output_names=["a", "b", "c"])
+        scope.surrogates(x, step=2, target=lambda scores: scores[:, :2])
+        scope.maximize(step=0, layers=["0"], channels=3, steps=1)
+    run = layerscope.read(tmp_path)["."]
+    assert run.surrogates["inputs/linear_regression"][0].output_names == ("ant", "bee", "cat")
+    trees = run.surrogates["inputs/decision_tree"]
+    assert [trees[step].output_names for step in (0, 1, 2)] == [
+        ("ant", "bee", "cat"),
+        ("a", "b", "c"),
+        ("target 0", "target 1"),
+    ]
+    assert run.descriptions["probe"].class_names == ("ant", "bee", "cat")
+
+
+def test_names_that_are_not_as_many_as_the_classes_are_told_once_and_not_used_elsewhere(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 3)), torch.randn(80, 4)
+    with warnings.catch_warnings(record=True) as caught, Scope(model, tmp_path, strict=True) as scope:
+        warnings.simplefilter("always")
+        for step in (0, 1):
+            scope.attributions(x, step=step, methods=("saliency",), trust=False, class_names=["ant", "bee"])
+            scope.embeddings(x, [0, 1, 2, 3] * 20, step=step, class_names=["ant", "bee", "cat"])
+            scope.surrogates(x, step=step)
+        with pytest.raises(InvalidArgumentError, match=r"class_names must be a list of names, not 'ant'; give \['ant'"):
+            scope.attributions(x, step=2, class_names="ant")
+    said = [str(warning.message) for warning in caught]
+    assert len(said) == 2
+    assert "but the model gives 3 scores for each sample and there are 2 names" in said[0]
+    assert "but labels go up to 3 and there are 3 names" in said[1]
+    tree = layerscope.read(tmp_path)["."].surrogates["inputs/decision_tree"][1]
+    assert tree.output_names == ("class 0", "class 1", "class 2")
+
+
+def test_a_warning_tells_whether_all_of_it_failed_or_a_part(tmp_path: Path) -> None:
+    x = torch.randn(8, 4)
+    with warnings.catch_warnings(record=True) as caught, Scope(nn.Sequential(nn.Linear(4, 3)), tmp_path) as scope:
+        warnings.simplefilter("always", LayerscopeWarning)
+        scope.attributions(x, step=0, methods=["saliency", "gradcam"])
+        scope.attributions(x, step=1, methods=["saliensy"])
+        scope.surrogates(x, step=2, surrogates=["random_tree"])
+    part, whole, one = [str(warning.message) for warning in caught]
+    assert part.startswith(
+        "Layerscope could not record all of attributions: InvalidArgumentError: method 'gradcam' was"
+    )
+    assert "Do you mean 'grad_cam'?" in part
+    assert whole.startswith("Layerscope could not record attributions: InvalidArgumentError: method 'saliensy' was")
+    assert "Do you mean 'saliency'?" in whole
+    assert "but there are 'linear_regression', 'logistic_regression', 'decision_tree', 'random_forest'." in one
+    found: dict[str, dict[int, wire.AttributionMaps]] = layerscope.read(tmp_path)["."].attributions
+    assert {name: list(steps) for name, steps in found.items()} == {"saliency": [0]}

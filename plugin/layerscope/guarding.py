@@ -32,10 +32,17 @@ class Guard:
     Args:
         strict: raise it all the same.
         locate: returns where in the model something was raised, in words, or "".
+        written: returns how many messages were written so far, from which is told whether all of it failed or a part.
     """
 
-    def __init__(self, *, strict: bool, locate: Callable[[Exception], str] = lambda error: "") -> None:
-        self._strict, self._locate = strict, locate
+    def __init__(
+        self,
+        *,
+        strict: bool,
+        locate: Callable[[Exception], str] = lambda error: "",
+        written: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._strict, self._locate, self._written = strict, locate, written
         self._failed: set[tuple[str, type[Exception], str]] = set()
         self._told: set[str] = set()
 
@@ -46,6 +53,7 @@ class Guard:
         Args:
             what: what could not be recorded then.
         """
+        before = self._written()
         try:
             yield
         except Exception as error:
@@ -56,8 +64,9 @@ class Guard:
             if kind not in self._failed:
                 self._failed.add(kind)
                 place = "" if isinstance(error, LayerscopeError) else self._locate(error)
+                part = "all of " if self._written() > before else ""
                 _warn(
-                    f"Layerscope could not record {what}: {type(error).__name__}{place and f' in {place}'}: "
+                    f"Layerscope could not record {part}{what}: {type(error).__name__}{place and f' in {place}'}: "
                     f"{str(error).rstrip('.')}. Training goes on; this is said once. Scope(..., strict=True) raises it "
                     "instead."
                 )

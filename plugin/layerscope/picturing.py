@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Maximizer:
         seconds: float | None,
         probed: Probed,
         options: Mapping[str, Any],
+        class_names: Sequence[str] | None = None,
     ) -> None:
         """Write what units of some layers respond to, and the samples on which they are strongest.
 
@@ -62,6 +64,7 @@ class Maximizer:
             seconds: for all of it; each layer has an equal share of what those before it left.
             probed: what is known of the samples.
             options: of ``maximize``; what is missing of them, ``probed`` tells.
+            class_names: of the model's scores.
 
         Raises:
             Exception: what kept one of the layers from being recorded; the others are.
@@ -83,7 +86,11 @@ class Maximizer:
                 with attempt():
                     name = ""
                     if probed.inputs is not None:
-                        name = record_samples(self._writer, probed.inputs, probed.samples, step=step)
+                        shown = describe_inputs(probed.inputs) if probed.description is None else probed.description
+                        shown = replace(shown, class_names=tuple(class_names or ()))
+                        name = record_samples(
+                            self._writer, probed.inputs, probed.samples, step=step, description=shown, named=False
+                        )
                     alike = [result for result in results if result.modality == modality]
                     units = [
                         unit for result in alike for unit in _units(result, tops.get(result.layer), probed, options)
@@ -99,10 +106,14 @@ class Maximizer:
         options: Mapping[str, Any],
     ) -> Maximization:
         which = layer, str(options.get("objective", "channel"))
-        told: dict[str, Any] = {"inputs": probed.inputs} if probed.of_tokens else dict(probed.options)
+        told: dict[str, Any] = {"inputs": probed.tokens} if probed.tokens is not None else dict(probed.options)
         asked: dict[str, Any] = {**told, "start": self._found.get(which), **options}
         asked.update(layer=layer, channels=channels, seconds=seconds)
-        smaller = None if probed.of_tokens or "input_shape" in options or which in self._of_one_size else probed.smaller
+        smaller = (
+            None
+            if probed.tokens is not None or "input_shape" in options or which in self._of_one_size
+            else probed.smaller
+        )
         if smaller is not None:
             try:
                 reduced: dict[str, Any] = {**asked, "input_shape": smaller}
@@ -166,12 +177,29 @@ def side_by_side(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def record_samples(
-    writer: MessageWriter, inputs: Any, name: str, *, step: int, description: wire.SamplesBlob | None = None
+    writer: MessageWriter,
+    inputs: Any,
+    name: str,
+    *,
+    step: int,
+    description: wire.SamplesBlob | None = None,
+    named: bool | None = None,
 ) -> str:
-    """Write the inputs of a probe set if they are new; return the name under which they are."""
+    """Write the inputs of a probe set if they are new; return the name under which they are.
+
+    Args:
+        writer: where they go.
+        inputs: arguments of the model.
+        name: of the probe set.
+        step: training step.
+        description: how to show them; None tells it from their form.
+        named: whether the same inputs with another description are others; None says so if ``description`` is given.
+    """
     arrays = [array_of(tensor) for tensor in input_tensors(inputs)]
     described = describe_inputs(inputs) if description is None else description
-    return writer.samples(name, arrays, step=step, description=described, named=description is not None)
+    return writer.samples(
+        name, arrays, step=step, description=described, named=description is not None if named is None else named
+    )
 
 
 def array_of(tensor: torch.Tensor) -> NDArray[Any]:

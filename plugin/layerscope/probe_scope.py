@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
-from layerscope.errors import InvalidArgumentError, LayerNotFoundError
+from layerscope.errors import LayerscopeError
 from layerscope.explaining import record_attributions
+from layerscope.given_names import by_name, checked_class_names, checked_list
 from layerscope.guarding import Guard, failing_last
 from layerscope.picturing import (
     Maximizer,
@@ -26,11 +24,13 @@ from layerscope.probing.activations import available_activations
 from layerscope.probing.attention import attention
 from layerscope.probing.attributions import Methods, Target
 from layerscope.probing.attributions.method import Question
+from layerscope.probing.attributions.target import scores_of
 from layerscope.probing.channels import channels as channels_of
 from layerscope.probing.describing import describe_inputs
 from layerscope.probing.embeddings import Embedding, embeddings, word_embeddings
 from layerscope.probing.linear_probes import linear_probes
-from layerscope.probing.maximizing.choosing import Probed, telling_layers
+from layerscope.probing.maximizing.choosing import Probed, named_layers, telling_layers
+from layerscope.probing.pooling import pooled
 from layerscope.probing.surrogates import surrogate
 from layerscope.probing.weights import weights
 from layerscope.recorder import Recorder
@@ -60,6 +60,8 @@ class ProbeScope:
         self._probed = Probed()
         self._maximizer = Maximizer(model, writer)
         self._embedded: dict[str, dict[str, Embedding]] = {}
+        self._class_names: tuple[str, ...] | None = None
+        """Of the scores of the model, in their order, once ``attributions`` was given them."""
 
     def activations(
         self,
@@ -141,7 +143,7 @@ class ProbeScope:
             step: training step.
             layers: ``"all"``, ``"auto"`` or a list of layer keys and patterns. 12 bytes for each sample and layer.
             samples: name of this probe set.
-            class_names: of the classes, in the order of the labels' numbers.
+            class_names: of the classes, in the order of the labels' numbers. The Projector gets them as labels.
             projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
                 number below the log directory; True for all of ``layers``. Of an ``nn.Embedding`` it gets the distinct
                 tokens of the probe set, by the words that ``attributions`` was given.
@@ -151,6 +153,7 @@ class ProbeScope:
             step = checked_step(step)
             self._probed.remember(inputs, samples=samples)
             before = self._embedded.get(samples)
+            names = checked_class_names(class_names)
             shown = () if isinstance(projector, bool) else checked_list("projector", projector)
             found = embeddings(self._model, inputs, layers=layers, before=before, **options)
             missing = [layer for layer in shown if layer not in found]
@@ -159,15 +162,17 @@ class ProbeScope:
                     found |= embeddings(self._model, inputs, layers=missing, before=before, **options)
             self._embedded[samples] = (before or {}) | found
             classes = checked_labels(labels, len(next(iter(found.values())).points)) if found else None
+            if classes is not None and names is not None and classes.max() >= len(names):
+                self._tell_unnamed(names, f"labels go up to {classes.max()}")
             with attempt():
-                description = None if class_names is None else describe_inputs(inputs, class_names=class_names)
+                description = None if names is None else describe_inputs(inputs, class_names=names)
                 stored = record_samples(self._writer, inputs, samples, step=step, description=description)
                 arrays = {layer: embedding_arrays(one) for layer, one in found.items()}
                 shared = {} if classes is None else {"labels": classes}
                 record_layer_arrays(
                     self._writer, "embedding", arrays, name=samples, step=step, samples=stored, shared=shared
                 )
-            labelled = None if classes is None else _by_name(classes, class_names)
+            labelled = None if classes is None else by_name(classes, names)
             for layer in found if projector is True else shown:
                 with attempt():
                     if layer in found:  # else it was told already why not
@@ -236,17 +241,28 @@ class ProbeScope:
             batch_dim: dimension of the samples in the inputs.
             modality: ``image``, ``text``, ``table``, ``time_series`` or ``tensor``, for the first input; None infers
                 it from its form.
-            tokens: of text: a tokenizer, a vocabulary, or a list of strings for each sample.
+            tokens: of text: a tokenizer, a vocabulary, or a list of strings for each sample. Of these no other words
+                are known: what ``maximize`` finds beside them is shown as ``#`` and its number.
             feature_names: of a table or a time series, along its last dimension.
-            class_names: of the classes, in the order of the scores.
+            class_names: of the classes, in the order of the scores. Surrogates and units that are scores have them too
+                from then on.
         """
         with self._guarded("attributions"):
             step = checked_step(step)
-            self._probed.remember(inputs, samples=samples)
+            classes = checked_class_names(class_names)
+            description = describe_inputs(
+                inputs,
+                modality=modality,
+                batch_dim=batch_dim,
+                tokens=tokens,
+                feature_names=feature_names,
+                class_names=classes,
+            )
+            self._probed.remember(inputs, samples=samples, description=description)
             if tokens is not None:
                 self._probed.spell(tokens)
-            names = {"tokens": tokens, "feature_names": feature_names, "class_names": class_names}
-            description = describe_inputs(inputs, modality=modality, batch_dim=batch_dim, **names)
+            if classes is not None and classes != self._class_names:
+                self._name_scores(classes, inputs, batch_dim)
             question = Question(self._model, inputs, target, layers, batch_dim, maps_only=True)
             record_attributions(self._writer, question, methods, description, samples=samples, trust=trust, step=step)
 
@@ -260,12 +276,15 @@ class ProbeScope:
             step: training step.
             surrogates: ``linear_regression``, ``logistic_regression``, ``decision_tree``, ``random_forest``. One that
                 fails does not keep the others from being recorded.
-            options: as in ``layerscope.surrogate``: ``of="fc1"``, ``feature_names=[...]``.
+            options: as in ``layerscope.surrogate``: ``of="fc1"``, ``feature_names=[...]``. Outputs have the
+                ``class_names`` that ``attributions`` was given, unless ``output_names`` says otherwise.
         """
         with self._guarded("surrogates"):
             step = checked_step(step)
             self._probed.remember(inputs)
             checked_list("surrogates", surrogates)
+            if self._class_names is not None and not callable(options.get("target")):
+                options = {"output_names": self._class_names, **options}
             with failing_last() as attempt:
                 for name in surrogates:
                     with attempt():
@@ -312,8 +331,9 @@ class ProbeScope:
                 that ``graph`` saw executed (the model's output, where the objective is ``logit``). One that fails keeps
                 none of the others from being recorded.
             channels: which channels of each layer, or how many of the first.
-            inputs: the probe batch; None takes what ``attributions``, ``activations`` and the like were given last. Of
-                a model of tokens its first sample tells what else the model is given.
+            inputs: the probe batch; None takes what ``attributions``, ``activations`` and the like were given last, of
+                text what was given last with ``tokens``. Of a model of tokens its first sample (or else that of
+                ``graph``) tells what else the model is given.
             samples: name of the probe set.
             seconds: how long it may take, all layers together, from the first to the last: with less time fewer steps
                 are taken. None takes as many as ``steps`` says, whatever it takes: then the same seed gives the same.
@@ -325,43 +345,39 @@ class ProbeScope:
         with self._guarded("maximize"):
             step = checked_step(step)
             if inputs is not None:
-                self._probed.remember(inputs, samples=samples)
+                self._probed.remember(inputs, samples=samples, chosen=True)
             if tokens is not None:
                 self._probed.spell(tokens)
             chosen: Sequence[str | None] = [None]
             if layers is not None:
-                chosen = self._matching(checked_list("layers", layers, "layer keys"))
+                chosen = named_layers(self._model, self._executed, checked_list("layers", layers, "layer keys"))
             elif options.get("objective") != "logit":
                 chosen = telling_layers(self._model, self._executed)
-            self._maximizer.record(chosen, channels, step=step, seconds=seconds, probed=self._probed, options=options)
+            self._maximizer.record(
+                chosen,
+                channels,
+                step=step,
+                seconds=seconds,
+                probed=self._probed,
+                options=options,
+                class_names=self._class_names,
+            )
 
-    def _matching(self, layers: Sequence[str]) -> list[str]:
-        """Return layer keys; of a pattern those that ``graph`` saw executed, or, without it, of all modules."""
-        names = [name for name, _ in self._model.named_modules() if name]
-        known = [name for name in names if name in self._executed] or names
-        found: list[str] = []
-        for layer in layers:
-            pattern = layer not in names and any(sign in layer for sign in "*?[")
-            matching = fnmatch.filter(known, layer) if pattern else [layer]
-            if not matching:
-                raise LayerNotFoundError(layer, known)
-            found += [name for name in matching if name not in found]
-        return found
+    def _name_scores(self, names: tuple[str, ...], inputs: Any, batch_dim: int) -> None:
+        """Keep the names of the model's scores, if they are as many; else say so."""
+        try:
+            scores = pooled(self._model, inputs, layers=[], at_end=scores_of, batch_dim=batch_dim).output
+        except LayerscopeError:  # no scores of classes
+            return
+        count = 1 if scores.ndim == 1 else scores.shape[-1]
+        if count == len(names):
+            self._class_names = names
+        else:
+            self._tell_unnamed(names, f"the model gives {count} scores for each sample")
 
-
-def checked_list(name: str, given: Any, of: str = "names") -> Sequence[str]:
-    """Return what was given as a list of names.
-
-    Raises:
-        InvalidArgumentError: it is a single one, of which each letter would be taken for a name, or none at all.
-    """
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        instead = f"; give [{given!r}]" if isinstance(given, str) else ""
-        raise InvalidArgumentError(f"{name} must be a list of {of}, not {given!r}{instead}.")
-    return cast("Sequence[str]", given)
-
-
-def _by_name(classes: NDArray[np.int32], names: Sequence[str] | None) -> list[str | int]:
-    """Return the class of each sample by its name, where it has one."""
-    known = dict(enumerate(names or ()))
-    return [known.get(int(number), int(number)) for number in classes]
+    def _tell_unnamed(self, names: Sequence[str], but: str) -> None:
+        self._guarded.tell(
+            f"class_names {but}",
+            f"class_names must be a name for each class, in the order of their numbers, but {but} and there are "
+            f"{len(names)} names. What they name may be another class than the one meant.",
+        )

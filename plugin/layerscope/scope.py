@@ -76,7 +76,8 @@ class Scope(ProbeScope):
         self._summary_writer: Any = writer if writes else Nowhere()
         message_writer = MessageWriter(self._summary_writer)
         recorder = Recorder(message_writer, self._ranks, writes=writes)
-        super().__init__(original(model), message_writer, recorder, Guard(strict=strict, locate=self._locate))
+        guard = Guard(strict=strict, locate=self._locate, written=lambda: message_writer.messages)
+        super().__init__(original(model), message_writer, recorder, guard)
         self._optimizers = Optimizers(self._model, self._ranks)
 
     def graph(self, *args: Any, **kwargs: Any) -> wire.ModelGraph | None:
@@ -88,7 +89,7 @@ class Scope(ProbeScope):
         """
         graph = None
         with self._guarded("graph"):
-            self._probed.remember((args, kwargs), probe=False)
+            self._probed.trace(self._model, args, kwargs)
             graph = trace(self._model, *args, **kwargs)
             self._writer.graph(graph)
             if graph.failure:

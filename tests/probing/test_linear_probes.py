@@ -41,7 +41,7 @@ def test_a_class_that_a_layer_makes_visible_is_told_behind_it_and_not_before() -
     assert (found.layers, found.owners, found.statistics) == (
         ("0", "1", "2"),
         ("0", "1", "2"),
-        ("accuracy", "majority"),
+        ("accuracy", "majority", "held_out"),
     )
     accuracy, majority = column(found, "accuracy"), column(found, "majority")
     assert accuracy["0"] < 0.65
@@ -49,6 +49,7 @@ def test_a_class_that_a_layer_makes_visible_is_told_behind_it_and_not_before() -
     assert accuracy["2"] > 0.97
     _, judging = split(labels.numpy(), 0.25, 0)
     share = float(labels[judging].float().mean())
+    assert list(column(found, "held_out").values()) == [len(judging)] * 3
     assert list(majority.values()) == pytest.approx([max(share, 1 - share)] * 3)
 
 
@@ -121,10 +122,10 @@ def test_a_layer_with_nan_has_no_accuracy_and_the_others_have() -> None:
 
 
 def test_the_model_is_left_as_found() -> None:
-    model, x = DigitsNet().train(), torch.randn(24, 1, 8, 8)
+    model, x = DigitsNet().train(), torch.randn(48, 1, 8, 8)
     before = {name: as_bytes(tensor) for name, tensor in model.state_dict().items()}
     random = torch.get_rng_state()
-    layerscope.linear_probes(model, x, [0, 1, 2] * 8)
+    layerscope.linear_probes(model, x, [0, 1, 2] * 16)
     assert {name: as_bytes(tensor) for name, tensor in model.state_dict().items()} == before
     assert torch.equal(torch.get_rng_state(), random)
     assert all(module.training and not module._forward_hooks for module in model.modules())
@@ -137,6 +138,7 @@ def test_the_model_is_left_as_found() -> None:
         ([0.5] * 8, {}, r"labels must be classes, whole numbers or strings, but they are float64"),
         ([3] * 8, {}, r"labels must be of two or more classes, but all that are fitted to are of one"),
         ([0, 1] * 4, {"held_out": 0}, r"held_out must be a share of the samples, between 0 and 1.* but it is 0 of 8"),
+        ([0, 1] * 4, {}, r"10 or more held-out samples.* of 8 samples of 2 classes 2 are held out and 6 fitted to"),
         ([0, 1] * 4, {"max_features": 0}, r"max_features must be 1 or more, but it is 0"),
     ],
 )

@@ -24,7 +24,7 @@ export function nothingFound({ examined, unjudged }: FindingsListing): readonly 
 
 /** What could not be judged, and why: that nothing of it was found is not to be taken for health. */
 export function Unjudged({ listing }: { readonly listing: FindingsListing }): JSX.Element | null {
-  if (listing.unjudged.length === 0) return null;
+  if (listing.unjudged.length === 0 || !listing.examined) return null; // nothing at all is known: that is told already
   return (
     <ul class="unjudged quiet" aria-label="Not judged">
       {listing.unjudged.map(({ detectors, reason }) => (

@@ -26,7 +26,8 @@ class Embedding:
     points: NDArray[np.float32]
     """[samples, components]: principal components of the centred features; 0 where there are fewer."""
     explained: NDArray[np.float32]
-    """[components]: share of the variance of the features along each axis, 0 to 1."""
+    """[components]: share of the variance of the features along each axis, 0 to 1; where axes were turned to match an
+    earlier result, a later axis may have more than the first."""
 
 
 def embeddings(

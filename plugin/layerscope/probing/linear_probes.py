@@ -19,6 +19,9 @@ from layerscope.probing.representation import batch_size
 from layerscope.probing.surrogates.logistic_regression import LogisticRegression
 from layerscope.probing.surrogates.surrogate_model import needing_scikit_learn
 
+FEWEST_HELD_OUT = 10
+"""On fewer samples an accuracy says nothing: of 3 it is 0, a third, two thirds or 1."""
+
 
 @random_states_preserved()
 def linear_probes(
@@ -56,11 +59,14 @@ def linear_probes(
 
     Returns:
         A row for each layer key, in order of execution. Columns, on the held-out samples: ``accuracy``, NaN where the
-        layer's output holds infinities or NaN, and ``majority``, the accuracy of naming the commonest class always.
+        layer's output holds infinities or NaN; ``majority``, the accuracy of naming the commonest class always; and
+        ``held_out``, how many they are.
 
     Raises:
         MissingExtraError: scikit-learn is not installed (extra ``surrogates``).
-        InvalidArgumentError: not one label for each sample, labels that are no classes, or an argument out of range.
+        InvalidArgumentError: not one label for each sample, labels that are no classes, an argument out of range, or
+            so few samples that accuracies would say nothing: less than 10 held out, or less than 2 for each class to
+            fit to.
         LayerNotFoundError: the model has no layer of that key.
         CaptureError: a layer that was asked for by its key was not executed, has no floating-point output, or not one
             row for each sample, or other channels for some samples.
@@ -72,6 +78,7 @@ def linear_probes(
     training, judging = split(classes, held_out, seed)
     if len(np.unique(classes[training])) < 2:
         raise InvalidArgumentError("labels must be of two or more classes, but all that are fitted to are of one.")
+    _require_enough(classes, len(training), len(judging))
     found = pooled(
         model,
         inputs,
@@ -91,13 +98,23 @@ def linear_probes(
         probe = LogisticRegression(penalty=1.0).fit(seen[training], classes[training], seed)
         return agreement(classes[judging], probe.predict(seen[judging]))
 
-    rows = [(accuracy(features), majority) for features in found.values()]
+    rows = [(accuracy(features), majority, len(judging)) for features in found.values()]
     return wire.Statistics(
         layers=tuple(found),
         owners=tuple(found),
         statistics=wire.SERIES["linear_probes"].statistics,
-        values=np.array(rows, np.float32).reshape(len(rows), 2),
+        values=np.array(rows, np.float32).reshape(len(rows), 3),
     )
+
+
+def _require_enough(classes: NDArray[np.int64], fitted: int, held_out: int) -> None:
+    count = len(np.unique(classes))
+    if held_out < FEWEST_HELD_OUT or fitted < 2 * count:
+        raise InvalidArgumentError(
+            f"linear probes need {FEWEST_HELD_OUT} or more held-out samples, on which the standard error of an accuracy "
+            f"is up to 0.16, and 2 or more to fit to for each class; but of {len(classes)} samples of {count} classes "
+            f"{held_out} are held out and {fitted} fitted to. Give more samples, some hundreds if you can."
+        )
 
 
 def _classes(labels: Any, samples: int) -> NDArray[np.int64]:

@@ -46,6 +46,7 @@ STATISTICS: dict[str, Statistic] = {
         Statistic("update_ratio", "log", "Norm of the update over the norm of what was updated."),
         Statistic("accuracy", "fraction", "Share of the held-out samples whose class a linear probe tells."),
         Statistic("majority", "fraction", "Share of the held-out samples that are of the commonest class."),
+        Statistic("held_out", "count", "Number of samples that were held out, on which linear probes are judged."),
         Statistic("learning_rate", "log", "Learning rate of the optimizer; none if no optimizer holds it."),
     )
 }
@@ -82,7 +83,8 @@ SERIES: dict[str, Measured] = {
         MOMENTS, "Gradients of the loss with respect to the outputs of the layers, in the training pass itself."
     ),
     "linear_probes": Measured(
-        ("accuracy", "majority"), "How well a linear classifier tells the classes from the output of each layer."
+        ("accuracy", "majority", "held_out"),
+        "How well a linear classifier tells the classes from the output of each layer.",
     ),
 }
 """The series that Layerscope records, by name. A log directory may hold others."""

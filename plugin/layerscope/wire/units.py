@@ -88,7 +88,8 @@ LAYER_ARRAYS: dict[str, str] = {
     "``filters`` uint8 [1], whether it is a kernel whose filters make pictures.",
     "attention": "Attention weights of some probe samples: ``values`` float16 [samples, heads, queries, keys].",
     "embedding": "Principal components of what each layer makes of the probe samples: ``values`` float32 [samples, "
-    "components], turned onto those of the step before; ``explained`` float32 [components], shares of the variance; "
+    "components], whose axes are turned to match the points of the step before; ``explained`` float32 [components], "
+    "shares of the variance along the axes as they are after that, so that a later one may have more than the first; "
     "and, of no layer, ``labels`` int32 [samples], where they were given.",
 }
 """Kind of summary -> the arrays that it holds of each layer, named ``<array>:<layer>`` in its safetensors."""

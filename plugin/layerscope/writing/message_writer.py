@@ -61,6 +61,8 @@ class MessageWriter:
                 f"writes into the same event file; given: {type(summary_writer).__name__}."
             )
         self._summary_writer = summary_writer
+        self.messages = 0
+        """How many were written."""
         self._closed = False
         self._tags: dict[wire.Metadata, tuple[str, bytes]] = {}
         self._described: set[str] = set()
@@ -116,7 +118,8 @@ class MessageWriter:
             inputs: its arrays.
             step: training step.
             description: how to show them.
-            named: that ``description`` says more than their form does: inputs written with another one are others.
+            named: that inputs written with another description are others. If not, those with this very one are
+                taken first all the same.
 
         Returns:
             The name under which they are: ``name``, or ``name/2``, ... where others were written under it at this step.
@@ -126,8 +129,9 @@ class MessageWriter:
         digests = hashlib.sha256(arrays).hexdigest(), hashlib.sha256(b"".join(blobs)).hexdigest()
         names = [name, *(f"{name}/{i}" for i in range(2, 2 + len(self._samples)))]
         known = [one for one in names if one in self._samples]
-        place = 1 if named else 0
-        same = next((one for one in known if self._samples[one][1][place] == digests[place]), None)
+        places = (1,) if named else (1, 0)
+        alike = (one for place in places for one in known if self._samples[one][1][place] == digests[place])
+        same = next(alike, None)
         if same is not None:
             self._samples[same] = step, self._samples[same][1]
             return same
@@ -302,6 +306,7 @@ class MessageWriter:
         if new:
             self._described.add(summary.tag)
         self._written[tag] += array_bytes
+        self.messages += 1
         # Private in torch, but the only way into the user's own event file.
         file_writer = self._summary_writer._get_file_writer()  # pyright: ignore[reportPrivateUsage]
         quicken(file_writer)

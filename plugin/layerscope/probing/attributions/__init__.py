@@ -6,7 +6,6 @@ are asked for together share their passes.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast
@@ -15,6 +14,7 @@ from torch import nn
 
 from layerscope.containment import original
 from layerscope.errors import InvalidArgumentError
+from layerscope.given_names import nearest
 from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.attribution import Attribution
 from layerscope.probing.attributions.deep_lift import DeepLift
@@ -152,9 +152,9 @@ def made(name: str, options: Mapping[str, Any]) -> Method:
         InvalidArgumentError: no such method or option.
     """
     if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1)
-        meant = f" Do you mean {near[0]!r}?" if near else ""
-        raise InvalidArgumentError(f"method {name!r} was asked for, but the methods are {_known()}.{meant}")
+        raise InvalidArgumentError(
+            f"method {name!r} was asked for, but the methods are {_known()}.{nearest(name, METHODS)}"
+        )
     known = [f.name for f in fields(cast(Any, METHODS[name]))]
     unknown = [option for option in options if option not in known]
     if unknown:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from layerscope import wire
 from layerscope.containment import random_states_preserved
 from layerscope.errors import InvalidArgumentError
+from layerscope.given_names import nearest
 from layerscope.probing.calls import input_tensors
 from layerscope.probing.held_out import agreement, r2, split
 from layerscope.probing.pooling import pooled
@@ -79,7 +80,8 @@ def surrogate(
             themselves where they are probabilities already). ``"scores"``: as the model returned them. A class: its
             probability. A function: takes what the model returned and gives floating-point numbers [samples] or
             [samples, outputs], or classes, integers or truth values [samples]. None: for a logistic regression the
-            classes, for the others the probabilities, or the score if there is but one.
+            classes, for the others the probabilities, or the score if there is but one. Nothing tells scores of
+            classes from other numbers: of a network that predicts several quantities give ``"scores"``.
         feature_names: a name for each feature; None names them after their place, ``input[3]`` or ``fc1[3]``.
         output_names: a name for each score of the model, or for the two classes of a model with one score (or for
             what the function gives); None numbers them. Classes that are never predicted are left out.
@@ -150,6 +152,7 @@ def _made(name: str, options: Mapping[str, Any]) -> SurrogateModel:
     if name not in SURROGATES:
         raise InvalidArgumentError(
             f"surrogate {name!r} was asked for, but there are {', '.join(map(repr, SURROGATES))}."
+            f"{nearest(name, SURROGATES)}"
         )
     known = [f.name for f in fields(cast(Any, SURROGATES[name]))]
     unknown = [option for option in options if option not in known]
@@ -189,8 +192,9 @@ def _parts(outputs: Outputs, held_out: float, seed: int) -> tuple[NDArray[np.int
         return training, judging, outputs
     if outputs.values.ndim > 1 or not varied[0]:
         raise InvalidArgumentError(
-            "there is something to imitate where the model says different things for different samples, but for these "
-            "it says the same. Give other or more samples, or another target."
+            "a surrogate imitates how what the model says changes from sample to sample, but of all samples "
+            f"that are {'held out' if varied[0] else 'fitted to'} it says the same. Give more or other samples or another "
+            "target, or train the model first."
         )
     present = np.unique(outputs.values[training])
     place = {int(known): i for i, known in enumerate(present)}  # a class that only held-out samples have is never met
