@@ -170,7 +170,7 @@ def test_what_the_graph_was_given_tells_what_tokens_are_like(tmp_path: Path) -> 
     found = read(tmp_path).maximizations[0]
     scores = (model.words.weight[1:] @ model.head.weight.T).argmax(0) + 1
     assert found.tokens == tuple((*[VOCABULARY[int(best)]] * 3, "") for best in scores)
-    assert found.top_samples == ()
+    assert found.top_samples == ((), (), ())  # nothing was probed
 
 
 @pytest.mark.parametrize("told_first", [True, False])

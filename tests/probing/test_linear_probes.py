@@ -35,6 +35,7 @@ def column(found: wire.Statistics, name: str) -> dict[str, float]:
 
 
 def test_a_class_that_a_layer_makes_visible_is_told_behind_it_and_not_before() -> None:
+    torch.manual_seed(0)
     x, labels = exclusive_or()
     model = nn.Sequential(nn.Identity(), Product(), nn.Linear(2, 2))
     found = layerscope.linear_probes(model, x, labels)

@@ -323,7 +323,7 @@ def test_the_model_and_the_process_are_left_as_found() -> None:
             {"target": lambda output: output.long() - 9},
             r"must return one class for each sample, \[samples\], 0 or more",
         ),
-        ({"target": lambda output: output[:, 0] * 0}, r"of all samples that are fitted to it says the same\. Give more or"),
+        ({"target": lambda output: output[:, 0] * 0}, r"samples that are fitted to it says the same\. Give more or"),
         ({"target": lambda output: output[:1, 0]}, r"200 samples in what it sees and 1 in what the model returned"),
         ({"held_out": 1.0}, r"held_out must be a share of the samples, between 0 and 1.* but it is 1.0 of 200"),
         ({"held_out": 0.001}, r"leaves 2 or more to fit to and 2 or more to judge on"),

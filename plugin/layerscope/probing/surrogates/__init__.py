@@ -193,8 +193,8 @@ def _parts(outputs: Outputs, held_out: float, seed: int) -> tuple[NDArray[np.int
     if outputs.values.ndim > 1 or not varied[0]:
         raise InvalidArgumentError(
             "a surrogate imitates how what the model says changes from sample to sample, but of all samples "
-            f"that are {'held out' if varied[0] else 'fitted to'} it says the same. Give more or other samples or another "
-            "target, or train the model first."
+            f"that are {'held out' if varied[0] else 'fitted to'} it says the same. Give more or other "
+            "samples or another target, or train the model first."
         )
     present = np.unique(outputs.values[training])
     place = {int(known): i for i, known in enumerate(present)}  # a class that only held-out samples have is never met
