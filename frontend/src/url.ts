@@ -30,6 +30,8 @@ export interface Selection {
   readonly swipe: boolean | null;
   /** How maps lie over images; null is as colours. */
   readonly overlay: "contour" | null;
+  /** How distributions over the steps are drawn; null is as a heat map. */
+  readonly distributions: "ridgeline" | null;
   /** How opaque a map is where it is strongest, in per cent; null is the default. */
   readonly opacity: number | null;
   /** Id of the selected node. */
@@ -138,6 +140,7 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   compareAs: { encode: (value) => value, decode: (value) => (value === "side" ? value : null) },
   swipe: flag,
   overlay: { encode: (value) => value, decode: (value) => (value === "contour" ? value : null) },
+  distributions: { encode: (value) => value, decode: (value) => (value === "ridgeline" ? value : null) },
   opacity: position,
   layer: text,
   row: text,
@@ -178,6 +181,7 @@ export const NOTHING: Selection = {
   compareAs: null,
   swipe: null,
   overlay: null,
+  distributions: null,
   opacity: null,
   layer: null,
   row: null,

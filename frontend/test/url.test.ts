@@ -9,6 +9,7 @@ const ALL: Selection = {
   swipe: true,
   overlay: "contour",
   opacity: 30,
+  distributions: "ridgeline",
   zoom: [-3, 900],
   order: "smallest",
   folded: true,

@@ -122,7 +122,8 @@ function withOpacity(colour: string, share: number): Pixel {
   return inkPixel(colour, Math.round(255 * (FAINTEST + (1 - FAINTEST) * share)));
 }
 
-function largest(all: readonly Float64Array[]): number {
+/** The largest share of all; the smallest positive number where there is none. */
+export function largest(all: readonly Float64Array[]): number {
   let most = Number.MIN_VALUE;
   for (const row of all) for (const share of row) if (share > most) most = share;
   return most;
@@ -156,7 +157,8 @@ export function edgeTicks(rows: readonly BinRow[], y: (row: number) => number, h
   return kept.sort((a, b) => a.at - b.at);
 }
 
-function edgeText(edges: readonly (number | null)[], index: number): string {
+/** An edge in words. */
+export function edgeText(edges: readonly (number | null)[], index: number): string {
   const edge = edges[index] ?? null;
   return edge === null ? (index === 0 ? "-∞" : "∞") : formatNumber(edge);
 }

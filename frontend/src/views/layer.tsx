@@ -84,24 +84,28 @@ function maximizesOutput(store: Store): boolean {
   return store.tags.value.maximization.some(({ metadata }) => metadata.units.some((unit) => unit.layer === ""));
 }
 
-/** What else there is below, in the order in which it stands; a click goes there. */
+/** What else there is below, in the order in which it stands; a click goes there, and the focus with it. */
 function Contents({ store }: { readonly store: Store }): JSX.Element | null {
   const parts = (store.layer.value === null ? ofModel(store) : ofLayer(store)).filter(({ there }) => there);
   if (parts.length < 2) return null;
   return (
     <nav class="contents" aria-label="Parts of this panel">
       {parts.map(({ id, label }) => (
-        <button
-          type="button"
-          class="plain"
-          key={id}
-          onClick={() => document.getElementById(id)?.scrollIntoView({ block: "start" })}
-        >
+        <button type="button" class="plain" key={id} onClick={() => goTo(id)}>
           {label}
         </button>
       ))}
     </nav>
   );
+}
+
+/** Scroll to a part; from there on the Tab key goes through what is in it. */
+function goTo(id: string): void {
+  const part = document.getElementById(id);
+  if (part === null) return;
+  part.tabIndex = -1;
+  part.focus({ preventScroll: true });
+  part.scrollIntoView({ block: "start" });
 }
 
 interface Part {

@@ -36,7 +36,7 @@ export function TopSamples({ unit, inputs, onSelect }: TopSamplesProps): JSX.Ele
             {picture === null && text && <bdi class="unit-tokens">{text}</bdi>}{" "}
             <span class="caption number">
               {formatNumber(objective)}
-              <span class="quiet"> · sample {sample}</span>
+              <span class="quiet"> sample {sample}</span>
             </span>
           </button>
         );

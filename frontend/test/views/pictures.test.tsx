@@ -62,7 +62,7 @@ describe("activation maximization", () => {
     expect(boxes.map(({ style }) => [style.top, style.left, style.width, style.height])).toEqual([
       ["25.00%", "0.00%", "50.00%", "50.00%"],
     ]);
-    await fire(() => fireEvent.click(screen.getByRole("button", { name: "input 0.5 · sample 3" })));
+    await fire(() => fireEvent.click(screen.getByRole("button", { name: "input 0.5 sample 3" })));
     expect(store.sample.value).toBe(3);
   });
 
