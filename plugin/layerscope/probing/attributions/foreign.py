@@ -58,12 +58,12 @@ class Foreign(Method):
             arguments = copied_arguments(question.inputs)
             with torch.no_grad(), watched(model, lambda *_: None) as executed:
                 output = model(*arguments.args, **arguments.kwargs)
-                chosen.require_called(model, executed)
                 targets, probabilities = describe(
                     output, target, len(select(output, target, question.batch_dim)), question.batch_dim
                 )
             found: object = self.function(model, question.inputs, target)
         layers, inputs = self._sorted(name, found, question)
+        chosen.require_called(model, [*executed, *layers])  # it may tell of things that are no module
         return Attribution(
             method=name,
             signed=self.signed,
