@@ -84,7 +84,7 @@ export function ComparePicker({ store }: { readonly store: Store }): JSX.Element
   return (
     <fieldset class="compare" aria-label="Comparison">
       <label class="field">
-        <span>{other === null ? "Compare with" : <Side of="B" />}</span>
+        <span>{other === null ? "Compare" : <Side of="B" />}</span>
         <select
           data-testid="compare-picker"
           aria-label="Compare with"
