@@ -100,7 +100,11 @@ def every_method(scope: Scope, training: Training, step: int) -> None:
 
 def surrogates(scope: Scope, training: Training, step: int) -> None:
     many = pytree.tree_map(lambda tensor: torch.cat([tensor] * 10), training.probe)
-    scope.surrogates(many, step=step, target=lambda output: scores_of(output)[:, 0], surrogates=("decision_tree",))
+    numbers = input_tensors(many)[0].is_floating_point()  # tokens are none: there it sees what the last layer makes
+    of = "inputs" if numbers else [name for name, _ in training.model.named_modules()][-1]
+    scope.surrogates(
+        many, step=step, target=lambda output: scores_of(output)[:, 0], surrogates=("decision_tree",), of=of
+    )
     scope.linear_probes(many, [0, 1] * 10, step=step, held_out=0.5)
 
 
