@@ -5,7 +5,9 @@ import { mount } from "../src/app";
 import { dark } from "../src/theme";
 import { CHART_CASES } from "./charts.cases";
 import { APP_CASES, mockBackend } from "./mock";
+import { comparedBackend, OTHER } from "./mock_compared";
 import { NAVIGATION_CASES } from "./navigation.cases";
+import { PICTURE_CASES } from "./pictures.cases";
 import "../src/views/structure.css";
 
 const query = new URLSearchParams(location.search);
@@ -13,8 +15,12 @@ const root = document.createElement("div");
 root.id = "layerscope";
 document.body.append(root);
 const shape = APP_CASES[query.get("case") ?? ""];
-if (shape) mount(root, new AbortController().signal, mockBackend(shape));
-else render(<Index />, root);
+const compared = query.has("compared");
+if (shape) {
+  if (compared && location.hash === "")
+    location.hash = `#layerscope&p.layerscope.compareRun=${encodeURIComponent(OTHER)}`;
+  mount(root, new AbortController().signal, compared ? comparedBackend(shape) : mockBackend(shape));
+} else render(<Index />, root);
 if (query.has("dark")) {
   dark.value = true;
   document.documentElement.classList.add("dark");
@@ -30,12 +36,15 @@ function Index() {
             {name}
           </a>
         ))}
+        <a href="?case=typical&compared" style={{ marginRight: "12px", color: "inherit" }}>
+          two runs compared
+        </a>
         <a href="structure.html" style={{ color: "inherit" }}>
           structure
         </a>
       </p>
       <div style={{ display: "grid", gridTemplateColumns: "repeat(auto-fill, minmax(360px, 1fr))", gap: "24px" }}>
-        {[...CHART_CASES, ...NAVIGATION_CASES].map(({ name, element }) => (
+        {[...CHART_CASES, ...PICTURE_CASES, ...NAVIGATION_CASES].map(({ name, element }) => (
           <section key={name}>
             <h4>{name}</h4>
             {element()}

@@ -1,6 +1,7 @@
 import { render } from "@testing-library/preact";
 import { beforeEach, expect, test } from "vitest";
 import { CHART_CASES } from "../../gallery/charts.cases";
+import { PICTURE_CASES } from "../../gallery/pictures.cases";
 import { type Drawn, type Rect, recordCanvases } from "../canvas";
 
 let drawn: Drawn;
@@ -12,7 +13,9 @@ beforeEach(() => {
 /** Attributes that hold numbers of the picture: none may be broken, or the browser drops the mark without a word. */
 const GEOMETRY = ["x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "d", "width", "height", "transform", "style"];
 
-test.each(CHART_CASES.map(({ name, element }) => [name, element] as const))("%s", (_, element) => {
+const CASES = [...CHART_CASES, ...PICTURE_CASES];
+
+test.each(CASES.map(({ name, element }) => [name, element] as const))("%s", (_, element) => {
   const { container } = render(element());
   const geometry = [...container.querySelectorAll("*")].flatMap((mark) =>
     GEOMETRY.map((name) => mark.getAttribute(name) ?? ""),
@@ -27,5 +30,5 @@ test.each(CHART_CASES.map(({ name, element }) => [name, element] as const))("%s"
 });
 
 test("the cases have names of their own", () => {
-  expect(new Set(CHART_CASES.map(({ name }) => name)).size).toBe(CHART_CASES.length);
+  expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
 });
