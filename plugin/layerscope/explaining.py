@@ -12,7 +12,17 @@ from layerscope import wire
 from layerscope.errors import InvalidArgumentError
 from layerscope.guarding import failing_last
 from layerscope.picturing import array_of
-from layerscope.probing.attributions import Attribution, Method, Methods, by_name, chosen, families, resolved, with_note
+from layerscope.probing.attributions import (
+    Attribution,
+    Method,
+    Methods,
+    by_name,
+    chosen,
+    families,
+    require_told,
+    resolved,
+    with_note,
+)
 from layerscope.probing.attributions.method import Question
 from layerscope.probing.attributions.trust import CHEAP, SCORES, score
 from layerscope.probing.calls import input_tensors
@@ -74,6 +84,7 @@ def record_attributions(
         for name, attribution in found.items():
             with attempt():
                 writer.attribution(attribution_maps(name, attribution), samples=samples, step=step, stored=stored)
+                require_told(name, attribution)  # behind it: what keeps it from telling is written with it
 
 
 def attribution_maps(name: str, found: Attribution) -> wire.AttributionMaps:

@@ -112,8 +112,8 @@ def _require_enough(classes: NDArray[np.int64], fitted: int, held_out: int) -> N
     if held_out < FEWEST_HELD_OUT or fitted < 2 * count:
         raise InvalidArgumentError(
             f"linear probes need {FEWEST_HELD_OUT} or more held-out samples, on which the standard error of an "
-            f"accuracy is up to 0.16, and 2 or more to fit to for each class; but of {len(classes)} samples of {count} classes "
-            f"{held_out} are held out and {fitted} fitted to. Give more samples, some hundreds if you can."
+            f"accuracy is up to 0.16, and 2 or more to fit to for each class; but of {len(classes)} samples of {count} "
+            f"classes {held_out} are held out and {fitted} fitted to. Give more samples, some hundreds if you can."
         )
 
 

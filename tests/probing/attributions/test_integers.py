@@ -11,7 +11,7 @@ from captum.attr import LayerIntegratedGradients
 from torch import Tensor, nn
 from torch.nn import functional
 
-from layerscope.errors import CaptureError, InvalidArgumentError
+from layerscope.errors import CaptureError
 from layerscope.probing.attributions import attribute
 from layerscope.probing.attributions.features import padding_of
 from layerscope.probing.attributions.method import Question
@@ -228,14 +228,15 @@ def _scored(question: Question, found: Any, map_: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("method", ["lime", "kernel_shap", "shapley_sampling", "occlusion"])
-def test_no_number_where_all_tokens_are_missing_is_told_with_the_cure(method: str) -> None:
+def test_where_no_number_is_given_without_any_token_the_others_tell_and_a_note_names_the_cure(method: str) -> None:
     model = Padded().eval()  # divides by the number of tokens that are no padding
     if method == "occlusion":  # takes one token away at a time
         ids = IDS.clone()
         ids[1] = torch.tensor([4, PAD, PAD, PAD])
     else:
         ids = IDS
-    with pytest.raises(InvalidArgumentError, match=r"must give finite numbers where features are missing.*baselines="):
-        attribute(model, ids, TARGETS, method=method, baselines=PAD)
+    found = attribute(model, ids, TARGETS, method=method, baselines=PAD)
+    assert found.notes[0].startswith("The model gave no finite number for")
+    assert "baselines=the integer of a token that is no padding" in found.notes[0]
     found = attribute(model, ids, TARGETS, method=method, baselines=5)
     assert bool(found.inputs[0].isfinite().all())

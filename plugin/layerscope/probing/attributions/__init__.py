@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from layerscope.containment import original
-from layerscope.errors import InvalidArgumentError
+from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.given_names import nearest
 from layerscope.probing.attributions.activation import Activation
 from layerscope.probing.attributions.attribution import Attribution
@@ -242,7 +243,10 @@ def _attribute(
     found: dict[str, Attribution] = {}
     for members in families(methods):
         found |= next(iter(members.values())).together(members, question)
-    return {name: with_note(found[name], inputs) for name in methods}
+    told = {name: with_note(found[name], inputs) for name in methods}
+    for name, attribution in told.items():
+        require_told(name, attribution)
+    return told
 
 
 def resolved(question: Question) -> Question:
@@ -265,6 +269,20 @@ def with_note(found: Attribution, inputs: Any) -> Attribution:
     if not (unknown and numbers) or found.notes:
         return found
     return replace(found, notes=(NOT_LOOKED_UP,), delta=None)
+
+
+def require_told(name: str, found: Attribution) -> None:
+    """Raise if the method says nothing of anything, 0 of padding apart, because the model gave no numbers.
+
+    Integers that nothing looks up have a note alone: of other inputs and of layers the same method tells.
+
+    Raises:
+        CaptureError: so it is.
+    """
+    said = torch.cat([torch.empty(0), *(tensor.flatten().cpu() for tensor in found.inputs)])
+    nothing = bool(said.isnan().any()) and not bool((said[~said.isnan()] != 0).any())
+    if nothing and found.notes not in ((), (NOT_LOOKED_UP,)) and not found.layers:
+        raise CaptureError(f"{name} was asked for, but it tells nothing. {' '.join(found.notes)}")
 
 
 def families(methods: Mapping[str, Method]) -> list[dict[str, Method]]:

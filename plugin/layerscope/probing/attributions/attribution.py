@@ -55,9 +55,12 @@ class Attribution:
     def input_maps(self) -> dict[int, NDArray[np.float16 | np.float32]]:
         """Return position of the input -> its map, as ``maps``: of images the colours are summed away.
 
-        Inputs of which nothing is known, and single numbers for a whole batch, are left out.
+        Inputs of which nothing is known, and single numbers for a whole batch, are left out; but of a method that tells
+        nothing of anything all stay, for people to see that, and its notes.
         """
-        known = {i: tensor for i, tensor in enumerate(self.inputs) if tensor.ndim and not tensor.isnan().all()}
+        maps = {i: tensor for i, tensor in enumerate(self.inputs) if tensor.ndim}
+        known = {i: tensor for i, tensor in maps.items() if not tensor.isnan().all()}
+        known = known if known or self.layers else maps
         return {i: _as_map(tensor, 1 if tensor.ndim == 4 else None) for i, tensor in known.items()}
 
 

@@ -99,24 +99,30 @@ class Pairs:
 
         The even part of a pair's values tells nothing of an additive game with given ends: v(z) - v(complement) =
         2 (z - 1/2) . effects. Of the effects that have the right sum, the rest is orthogonal to a vector of ones.
+        Pairs of which a value is NaN are left out; where that of an end is, the effects are not bound to a sum, and
+        where too little is left to tell them apart, they are NaN.
         """
         pairs, features = self.first.shape
         odd = (values[1 : 1 + pairs] - values[1 + pairs :]) / 2
-        mean = (full - values[0]) / features
+        kept, bound = np.isfinite(odd), bool(np.isfinite(full - values[0]))
+        mean = (full - values[0]) / features if bound else 0.0
         if features == 1:
-            return np.array([mean]), 0.0
-        signs = self.first - 0.5
-        target = odd - mean * signs.sum(1)
-        design = signs - signs.mean(1, keepdims=True)
-        root = np.sqrt(self.weights)
-        rest = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
+            return np.array([mean if bound else math.nan]), 0.0
+        weights, chance = self.weights[kept], self.chance[kept]
+        signs: Array = self.first[kept] - 0.5
+        target = odd[kept] - mean * signs.sum(1)
+        design = signs - bound * signs.mean(1, keepdims=True)
+        root = np.sqrt(weights)
+        rest, _, rank, _ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
+        if not (bound and kept.all()) and rank < features - bound:
+            return np.full(features, math.nan), math.nan
         effects = mean + rest
-        if not self.chance.any():
+        if not chance.any():
             return effects, 0.0
-        if pairs < features:  # one pair for each unknown: nothing is left over to tell the noise from
+        if len(target) < features:  # one pair for each unknown: nothing is left over to tell the noise from
             return effects, math.nan
         residuals = target - design @ rest
-        errors = regression_errors(design[:, None], self.weights[:, None], residuals[:, None], self.chance)
+        errors = regression_errors(design[:, None], weights[:, None], residuals[:, None], chance)
         return effects, noise_floor(errors, effects)
 
 

@@ -79,8 +79,14 @@ class Lime(Perturbation):
         draws, rows, features = coalitions.shape
         distance = 1 - np.sqrt(coalitions.mean(2))
         weights = np.exp(-(distance**2) / (2 * self.kernel_width**2))
-        weights /= weights.sum()
         values = values.reshape(draws, rows)
+        finite = np.isfinite(values)
+        there = coalitions[finite].sum(0)
+        varied = (there > 0) & (there < finite.sum())  # of a feature that is always there, or never, nothing is told
+        if not varied.any():
+            return np.full(features, math.nan), math.nan, math.nan
+        weights, values = np.where(finite, weights, 0.0), np.where(finite, values, 0.0)
+        weights /= weights.sum()
         design = np.concatenate([coalitions.astype(np.float64), np.ones((draws, rows, 1))], 2)
         penalty = np.append(np.full(features, self.ridge), 0.0)
         normal = np.einsum("drc,dr,dre->ce", design, weights, design) + np.diag(penalty)
@@ -89,7 +95,7 @@ class Lime(Perturbation):
         mean = (weights * values).sum()
         spread = float((weights * (values - mean) ** 2).sum())
         score = 1 - float((weights * residuals**2).sum()) / spread if spread else math.nan
-        effects = solution[:-1]
+        effects = np.where(varied, solution[:-1], math.nan)
         if exact:
             return effects, 0.0, score
         if draws <= features + 1:  # as many unknowns as draws: the residuals say nothing

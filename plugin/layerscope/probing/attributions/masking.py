@@ -77,6 +77,8 @@ class Masking:
             self.targets, self.probabilities = describe(output, self.question.target, len(full), question.batch_dim)
         self.full: Values = full.double().cpu().numpy()
         """[batch] what the model says when all features are there."""
+        self.notes: tuple[str, ...] = ()
+        """What to know of the values that the model gave, in words."""
         if len(full) != len(features.counts):
             raise InvalidArgumentError(
                 f"the target must be one number for each of the {len(features.counts)} samples, but it has {len(full)}."
@@ -90,7 +92,10 @@ class Masking:
             checked_count("internal_batch_size", internal_batch_size)
 
     def values(self, coalitions: Sequence[Coalitions]) -> list[Values]:
-        """Return the values of the coalitions of each sample; over several background samples, their mean."""
+        """Return the values of the coalitions of each sample; over several background samples, their mean.
+
+        Those that are not finite are NaN: fits leave them out, or one would spoil all; ``notes`` tells of them.
+        """
         longest = max(len(asked) for asked in coalitions)
         widest = max(self.features.counts)
         present = np.ones((len(coalitions), longest, widest + 1), bool)  # the last column is what belongs to no feature
@@ -103,18 +108,20 @@ class Masking:
                 passes = math.ceil(longest / self._points_per_pass()) if longest else 0
                 for part in np.array_split(np.arange(longest), passes) if passes else ():
                     found[:, part] += self._pass(masks[:, part], missing)
-        self._require_numbers(found)
-        return [row[: len(asked)] / len(self._backgrounds) for row, asked in zip(found, coalitions, strict=True)]
+        values = [row[: len(asked)] / len(self._backgrounds) for row, asked in zip(found, coalitions, strict=True)]
+        return self._finite(values)
 
-    def _require_numbers(self, found: NDArray[np.float64]) -> None:
-        """Raise if the model gave no number: a NaN in one place would spoil all that is fitted to them."""
-        broken = int((~np.isfinite(found)).sum())
-        if broken:
-            raise InvalidArgumentError(
-                f"the model must give finite numbers where features are missing, but {broken} of {found.size} are not, "
-                "e.g. where all tokens are missing and nothing is left that is not padding. Say what stands for what "
-                "is missing, e.g. baselines=the integer of a token that is no padding."
+    def _finite(self, values: list[Values]) -> list[Values]:
+        """Return the values with NaN for infinities, and note how many are no finite numbers, why, and what to do."""
+        left_out = [int((~np.isfinite(own)).sum()) for own in values]
+        if any(left_out):
+            self.notes = (
+                f"The model gave no finite number for {sum(left_out)} of {sum(map(len, values))} inputs with missing "
+                f"features, of {sum(map(bool, left_out))} of {len(values)} samples; they were left out. So it is, "
+                "e.g., where all tokens are missing and padding stands for them. Say what else stands for what is "
+                "missing: e.g. baselines=the integer of a token that is no padding.",
             )
+        return [np.where(np.isfinite(own), own, np.nan) for own in values]
 
     def _points_per_pass(self) -> int:
         if not may_repeat(self.question.target):

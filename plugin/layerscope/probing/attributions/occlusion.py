@@ -67,7 +67,10 @@ class Occlusion(Perturbation):
         for sample, (covered, found) in enumerate(zip(parts, values, strict=True)):
             sizes = masking.features.sizes(sample, input_tensors(masking.question.inputs), masking.question.batch_dim)
             difference = (masking.full[sample] - found) / (covered @ sizes)
-            effects.append(covered.T @ difference / covered.sum(0) * sizes)
+            known = np.isfinite(difference)
+            times = covered[known].sum(0)
+            taken = covered[known].T @ difference[known] / np.maximum(times, 1) * sizes
+            effects.append(np.where(times > 0, taken, np.nan))
         return Effects(effects)
 
     def _slides_over(self, tensor: Tensor) -> bool:

@@ -29,7 +29,7 @@ class Effects:
     """What a method finds about the features of each sample."""
 
     effects: list[NDArray[np.float64]]
-    """For each sample [features]."""
+    """For each sample [features]; NaN of those of which the values that are finite tell nothing."""
     noise: NDArray[np.float64] | None = None
     """[batch] standard error of the effects (root of its mean square over features), over their largest magnitude: 0
     where nothing was drawn, NaN where too little was drawn to tell. None of a method that draws nothing."""
@@ -43,7 +43,8 @@ class Perturbation(Method):
     """What the methods of the family share: features, what stands for missing ones, and how the model is asked.
 
     The inputs alone are attributed. The effect of a feature is shared evenly among its elements, so that the elements
-    of an input add up to the effects; elements that belong to no feature have 0. No gradient is needed.
+    of an input add up to the effects; elements that belong to no feature have 0. No gradient is needed. Where the model
+    gives no finite number for some coalitions, they are left out, which a note says.
 
     Args:
         features: what the features are, see ``features.WORDS``: of images superpixels (SLIC; regular patches where
@@ -91,7 +92,7 @@ class Perturbation(Method):
             probabilities=masking.probabilities,
             delta=None if found.delta is None else torch.from_numpy(found.delta).float(),
             trust={} if found.noise is None else {"noise": torch.from_numpy(found.noise).float()},
-            notes=(*features.notes, *found.notes),
+            notes=(*features.notes, *masking.notes, *found.notes),
         )
 
 
@@ -130,6 +131,13 @@ def samples_for(n_samples: int | None, features: int, fewest: int) -> int:
 def all_coalitions(features: int) -> NDArray[np.bool_]:
     """Return every coalition, [2^features, features]: feature i is there where bit i of the row's number is 1."""
     return (np.arange(1 << features)[:, None] >> np.arange(features) & 1).astype(bool)
+
+
+def finite_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the first dimension of what is finite there; NaN where nothing is."""
+    finite = np.isfinite(values)
+    count = finite.sum(0)
+    return np.where(count > 0, np.where(finite, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def noise_floor(errors: NDArray[np.float64], effects: NDArray[np.float64]) -> float:

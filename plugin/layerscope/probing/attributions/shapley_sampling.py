@@ -13,6 +13,7 @@ from layerscope.probing.attributions.perturbation import (
     Effects,
     Perturbation,
     all_coalitions,
+    finite_mean,
     noise_floor,
     samples_for,
 )
@@ -71,7 +72,8 @@ class ShapleySampling(Perturbation):
 def exact_shapley_values(values: Array) -> Array:
     """Return the Shapley values [features] of a game, from the values of all coalitions.
 
-    Shapley 1953: the mean of what a feature adds, over the coalitions of each size, over sizes.
+    Shapley 1953: the mean of what a feature adds, over the coalitions of each size, over sizes. Of what it adds to or
+    from coalitions whose value is NaN nothing is known, and the others count the more.
 
     Args:
         values: [2^features], in the order of ``all_coalitions``.
@@ -83,7 +85,12 @@ def exact_shapley_values(values: Array) -> Array:
     effects = np.zeros(features)
     for feature in range(features):
         without = numbers[numbers >> feature & 1 == 0]
-        effects[feature] = weights[sizes[without]] @ (values[without | 1 << feature] - values[without])
+        added, share = values[without | 1 << feature] - values[without], weights[sizes[without]]
+        known = np.isfinite(added)
+        if known.all():
+            effects[feature] = share @ added
+        else:
+            effects[feature] = share[known] @ added[known] / share[known].sum() if known.any() else math.nan
     return effects
 
 
@@ -106,8 +113,10 @@ def _means(orders: NDArray[np.int64], values: Array, full: float) -> tuple[Array
     added = np.diff(np.concatenate([empty, forwards, whole], 1))  # [orders, place]
     backwards = np.diff(np.concatenate([whole, complements, empty], 1)) * -1  # the same feature, with those behind it
     pairs = np.zeros((count, features))
-    np.put_along_axis(pairs, orders, (added + backwards) / 2, 1)
-    effects = pairs.mean(0)
-    if count == 1:
+    np.put_along_axis(pairs, orders, finite_mean(np.stack([added, backwards])), 1)
+    effects = finite_mean(pairs)
+    known = np.isfinite(pairs).sum(0)
+    if known.min() < 2:
         return effects, math.nan
-    return effects, noise_floor(pairs.std(0, ddof=1) / math.sqrt(count), effects)
+    variances = finite_mean(np.square(pairs - effects)) / (known - 1)
+    return effects, noise_floor(np.sqrt(variances), effects)
