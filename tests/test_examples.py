@@ -107,7 +107,7 @@ def _imagenet(run: layerscope.Run) -> None:
         assert supporting[there].sum() / supporting.sum() > 1.5 * there.mean()
     assert abs(run.attributions["deep_lift"][0].delta).max() < 1e-4
     cams = run.attributions["grad_cam"][0].layers
-    assert [cams[f"_blocks.{i}"].shape for i in (0, 15)] == [(3, 112, 112), (3, 7, 7)]
+    assert [cams[f"_blocks.{i}"].shape for i in (1, 15)] == [(3, 56, 56), (3, 7, 7)]
     found = run.maximizations[0]
     assert [unit.channel for unit in found.units] == [985, 967, 281]
     assert [best[0].sample for best in found.top_samples] == [2, 0, 1]  # flower, coffee, cat
