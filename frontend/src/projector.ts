@@ -8,7 +8,13 @@ import { nearestIndex } from "./series";
 const LOOK_EVERY_MS = 200;
 const GIVE_UP_MS = 30_000;
 
-/** What of the Projector's panel is used; the names are those of its element. */
+/** What of the Projector is used; the names are those of its elements. */
+interface Projector extends Element {
+  /** Null while a tensor is loaded. */
+  originalDataSet?: object | null;
+}
+
+/** What of its panel is used. */
 interface DataPanel extends Element {
   runNames?: readonly string[];
   selectedRun?: string;
@@ -41,9 +47,12 @@ export function openProjector(page: string, run: string, tensor: string): void {
 
 /** Choose run and tensor on the page, one after the other as it is ready for them; whether both are shown. */
 export function chosen(page: Document, run: string, tensor: string): boolean {
-  const projector = page.querySelector("vz-projector-dashboard")?.shadowRoot?.querySelector("vz-projector");
+  const dashboard = page.querySelector("vz-projector-dashboard")?.shadowRoot;
+  const projector: Projector | null = dashboard?.querySelector("vz-projector") ?? null;
   const panel: DataPanel | null = projector?.shadowRoot?.querySelector("#data-panel") ?? null;
   if (!panel?.runNames?.includes(run)) return false;
+  // What arrives for one tensor when another was chosen meanwhile is joined to the metadata of that one.
+  if (projector?.originalDataSet === null) return false;
   if (panel.selectedRun !== run) {
     panel.selectedRun = run;
     return false; // the tensors of that run come later, and the first of them is shown then

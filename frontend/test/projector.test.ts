@@ -32,6 +32,10 @@ test("run and tensor are chosen one after the other, as the page is ready for th
   panel.tensorNames = [{ name: "first:00000" }];
   expect(chosen(page, "b", "pool:00001")).toBe(false);
   panel.tensorNames = [{ name: "first:00000" }, { name: "pool:00001" }];
+  Object.assign(projector, { originalDataSet: null }); // the first tensor is still on its way
+  expect(chosen(page, "b", "pool:00001")).toBe(false);
+  expect(panel.selectedTensor).toBe("first:00000");
+  Object.assign(projector, { originalDataSet: {} });
   expect(chosen(page, "b", "pool:00001")).toBe(false);
   expect(panel.selectedTensor).toBe("pool:00001");
   expect(chosen(page, "b", "pool:00001")).toBe(true);
