@@ -196,7 +196,9 @@ def by_name(methods: Methods) -> dict[str, object]:
                 f"mapping from names of your own to methods, e.g. {{{twice + '_1'!r}: ..., {twice + '_2'!r}: ...}}."
             )
     if not found:
-        instead = f" Give [{given!r}]." if isinstance(given, str) and given in METHODS else ""
+        instead = ""
+        if isinstance(given, str):
+            instead = f" Give [{given!r}]." if given in METHODS else nearest(given, METHODS)
         raise InvalidArgumentError(f"methods must be a list of one or more of {_known()}, not {methods!r}.{instead}")
     return found
 

@@ -109,7 +109,7 @@ class Pairs:
         if features == 1:
             return np.array([mean if bound else math.nan]), 0.0
         weights, chance = self.weights[kept], self.chance[kept]
-        signs: Array = self.first[kept] - 0.5
+        signs = self.first[kept].astype(np.float64) - 0.5
         target = odd[kept] - mean * signs.sum(1)
         design = signs - bound * signs.mean(1, keepdims=True)
         root = np.sqrt(weights)

@@ -34,7 +34,7 @@ class Effects:
     """[batch] standard error of the effects (root of its mean square over features), over their largest magnitude: 0
     where nothing was drawn, NaN where too little was drawn to tell. None of a method that draws nothing."""
     delta: NDArray[np.float64] | None = None
-    """[batch] completeness gap."""
+    """[batch] completeness gap; NaN where it is not known what the effects should add up to."""
     notes: tuple[str, ...] = ()
 
 
@@ -90,7 +90,7 @@ class Perturbation(Method):
             inputs=spread(found.effects, features, question),
             targets=masking.targets,
             probabilities=masking.probabilities,
-            delta=None if found.delta is None else torch.from_numpy(found.delta).float(),
+            delta=None if found.delta is None or np.isnan(found.delta).all() else torch.from_numpy(found.delta).float(),
             trust={} if found.noise is None else {"noise": torch.from_numpy(found.noise).float()},
             notes=(*features.notes, *masking.notes, *found.notes),
         )
