@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlparse
 
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -75,9 +75,9 @@ class Tab:
         )
         self.page.goto(url)
 
-    def _on_console(self, message: object) -> None:
-        if getattr(message, "type", "") == "error":
-            self.complaints.append(f"console: {getattr(message, 'text', message)}")
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text} ({message.location['url']})")
 
     def _on_request(self, asked: str, host: str) -> None:
         parsed = urlparse(asked)

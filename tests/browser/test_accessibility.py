@@ -216,3 +216,43 @@ def test_axe_would_find_something(browser: Browser, nothing: serving.TensorBoard
     found = _violations(tab)
     assert [line.split(" at ")[0] for line in found] == ["button-name", "y is drawn as conv1"]
     tab.close()
+
+
+def test_the_structure_is_one_stop_of_the_tab_key(browser: Browser, everything: serving.TensorBoard) -> None:
+    tab = _open(browser, everything, run="digits", layer="fc")
+    focused = tab.frame.locator(":focus")
+    tab.ready()
+    tab.frame.locator("summary", has_text="?").focus()
+    tab.page.keyboard.press("Tab")
+    expect(focused).to_have_attribute("data-node", "fc")
+    tab.page.keyboard.press("ArrowUp")
+    expect(focused).not_to_have_attribute("data-node", "fc")
+    tab.page.keyboard.press("Tab")
+    assert tab.part("structure").locator("[data-node]:focus").count() == 0
+    tab.page.keyboard.press("Shift+Tab")
+    assert tab.part("structure").locator("[data-node]:focus").count() == 1
+    tab.close()
+    assert tab.complaints == []
+
+
+def test_a_part_of_the_panel_is_gone_to_with_the_focus(browser: Browser, everything: serving.TensorBoard) -> None:
+    tab = _open(browser, everything, run="digits", layer="fc")
+    tab.part("layer-panel").get_by_role("button", name="Maximization", exact=True).press("Enter")
+    expect(tab.frame.locator("#maximization")).to_be_focused()
+    tab.page.keyboard.press("Tab")
+    expect(tab.frame.locator("#maximization :focus")).to_have_count(1)
+    tab.close()
+    assert tab.complaints == []
+
+
+def test_the_nodes_of_a_tree_are_reached_by_keys(browser: Browser, everything: serving.TensorBoard) -> None:
+    tab = _open(browser, everything, run="text", surrogate="inputs/decision_tree", tree="1")
+    tree = tab.part("tree-pane")
+    expect(tree.locator("[data-branch]")).to_have_count(3)
+    tree.get_by_role("button", name="Open all").focus()
+    tab.page.keyboard.press("Tab")
+    expect(tree.locator(":focus")).to_have_attribute("data-branch", ".")
+    tab.page.keyboard.press("ArrowDown")
+    expect(tree.locator(":focus")).to_have_attribute("data-branch", ".y")
+    tab.close()
+    assert tab.complaints == []
