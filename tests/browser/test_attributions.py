@@ -127,7 +127,8 @@ def _texts(tab: Tab) -> Locator:
 
 def test_texts_flow_as_tokens_whose_numbers_are_told_by_mouse_and_keyboard(opened: _Opening) -> None:
     tab = opened("text")
-    expect(_captions(tab)).to_have_text(["<i>fine</i> · p 0.75", "toxic · p 0.75"], use_inner_text=True)
+    told = ["<i>fine</i> · p 0.75 · gap 25 %", "toxic · p 0.75 · gap 25 %"]
+    expect(_captions(tab)).to_have_text(told, use_inner_text=True)
     expect(_texts(tab).nth(0)).to_have_text("so unbelievably dumb !")
     tokens = _texts(tab).nth(0).get_by_role("option")
     expect(tokens).to_have_count(6)

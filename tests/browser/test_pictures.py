@@ -97,7 +97,7 @@ def test_an_image_stands_beside_what_real_samples_reach(tab: Tab) -> None:
     assert box["y"] == pytest.approx(picture["y"] + picture["height"] / 4, abs=1.5)
     tab.page.wait_for_url(re.compile("unit=1"))
     tab.frame.get_by_label("Activation maximization").get_by_role("button", name="Go to step 50").click()
-    expect(tab.frame.get_by_role("button", name=re.compile("ch 5 55 /"))).to_be_visible()
+    expect(tab.frame.get_by_role("button", name="ch 5 55 / real 0.5")).to_be_visible()
 
 
 def test_channels_weights_and_heads_are_pictures(tab: Tab) -> None:
