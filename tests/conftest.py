@@ -11,6 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 import summary
@@ -40,9 +41,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def demo_logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log directory that ``layerscope demo`` leaves, with its one run ``digits``."""
+    """The log directory that ``layerscope demo`` leaves, with its one run ``digits``; read by all, written by none."""
     from layerscope import demo
 
-    logdir = tmp_path_factory.mktemp("demo")
-    demo.train(logdir / "digits", quiet=True)
+    of_all = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        of_all = of_all.parent  # one training for all processes
+    logdir = of_all / "demo"
+    with FileLock(of_all / "demo.lock"):
+        if not logdir.exists():
+            demo.train(of_all / "trained" / "digits", quiet=True)
+            (of_all / "trained").rename(logdir)  # there is a whole one or none
     return logdir

@@ -1,4 +1,4 @@
-"""A real TensorBoard over the demo's log directory, under each of its loaders, and a real Chromium."""
+"""A real TensorBoard over the demo's log directory, and a real Chromium."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="session", params=serving.LOADERS, ids=["rust", "python"])
+@pytest.fixture(scope="session")
 def tensorboard(
     request: pytest.FixtureRequest, demo_logdir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[serving.TensorBoard]:
+    """By the Rust loader, unless a module asks for both: what they serve is compared in the tests of viewing."""
+    loader = getattr(request, "param", serving.LOADERS[0])
     log = tmp_path_factory.mktemp("log") / "tensorboard.log"
-    with serving.serving(demo_logdir, log, "--load_fast", request.param) as server:
+    with serving.serving(demo_logdir, log, "--load_fast", loader) as server:
         server.wait(lambda: b"maximization" in server.get("tags", run="digits").body)
         yield server
 

@@ -33,6 +33,14 @@ RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({passes, v
   violations: violations.flatMap(({id, nodes}) => nodes.map(
     ({target, failureSummary}) => `${id} at ${target.join(" ")}: ${failureSummary}`)),
 }))"""
+# Resolves when half a second has passed without a change to the document.
+STILL = """() => new Promise((resolve) => {
+  let waiting = setTimeout(resolve, 500);
+  new MutationObserver(() => {
+    clearTimeout(waiting);
+    waiting = setTimeout(resolve, 500);
+  }).observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+})"""
 MISNAMED = """() => {
   const words = (text) => text.toLowerCase().replace(/\\s+/g, " ").trim();
   const labelOf = (box) => box.dataset.row === undefined ? box.querySelector("text")?.textContent : box.textContent;
@@ -176,7 +184,8 @@ def _violations(tab: Tab) -> list[str]:
 
 
 def _violations_by_theme(tab: Tab) -> dict[str, list[str]]:
-    tab.page.wait_for_load_state("networkidle")
+    expect(tab.frame.get_by_text("Loading…")).to_have_count(0)
+    _plugin(tab).evaluate(STILL)
     light = _violations(tab)
     tab.page.evaluate("document.body.classList.add('dark-mode')")
     expect(tab.frame.locator("html")).to_have_class("dark")

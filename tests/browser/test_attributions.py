@@ -74,14 +74,12 @@ def _write_all(logdir: Path) -> None:
     _write(logdir / "series", series, curves.astype(np.float32), bump)
 
 
-@pytest.fixture(scope="module", params=serving.LOADERS, ids=["rust", "python"])
-def explained(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[serving.TensorBoard]:
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.TensorBoard]:
     logdir = tmp_path_factory.mktemp("explained")
     _write_all(logdir)
     log = tmp_path_factory.mktemp("log") / "tensorboard.log"
-    with serving.serving(logdir, log, "--load_fast", request.param) as server:
+    with serving.serving(logdir, log) as server:
         for run in ("text", "table", "series"):
             server.wait(lambda run=run: b"integrated_gradients" in server.get("tags", run=run).body)
         yield server

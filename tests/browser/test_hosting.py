@@ -216,6 +216,7 @@ def test_a_run_that_is_still_written_is_followed(browser: Browser, tmp_path: Pat
         slider, box = tab.part("step-slider"), tab.box("a")
         expect(slider).to_have_attribute("aria-valuenow", "20")
         expect(box).to_have_attribute("aria-label", "a, Linear, 2000")
+        expect(tab.part("findings-badge")).to_be_visible()  # the last that comes when the tab opens
         tab.frame.locator("html").evaluate(WATCH_FOR_FLICKER)
         _write(summary, 30)
         expect(slider).to_have_attribute("aria-valuenow", "30")

@@ -10,11 +10,15 @@ import torch
 from playwright.sync_api import Browser, expect
 from torch import nn
 
+import serving
 from layerscope import demo
 from serving import TensorBoard
 from tab import Tab
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("tensorboard", serving.LOADERS, ids=["rust", "python"], indirect=True, scope="session"),
+]
 
 
 def _executed() -> dict[str, nn.Module]:

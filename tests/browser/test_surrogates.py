@@ -87,12 +87,12 @@ def _write(folder: Path) -> None:
             writer.series("linear_probes", probes, step=step)
 
 
-@pytest.fixture(scope="module", params=serving.LOADERS, ids=["rust", "python"])
-def imitated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.TensorBoard]:
+@pytest.fixture(scope="module")
+def imitated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.TensorBoard]:
     logdir = tmp_path_factory.mktemp("imitated")
     _write(logdir / "imitated")
     log = tmp_path_factory.mktemp("log") / "tensorboard.log"
-    with serving.serving(logdir, log, "--load_fast", request.param) as server:
+    with serving.serving(logdir, log) as server:
         server.wait(lambda: b"linear_probes" in server.get("tags", run="imitated").body)
         server.wait(lambda: b"logistic_regression" in server.get("tags", run="imitated").body)
         yield server
