@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -224,9 +225,19 @@ def test_a_number_of_channels_means_the_first_so_many(model: DigitsNet) -> None:
         ({"channels": []}, r"but none was asked for. Choose at least one"),
         ({"channels": 0}, r"but none was asked for"),
         ({"channels": "some"}, r"\"all\", a number or a list of numbers, not 'some'"),
-        ({"steps": 0}, r"steps must be at least 1, .* but they are 0"),
-        ({"value_range": (1, 1)}, r"value_range ascending"),
+        ({"steps": 0}, r"steps must be an integer of at least 1, .* but they are 0"),
+        ({"value_range": (1, 1)}, r"value_range two finite numbers, the smaller first"),
         ({"learning_rate": 0}, r"learning_rate positive"),
+        ({"steps": 2.5}, r"steps must be an integer"),
+        ({"seconds": math.nan}, r"seconds not negative"),
+        ({"diversity": math.nan}, r"diversity and seconds"),
+        ({"value_range": (0, math.inf)}, r"two finite numbers"),
+        ({"value_range": (0, 1, 2)}, r"two finite numbers"),
+        ({"channels": [1.7]}, r"a list of numbers, not \[1.7\]"),
+        ({"channels": None}, r"a list of numbers, not None"),
+        ({"photographs": torch.rand(2, 1, 9, 9), "parameterization": "fourier"}, r"photographs belong to .*'maco'"),
+        ({"photographs": torch.rand(0, 1, 9, 9)}, r"photographs must be \[samples, 1, height, width\]"),
+        ({"photographs": torch.randint(0, 256, (2, 1, 9, 9))}, r"photographs must be in value_range, 0 to 1"),
         (
             {"input_shape": (1, 8, 8, 8)},
             r"input_shape must be \(colours, height, width\), .* each at least 1, but it is \(1, 8, 8, 8\)",
@@ -249,6 +260,21 @@ def test_a_shape_that_cannot_be_inferred_or_does_not_fit_is_explained() -> None:
         maximize(model, layer="2", channels=1)
     with pytest.raises(RuntimeError, match="mat1"):
         maximize(model, layer="2", channels=1, input_shape=(1, 9, 9))
+
+
+def test_a_model_of_several_inputs_is_told_what_to_do() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, x: Tensor, meta: Tensor) -> Tensor:
+            return self.conv(x).mean((2, 3)) + meta
+
+    with pytest.raises(
+        CaptureError, match=r"fails on one input: .*'meta'\. Of a model of several inputs maximize a module"
+    ):
+        maximize(Two(), layer="conv", channels=1, input_shape=SHAPE)
 
 
 def test_layers_that_cannot_be_maximized_are_explained(model: DigitsNet) -> None:

@@ -219,6 +219,11 @@ def test_models_that_look_nothing_up_are_told_so() -> None:
         found(Bag(), channels=[3])
 
 
+def test_options_that_say_nothing_of_tokens_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"and parameterization, diversity, which say nothing of tokens"):
+        found(Bag(), parameterization="fourier", diversity=0.5)
+
+
 def test_a_diverged_model_is_named_as_such() -> None:
     model = Bag()
     with torch.no_grad():

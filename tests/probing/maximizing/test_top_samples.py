@@ -230,12 +230,12 @@ def test_layers_that_have_no_row_for_each_sample_are_told_so(model: DigitsNet) -
     class Mixed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.mean = nn.Flatten(0, 1)
+            self.mean = nn.Flatten(1)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.mean(x)
+            return self.mean(x.movedim(0, 2).sum(2, keepdim=True))
 
-    with pytest.raises(CaptureError, match=r"'mean' were asked for, but its output is \[6, 3\] for 2 samples"):
+    with pytest.raises(CaptureError, match=r"of layer 'mean' .* is \[3, 3\] .* for 2 samples: it has no row for each"):
         top_samples(Mixed(), torch.rand(2, 3, 3), {"mean": [0]})
     with pytest.raises(LayerNotFoundError, match="'fc2' was asked for"):
         top_samples(model, IMAGES, {"fc2": [0]})

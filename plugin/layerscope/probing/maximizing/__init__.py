@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,13 +21,20 @@ from torch import Tensor, nn
 
 from layerscope.containment import contained, original
 from layerscope.errors import CaptureError, InvalidArgumentError
+from layerscope.probing.maximizing.arguments import (
+    check_numbers,
+    check_of_tokens,
+    checked_layer,
+    chosen_units,
+    goal_of,
+)
 from layerscope.probing.maximizing.ascent import Ascent, Climbed, reference_tensor
 from layerscope.probing.maximizing.forms import Form, form_of
-from layerscope.probing.maximizing.objectives import OBJECTIVES, Direction, Neuron, Objective
+from layerscope.probing.maximizing.objectives import Objective
 from layerscope.probing.maximizing.parameterizations import PARAMETERIZATIONS, Parameterization
 from layerscope.probing.maximizing.parameterizations.maco import Maco
-from layerscope.probing.maximizing.reaching import OUTPUT
-from layerscope.probing.maximizing.token_ascent import TokenAscent
+from layerscope.probing.maximizing.reaching import Rows
+from layerscope.probing.maximizing.token_ascent import ClimbedTokens, TokenAscent
 from layerscope.probing.maximizing.views import SHIFTED, STILL, Views
 
 __all__ = ["Maximization", "maximize"]
@@ -142,26 +149,32 @@ def maximize(
             model fails on an image of the inferred shape.
     """
     model = original(model)
-    low, high = value_range
-    if steps < 1 or not low < high or not (learning_rate is None or learning_rate > 0):
-        raise InvalidArgumentError(
-            "steps must be at least 1, value_range ascending and learning_rate positive, but they are "
-            f"{steps}, {value_range} and {learning_rate}."
-        )
-    key = _checked_layer(layer, objective)
-    goal = _goal(objective, position, directions)
+    check_numbers(steps, value_range, learning_rate, diversity, seconds)
+    key = checked_layer(layer, objective)
+    goal = goal_of(objective, position, directions)
     until = math.inf if seconds is None else time.monotonic() + seconds
     if inputs is not None:
+        check_of_tokens(
+            {
+                "parameterization": parameterization,
+                "input_shape": input_shape,
+                "transforms": transforms,
+                "diversity": diversity,
+                "photographs": photographs,
+                "time_first": time_first,
+            }
+        )
         with contained(model, frozen=True):
             ascent = TokenAscent(key, goal, inputs, steps, seed, learning_rate)
             chosen = chosen_units(channels, ascent.available_units(model), key)
             begun = _begun(start, key, _TOKENS, chosen, (ascent.length,))
-            return _of_tokens(key, chosen, *ascent.climb(model, chosen, begun, until))
+            found = [ascent.climb(model, *group) for group in _groups(chosen, begun, until)]
+        return _of_tokens(key, chosen, found)
     form = form_of(model, input_shape, value_range, time_first)
     with contained(model, frozen=True):
-        flat, available, channels_last = _seen(model, key, goal, form, inferred=input_shape is None)
-        chosen = chosen_units(channels, available, key)
-        name = _parameterization(parameterization, form, flat=flat)
+        seen = _seen(model, key, goal, form, inferred=input_shape is None)
+        chosen = chosen_units(channels, seen.available, key)
+        name = _parameterization(parameterization, form, photographs, flat=seen.flat)
         coordinates = _made(name, form, photographs, reference_tensor(model).device)
         ascent = Ascent(
             key,
@@ -173,54 +186,56 @@ def maximize(
             seed,
             coordinates.learning_rate if learning_rate is None else learning_rate,
             diversity,
-            channels_last,
+            seen.channels_last,
+            seen.rows,
         )
         begun = _begun(start, key, name, chosen, tuple(coordinates.start(torch.Generator()).shape))
-        groups = range(0, len(chosen), _TOGETHER)
-        climbed: list[Climbed] = []
-        for done, at in enumerate(groups):
-            now = time.monotonic()
-            share = now + (until - now) / (len(groups) - done)
-            together = slice(at, at + _TOGETHER)
-            climbed.append(ascent.climb(model, chosen[together], begun[together], share))
+        climbed = [ascent.climb(model, *group) for group in _groups(chosen, begun, until)]
     return _result(key, chosen, form, name, climbed)
 
 
-def _checked_layer(layer: str | None, objective: str) -> str:
-    if layer is None and objective != "logit":
-        raise InvalidArgumentError('a layer is needed: its layer key, or "" for the output of the model.')
-    return OUTPUT if layer is None else layer
+def _groups(
+    chosen: Sequence[int], begun: Sequence[Tensor | None], until: float
+) -> Iterator[tuple[Sequence[int], Sequence[Tensor | None], float]]:
+    """Yield (units, where they begin, when to stop) of those that climb as one batch, each as the time has come."""
+    starts = range(0, len(chosen), _TOGETHER)
+    for done, at in enumerate(starts):
+        now = time.monotonic()
+        together = slice(at, at + _TOGETHER)
+        yield chosen[together], begun[together], now + (until - now) / (len(starts) - done)
 
 
-def _goal(name: str, position: Sequence[int] | None, directions: Tensor | None) -> Objective:
-    if name not in OBJECTIVES:
-        raise InvalidArgumentError(f"objective {name!r} was given, but there are {', '.join(OBJECTIVES)}.")
-    if (directions is not None) != (name == "direction") or (position is not None and name != "neuron"):
-        raise InvalidArgumentError(
-            f"directions belong to the objective 'direction' and position to 'neuron', but the objective is {name!r}."
-        )
-    if name == "direction" and directions is not None:
-        return Direction(directions)
-    return Neuron(position) if name == "neuron" else OBJECTIVES[name]()
+class _Seen(NamedTuple):
+    """What one picture tells of a layer."""
+
+    available: int
+    """How many units there are."""
+    flat: bool
+    """Whether it has no positions."""
+    channels_last: bool
+    """Whether to lay images out channels last: convolutions on a CPU are a third faster, but ``view`` may refuse it."""
+    rows: Rows
 
 
-def _seen(model: nn.Module, layer: str, goal: Objective, form: Form, *, inferred: bool) -> tuple[bool, int, bool]:
-    """Return (whether the layer has no positions, how many units there are, whether to lay images out channels last).
-
-    That layout makes convolutions on a CPU a third faster, but a model that says ``view`` may refuse it.
-    """
-    failure: RuntimeError | None = None
+def _seen(model: nn.Module, layer: str, goal: Objective, form: Form, *, inferred: bool) -> _Seen:
+    failure: RuntimeError | TypeError | None = None
     for channels_last in (True, False) if form.modality == "image" else (False,):
         probe = Ascent(
-            layer, goal, form, _made("pixel", form, None, torch.device("cpu")), STILL, 1, 0, 1, 0, channels_last
+            layer, goal, form, _made("pixel", form, None, torch.device("cpu")), STILL, 1, 0, 1, 0, channels_last, Rows()
         )
         try:
-            output = probe.of_grey(model)
-        except RuntimeError as error:
+            output, rows = probe.of_grey(model)
+        except (RuntimeError, TypeError) as error:
             failure = error
         else:
-            return output.ndim == 2, goal.available(output), channels_last
+            return _Seen(goal.available(output), output.ndim == 2, channels_last, rows)
     assert failure is not None
+    if isinstance(failure, TypeError):
+        raise CaptureError(
+            f"activation maximization of layer {layer!r} was asked for, but the model fails on one input: "
+            f"{str(failure).rstrip('.')}. Of a model of several inputs maximize a module that takes one of them, or "
+            "wrap the model in one that holds the others."
+        ) from failure
     if not inferred:
         raise failure
     raise CaptureError(
@@ -229,7 +244,9 @@ def _seen(model: nn.Module, layer: str, goal: Objective, form: Form, *, inferred
     ) from failure
 
 
-def _parameterization(name: str | None, form: Form, *, flat: bool) -> str:
+def _parameterization(name: str | None, form: Form, photographs: Tensor | None, *, flat: bool) -> str:
+    if name is None and photographs is not None:
+        name = "maco"
     if name is None:
         if form.modality == "table":
             return "pixel"
@@ -239,20 +256,28 @@ def _parameterization(name: str | None, form: Form, *, flat: bool) -> str:
         raise InvalidArgumentError(
             f"parameterization {name!r} was given, but there are {', '.join(PARAMETERIZATIONS)}."
         )
+    if photographs is not None and name != "maco":
+        raise InvalidArgumentError(f"photographs belong to the parameterization 'maco', but it is {name!r}.")
     if form.modality == "table" and name != "pixel":
         raise InvalidArgumentError(f"rows of a table have no spectrum, so {name!r} is not for them; 'pixel' is.")
     return name
 
 
 def _made(name: str, form: Form, photographs: Tensor | None, device: torch.device) -> Parameterization:
-    if photographs is None or name != "maco":
+    if photographs is None:
         return PARAMETERIZATIONS[name](form.shape, device)
-    if photographs.ndim != 4 or photographs.shape[1] != form.shape[0] or form.modality != "image":
+    given = list(photographs.shape)
+    if len(given) != 4 or given[1] != form.shape[0] or not photographs.numel() or form.modality != "image":
         raise InvalidArgumentError(
-            f"photographs must be [samples, {form.shape[0]}, height, width], as the images are, but they are "
-            f"{list(photographs.shape)}."
+            f"photographs must be [samples, {form.shape[0]}, height, width], as the images are, but they are {given}."
         )
     low, high = form.value_range
+    least, most = photographs.min().item(), photographs.max().item()
+    if not low - (high - low) <= least <= most <= high + (high - low):
+        raise InvalidArgumentError(
+            f"photographs must be in value_range, {low:g} to {high:g}, as the model is given them, but they go from "
+            f"{least:g} to {most:g}."
+        )
     return Maco(form.shape, device, (photographs.detach() - low) / (high - low))
 
 
@@ -279,11 +304,6 @@ def _begun(
 
 def _result(layer: str, chosen: list[int], form: Form, name: str, climbed: list[Climbed]) -> Maximization:
     images = form.found(torch.cat([part.pictures for part in climbed]))
-    steps = max(part.objective.shape[1] for part in climbed)
-    padded = [
-        torch.nn.functional.pad(part.objective, (0, steps - part.objective.shape[1]), value=math.nan)
-        for part in climbed
-    ]
     reached = torch.cat([part.reached for part in climbed]).numpy()
     taken = torch.cat([part.objective.flatten() for part in climbed]).numpy()
     if not (np.isfinite(images).all() and np.isfinite(taken).all() and np.isfinite(reached).all()):
@@ -295,7 +315,7 @@ def _result(layer: str, chosen: list[int], form: Form, name: str, climbed: list[
         layer,
         tuple(chosen),
         images,
-        torch.cat(padded).numpy(),
+        _padded([part.objective for part in climbed]),
         reached,
         form.modality,
         coordinates=torch.cat([part.coordinates for part in climbed]),
@@ -303,35 +323,23 @@ def _result(layer: str, chosen: list[int], form: Form, name: str, climbed: list[
     )
 
 
-def _of_tokens(layer: str, chosen: list[int], tokens: Tensor, objective: Tensor, reached: Tensor) -> Maximization:
+def _padded(objectives: Sequence[Tensor]) -> NDArray[np.float32]:
+    """Return [units, steps] of groups of units, with NaN for the steps for which a group had no time."""
+    steps = max(len(objective[0]) for objective in objectives)
+    pad = torch.nn.functional.pad
+    return torch.cat([pad(one, (0, steps - one.shape[1]), value=math.nan) for one in objectives]).numpy()
+
+
+def _of_tokens(layer: str, chosen: list[int], found: Sequence[ClimbedTokens]) -> Maximization:
+    tokens = torch.cat([part.tokens for part in found])
     return Maximization(
         layer,
         tuple(chosen),
         np.zeros((len(chosen), 0), np.float32),
-        objective.numpy(),
-        reached.numpy(),
+        _padded([part.objective for part in found]),
+        torch.cat([part.reached for part in found]).numpy(),
         "text",
         tokens.numpy(),
         coordinates=tokens,
         parameterization=_TOKENS,
     )
-
-
-def chosen_units(channels: Sequence[int] | int | str, available: int, layer: str) -> list[int]:
-    """Return the numbers of the units that ``channels`` means, of ``available`` ones.
-
-    Raises:
-        InvalidArgumentError: none, one that does not exist, or an unknown word.
-    """
-    if isinstance(channels, str):
-        if channels != "all":
-            raise InvalidArgumentError(f'channels must be "all", a number or a list of numbers, not {channels!r}.')
-        return list(range(available))
-    chosen = list(range(min(channels, available))) if isinstance(channels, int) else [int(c) for c in channels]
-    outside = [channel for channel in chosen if not 0 <= channel < available]
-    if outside or not chosen:
-        raise InvalidArgumentError(
-            f"channels of layer {layer!r} go from 0 to {available - 1}, since it has {available}, but "
-            f"{outside[0] if outside else 'none'} was asked for. Choose at least one of them."
-        )
-    return chosen

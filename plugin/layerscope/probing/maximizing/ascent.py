@@ -15,7 +15,7 @@ from layerscope.errors import CaptureError
 from layerscope.probing.maximizing.forms import Form
 from layerscope.probing.maximizing.objectives import Objective, likeness
 from layerscope.probing.maximizing.parameterizations import Parameterization
-from layerscope.probing.maximizing.reaching import layer_output
+from layerscope.probing.maximizing.reaching import Rows, layer_output
 from layerscope.probing.maximizing.views import Views
 
 _LEAST_RATE = 0.05
@@ -36,6 +36,7 @@ class Ascent:
     learning_rate: float
     diversity: float
     channels_last: bool
+    rows: Rows
 
     def climb(self, model: nn.Module, units: Sequence[int], begun: Sequence[Tensor | None], until: float) -> Climbed:
         """Take the steps, as many as there is time for, but one at least.
@@ -78,24 +79,33 @@ class Ascent:
 
     def reached(self, model: nn.Module, pictures: Tensor, reference: Tensor) -> Tensor:
         """Return the output of the layer for pictures, [pictures, channels, ...]."""
+        return self.rows.by_sample(self.layer, self._given(model, pictures, reference), len(pictures))
+
+    def _given(self, model: nn.Module, pictures: Tensor, reference: Tensor) -> Tensor:
+        """Return the output of the layer as it is, [rows, channels, ...]."""
         given = self.form.model_input(pictures, reference, channels_last=self.channels_last)
         return layer_output(model, self.layer, (given,), {})
 
-    def of_grey(self, model: nn.Module) -> Tensor:
-        """Return the output of the layer for one grey picture.
+    def of_grey(self, model: nn.Module) -> tuple[Tensor, Rows]:
+        """Return the output of the layer for one grey picture [1, channels, ...], and where the samples are in it.
 
         Raises:
-            CaptureError: the layer's output does not depend on the picture.
+            CaptureError: the layer's output does not depend on the picture, or has no row for each.
         """
         reference = reference_tensor(model)
         grey = torch.full((1, *self.form.shape), 0.5, device=reference.device, requires_grad=True)
-        output = self.reached(model, grey, reference)
+        output = self._given(model, grey, reference)
         if not output.requires_grad:
             raise CaptureError(
                 f"activation maximization of layer {self.layer!r} was asked for, but its output does not depend on the "
                 "input: the forward pass detaches it or runs it under no_grad. Choose another layer."
             )
-        return output
+        if len(output) == 1:
+            return output, Rows()
+        with torch.no_grad():
+            two = self._given(model, torch.cat([grey, grey / 2]), reference)
+        rows = Rows.of(self.layer, output, two)
+        return rows.by_sample(self.layer, output, 1), rows
 
     def _start(self, repeat: int) -> Tensor:
         # All units start alike, so what becomes of one does not depend on which others there are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,11 +15,14 @@ from layerscope.errors import CaptureError, InvalidArgumentError
 from layerscope.probing.calls import Arguments, copied_arguments, input_tensors
 from layerscope.probing.maximizing.ascent import repeats
 from layerscope.probing.maximizing.objectives import Objective
-from layerscope.probing.maximizing.reaching import layer_output
+from layerscope.probing.maximizing.reaching import Rows, layer_output
 from layerscope.probing.representation import batch_size
 
 _LEARNING_RATE = 1.0
 """How far each position moves in a step, in lengths of an embedding."""
+
+_DISTANCES = 1 << 22
+"""How many distances are computed at once, to bound memory."""
 
 
 class TokenAscent:
@@ -60,6 +64,7 @@ class TokenAscent:
         self._candidates = [tensor[:1] for tensor in tokens]
         self._sample = self._candidates[0]
         self._samples = batch_size(inputs)
+        self._rows = Rows()
 
     def available_units(self, model: nn.Module) -> int:
         """Return how many units there are.
@@ -72,15 +77,19 @@ class TokenAscent:
             if not looked_up.found:  # it may be a mask
                 looked_up = self._look_up(model, candidate)
         table, self._sample = looked_up.table(), looked_up.numbers
-        looked_up.given = table[self._sample].clone().requires_grad_()
-        with looked_up:
-            output = layer_output(model, self._layer, *self._arguments(1))
+        looked_up.given = given = table[self._sample].clone().requires_grad_()
+        output = self._output(model, looked_up)
         if not output.requires_grad:
             raise CaptureError(
                 f"activation maximization of layer {self._layer!r} was asked for, but its output does not depend on "
                 "the embeddings of the tokens. Choose another layer."
             )
-        return self._objective.available(output)
+        if len(output) > 1:
+            looked_up = self._look_up(model, self._sample.repeat(2, 1))
+            looked_up.given = torch.cat([given.detach(), torch.zeros_like(given)])
+            with torch.no_grad():
+                self._rows = Rows.of(self._layer, output, self._output(model, looked_up))
+        return self._objective.available(self._rows.by_sample(self._layer, output, 1))
 
     @property
     def length(self) -> int:
@@ -89,8 +98,8 @@ class TokenAscent:
 
     def climb(
         self, model: nn.Module, units: Sequence[int], begun: Sequence[Tensor | None], until: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (tokens int64 [units, length], objective [units, steps taken], the largest of them [units]).
+    ) -> ClimbedTokens:
+        """Take the steps, as many as there is time for, but one at least.
 
         Args:
             model: the model, contained by the caller.
@@ -112,8 +121,7 @@ class TokenAscent:
         while len(objective) < self._steps and (not objective or time.monotonic() < until):
             tokens = torch.where(kept, numbers, nearest(climbing, table, without=padding))
             looked_up.given = table[tokens].clone().requires_grad_()
-            with looked_up:
-                output = layer_output(model, self._layer, *self._arguments(count))
+            output = self._rows.by_sample(self._layer, self._output(model, looked_up), count)
             values = self._objective.of(output, which)
             better = values.detach() > reached
             best[better], reached[better] = tokens[better], values.detach().to(reached.dtype)[better]
@@ -125,13 +133,18 @@ class TokenAscent:
                 f"tokens for layer {self._layer!r} were asked for, but with them it gave infinities or NaN. Look at "
                 "the model's parameters: training may have diverged."
             )
-        return best.cpu(), torch.stack(objective, 1), reached.float().cpu()
+        return ClimbedTokens(best.cpu(), torch.stack(objective, 1), reached.float().cpu())
+
+    def _output(self, model: nn.Module, looked_up: _LookUp) -> Tensor:
+        """Return what the layer gives, [rows, channels, ...], where the model sees what ``looked_up`` gives it."""
+        with looked_up:
+            return layer_output(model, self._layer, *self._arguments(len(looked_up.numbers)))
 
     def _look_up(self, model: nn.Module, numbers: Tensor) -> _LookUp:
         """Return the look-up of ``numbers`` [samples, length] in a forward pass of as many copies of the sample."""
         looked_up = _LookUp(numbers)
-        with torch.no_grad(), looked_up:
-            layer_output(model, self._layer, *self._arguments(len(numbers)))
+        with torch.no_grad():
+            self._output(model, looked_up)
         return looked_up
 
     def _drawn(self, rows: int, repeat: int) -> Tensor:
@@ -149,6 +162,18 @@ class TokenAscent:
         return copied_arguments(self._inputs, repeated)
 
 
+@dataclass(frozen=True)
+class ClimbedTokens:
+    """What came of it, on the CPU."""
+
+    tokens: Tensor
+    """int64 [units, length]."""
+    objective: Tensor
+    """[units, steps taken]."""
+    reached: Tensor
+    """[units]: the largest of them."""
+
+
 def _directions(gradient: Tensor) -> Tensor:
     """Return vectors of length 1 along the last dimension; of 0 they are 0."""
     length = gradient.norm(dim=-1, keepdim=True)
@@ -164,10 +189,13 @@ def nearest(points: Tensor, table: Tensor, *, without: int | None) -> Tensor:
         without: a row that does not count, or None.
     """
     rows = table.to(points.dtype)
-    distance = rows.square().sum(1) - 2 * points @ rows.T  # but for the square of the point, the same for all rows
+    lengths = rows.square().sum(1)
     if without is not None:
-        distance[..., without] = torch.inf
-    return distance.argmin(-1)
+        lengths[without] = torch.inf
+    flat = points.reshape(-1, points.shape[-1])
+    parts = flat.split(max(1, _DISTANCES // len(rows)))
+    found = [(lengths - 2 * part @ rows.T).argmin(1) for part in parts]  # but for the square of the point itself
+    return torch.cat(found).reshape(points.shape[:-1])
 
 
 class _LookUp(TorchFunctionMode):

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from layerscope.containment import contained, original
-from layerscope.errors import CaptureError
 from layerscope.probing.calls import copied_arguments, input_tensors
 from layerscope.probing.maximizing.objectives import Channel, Objective
-from layerscope.probing.maximizing.reaching import layer_outputs
+from layerscope.probing.maximizing.reaching import Rows, layer_outputs
 from layerscope.probing.pooling import chunks
+from layerscope.probing.representation import batch_size
 from layerscope.wire import TopSample
 
 _MASS = 0.9
@@ -68,10 +68,11 @@ def top_samples(
     units = {layer: torch.tensor(tuple(numbers)) for layer, numbers in layers.items()}
     found: dict[str, tuple[tuple[TopSample, ...], ...]] = {}
     with contained(model, frozen=True):
-        fields = _receptive_fields(model, inputs, list(units))
+        rows = _rows(model, inputs, list(units))
+        fields = _receptive_fields(model, inputs, rows)
         parts: dict[str, list[_Seen]] = {layer: [] for layer in units}
         for chunk in chunks(inputs, _SAMPLES_AT_ONCE):
-            for layer, seen in _seen(model, chunk, units, goal).items():
+            for layer, seen in _seen(model, chunk, units, goal, rows).items():
                 parts[layer].append(seen)
             if time.monotonic() > until:
                 break
@@ -98,19 +99,32 @@ class _Seen:
         return _Seen(torch.cat([part.values for part in parts]), together)
 
 
-def _seen(model: nn.Module, chunk: Any, units: Mapping[str, Tensor], goal: Objective) -> dict[str, _Seen]:
+def _rows(model: nn.Module, inputs: Any, layers: Sequence[str]) -> dict[str, Rows]:
+    """Return layer -> where the samples are in its output."""
+    size = batch_size(inputs)
+
+    def first(count: int) -> dict[str, Tensor]:
+        def copy(tensor: Tensor) -> Tensor:
+            of_batch = tensor.ndim > 0 and len(tensor) == size
+            return (tensor[[i % size for i in range(count)]] if of_batch else tensor).detach().clone()
+
+        with torch.no_grad():
+            return layer_outputs(model, layers, *copied_arguments(inputs, copy))
+
+    one, two = first(1), first(2)
+    return {layer: Rows() if len(one[layer]) == 1 else Rows.of(layer, one[layer], two[layer]) for layer in layers}
+
+
+def _seen(
+    model: nn.Module, chunk: Any, units: Mapping[str, Tensor], goal: Objective, rows: Mapping[str, Rows]
+) -> dict[str, _Seen]:
     """Return what the units of each layer made of some samples, from one forward pass."""
     with torch.no_grad():
         outputs = layer_outputs(model, list(units), *copied_arguments(chunk))
-    size = len(next(tensor for tensor in input_tensors(chunk) if tensor.ndim))
+    size = batch_size(chunk)
     found: dict[str, _Seen] = {}
     for layer, numbers in units.items():
-        output = outputs[layer]
-        if len(output) != size:
-            raise CaptureError(
-                f"samples that excite layer {layer!r} were asked for, but its output is {list(output.shape)} for "
-                f"{size} samples: it has no row for each. Choose another layer."
-            )
+        output = rows[layer].by_sample(layer, outputs[layer], size)
         chosen = numbers.to(output.device)
         planes = output.ndim == 4 and isinstance(goal, Channel) and _image(chunk) is not None
         places = _strongest(output[:, chosen]).cpu() if planes else None
@@ -131,7 +145,7 @@ def _image(inputs: Any) -> Tensor | None:
     return next((t for t in input_tensors(inputs) if t.ndim == 4 and t.is_floating_point()), None)
 
 
-def _receptive_fields(model: nn.Module, inputs: Any, layers: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _receptive_fields(model: nn.Module, inputs: Any, rows: Mapping[str, Rows]) -> dict[str, tuple[float, float]]:
     """Return layer -> height and width of its effective receptive field, as shares of the image's; of an image only."""
     image = _image(inputs)
     if image is None:
@@ -146,9 +160,10 @@ def _receptive_fields(model: nn.Module, inputs: Any, layers: Sequence[str]) -> d
         held.append(value.requires_grad_())
         return held[0].clone()
 
-    outputs = layer_outputs(model, layers, *copied_arguments(inputs, copy))
+    outputs = layer_outputs(model, list(rows), *copied_arguments(inputs, copy))
     fields: dict[str, tuple[float, float]] = {}
-    for layer, output in outputs.items():
+    for layer in outputs:
+        output = rows[layer].by_sample(layer, outputs[layer], len(held[0]))
         if output.ndim == 4:
             middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
             # At random: equal weights see nothing of normalized channels, and squares nothing of one that is 0.
