@@ -19,6 +19,7 @@ from event_files import read, written
 from layerscope import Scope, codec, wire
 from layerscope.errors import CaptureError, LayerNotFoundError
 from layerscope.guarding import LayerscopeWarning
+from layerscope.probing.maximizing.arguments import goal_of
 from layerscope.probing.maximizing.top_samples import top_samples
 from probed_models import DigitsNet
 
@@ -123,9 +124,36 @@ def test_two_objectives_stand_side_by_side(model: DigitsNet, tmp_path: Path) -> 
         alone = layerscope.maximize(model, layer=layer, channels=[unit.channel], objective=unit.objective, **options)
         at = found.units.index(unit)
         assert found.objectives[at] == pytest.approx(alone.reached[0], rel=1e-5)
-        assert bool(found.top_samples[at]) is (unit.objective != "neuron")
+        goal = goal_of(unit.objective)
+        (tops,) = top_samples(model, IMAGES, {unit.layer: [unit.channel]}, objective=goal)[unit.layer]
+        assert found.top_samples[at] == tops
+        assert tops
         before, after = found.objectives[at], run.maximizations[1].objectives[at]
         assert after > before  # each goes on from its own
+
+
+def test_neurons_at_other_positions_are_other_units(model: DigitsNet, tmp_path: Path) -> None:
+    options: dict[str, Any] = {
+        "layers": ["stem.0"],
+        "channels": [1],
+        "objective": "neuron",
+        "seconds": None,
+        "steps": 3,
+    }
+    with Scope(model, tmp_path, strict=True) as scope:
+        for step in (0, 1):
+            for position in ((0, 0), (7, 2)):
+                scope.maximize(step=step, inputs=IMAGES, position=position, **options)
+    first, second = read(tmp_path).maximizations.values()
+    assert set(first.units) == {wire.Unit("stem.0", 1, "neuron", position) for position in ((0, 0), (7, 2))}
+    with torch.no_grad():
+        outputs = model.stem[0](IMAGES)[:, 1]
+    for at, unit in enumerate(first.units):
+        assert unit.position is not None
+        assert second.objectives[at] > first.objectives[at]  # each goes on from its own
+        assert first.top_samples[at][0].objective == pytest.approx(
+            outputs[(slice(None), *unit.position)].max().item(), rel=1e-4
+        )
 
 
 def test_the_samples_beside_each_unit_are_those_of_the_function(model: DigitsNet, tmp_path: Path) -> None:
@@ -213,7 +241,27 @@ def test_weights_and_attention_are_written_as_the_functions_give_them(tmp_path: 
     held = run.attention["probe"][2]
     assert list(held) == list(attention) == ["self_attn"]
     np.testing.assert_allclose(held["self_attn"]["values"], attention["self_attn"], atol=1e-3)
+    assert held["self_attn"]["each"].tolist() == [1]
     np.testing.assert_allclose(run.samples["probe"][0], tokens, atol=4e-3)
+
+
+def test_of_attention_within_windows_each_sample_has_several_entries(tmp_path: Path) -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            windows = x.reshape(-1, 4, 8)
+            return self.attend(windows, windows, windows)[0].reshape(x.shape)
+
+    torch.manual_seed(0)
+    for count, kept in ((2, 2), (3, 3), (9, 6)):
+        with Scope(Windows(), tmp_path / str(count), strict=True) as scope:
+            scope.attention(torch.randn(6, 16, 8), step=0, max_samples=count)
+        held = read(tmp_path / str(count)).attention["probe"][0]["attend"]
+        assert held["values"].shape == (kept * 4, 2, 4, 4)
+        assert held["each"].tolist() == [4]
 
 
 def test_what_cannot_be_found_is_said_once_and_training_goes_on(model: DigitsNet, tmp_path: Path) -> None:

@@ -98,6 +98,40 @@ def test_the_projector_gets_layers_that_are_not_shown_and_classes_by_name(model:
     assert names == ["one", "three", "one", "two", "three"]
 
 
+def test_labels_are_lines_of_one_file_whatever_they_hold(model: Words, tmp_path: Path) -> None:
+    names = ["cat\nX", "\ttab\x1b", " "]
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.embeddings(TOKENS, LABELS, step=2, layers=["head"], projector=True, class_names=names)
+    lines = (tmp_path / "00002" / "head" / "metadata.tsv").read_text().splitlines()
+    told = [r"cat\nX", r"\ttab\x1b", "' '"]
+    assert lines == [told[label] for label in LABELS]
+
+
+def test_the_projector_keeps_probe_sets_apart(model: Words, tmp_path: Path) -> None:
+    with Scope(model, tmp_path, strict=True) as scope:
+        scope.embeddings(TOKENS, step=0, layers=["head"], projector=True)
+        scope.embeddings(TOKENS[:3], step=0, layers=["head"], projector=True, samples="../held out")
+    config = (tmp_path / "projector_config.pbtxt").read_text()
+    assert 'tensor_name: "head:00000"' in config
+    assert 'tensor_name: "../held out/head:00000"' in config
+    files = list(tmp_path.rglob("tensors.tsv"))
+    assert sorted(len(np.loadtxt(path)) for path in files) == [3, 5]
+    assert not list(tmp_path.parent.glob("held out*"))
+
+
+def test_points_that_are_no_numbers_turn_none(model: Words, tmp_path: Path) -> None:
+    weight = model.head.weight.detach().clone()
+    with Scope(model, tmp_path, strict=True) as scope:
+        for step, factor in ((0, 1.0), (1, float("nan")), (2, -1.0)):
+            with torch.no_grad():
+                model.head.weight.copy_(weight * factor)
+                model.head.bias.zero_()
+            scope.embeddings(TOKENS, step=step, layers=["head"])
+    points = [held["head"]["values"] for held in layerscope.read(tmp_path)["."].embeddings["probe"].values()]
+    assert np.isnan(points[1]).all()
+    np.testing.assert_allclose(points[2], points[0], atol=1e-3)  # turned to match those before
+
+
 def test_what_cannot_be_is_said_and_the_points_are_there_all_the_same(model: Words, tmp_path: Path) -> None:
     with Scope(model, tmp_path, strict=True) as scope:
         with pytest.raises(InvalidArgumentError, match=r"projector must be a list of names, .*; give \['head'\]"):

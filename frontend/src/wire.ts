@@ -149,6 +149,7 @@ export interface Unit {
   layer: string;
   channel: number;
   objective: string;
+  position: number[] | null;
 }
 
 export interface TopSample {

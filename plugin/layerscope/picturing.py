@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from layerscope.probing.channels import LayerChannels
 from layerscope.probing.describing import describe_inputs
 from layerscope.probing.embeddings import Embedding
 from layerscope.probing.maximizing import Maximization, maximize
+from layerscope.probing.maximizing.arguments import goal_of
 from layerscope.probing.maximizing.choosing import Probed
 from layerscope.probing.maximizing.top_samples import top_samples
 from layerscope.probing.weights import Weight
@@ -41,8 +42,10 @@ class Maximizer:
     def __init__(self, model: nn.Module, writer: MessageWriter) -> None:
         self._model = model
         self._writer = writer
-        self._found: dict[tuple[str | None, str], Maximization] = {}
-        self._of_one_size: set[tuple[str | None, str]] = set()
+        self._found: dict[Hashable, Maximization] = {}
+        """By what was asked of which layer: what was found the last time."""
+        self._of_one_size: set[str | None] = set()
+        """Layers that were reached with images of the model's own size only."""
 
     def record(
         self,
@@ -76,12 +79,13 @@ class Maximizer:
         with failing_last() as attempt:
             for done, layer in enumerate(layers):
                 with attempt():
-                    share = None if until is None else (until - time.monotonic()) / (len(layers) - done)
+                    left = None if until is None else max(0.0, until - time.monotonic())
+                    share = None if left is None else left / (len(layers) - done)
                     results.append(self._of_layer(layer, channels, share, probed, options))
             tops: dict[str, tuple[tuple[wire.TopSample, ...], ...]] = {}
             with attempt():
                 left = None if seconds is None else max(0.0, began + seconds - time.monotonic())
-                self._add_tops(tops, results, probed, str(options.get("objective", "channel")), left)
+                self._add_tops(tops, results, probed, options, left)
             for modality in dict.fromkeys(result.modality for result in results):
                 with attempt():
                     name = ""
@@ -105,13 +109,13 @@ class Maximizer:
         probed: Probed,
         options: Mapping[str, Any],
     ) -> Maximization:
-        which = layer, str(options.get("objective", "channel"))
+        which = layer, *_asked(options), channels if isinstance(channels, int) else tuple(channels)
         told: dict[str, Any] = {"inputs": probed.tokens} if probed.tokens is not None else dict(probed.options)
         asked: dict[str, Any] = {**told, "start": self._found.get(which), **options}
         asked.update(layer=layer, channels=channels, seconds=seconds)
         smaller = (
             None
-            if probed.tokens is not None or "input_shape" in options or which in self._of_one_size
+            if probed.tokens is not None or "input_shape" in options or layer in self._of_one_size
             else probed.smaller
         )
         if smaller is not None:
@@ -120,7 +124,7 @@ class Maximizer:
                 self._found[which] = maximize(self._model, **reduced)
             except (LayerscopeError, RuntimeError, AssertionError, ValueError):
                 self._found[which] = maximize(self._model, **asked)
-                self._of_one_size.add(which)  # it is the size that it failed for
+                self._of_one_size.add(layer)  # it is the size that it failed for
         else:
             self._found[which] = maximize(self._model, **asked)
         return self._found[which]
@@ -130,20 +134,23 @@ class Maximizer:
         found: dict[str, tuple[tuple[wire.TopSample, ...], ...]],
         results: Sequence[Maximization],
         probed: Probed,
-        objective: str,
+        options: Mapping[str, Any],
         seconds: float | None,
     ) -> None:
         """Add to ``found`` the samples that excite the units most, layer by layer where one of the layers has none."""
-        if probed.inputs is None or objective not in ("channel", "logit") or not results:
+        if probed.inputs is None or not results:
             return
+        name, position = _asked(options)
+        goal = goal_of(name, position, options.get("directions"))
         units = {result.layer: result.channels for result in results}
         try:
-            found |= top_samples(self._model, probed.inputs, units, seconds=seconds)
+            found |= top_samples(self._model, probed.inputs, units, objective=goal, seconds=seconds)
         except CaptureError:
             with failing_last() as attempt:
                 for layer, numbers in units.items():
                     with attempt():
-                        found |= top_samples(self._model, probed.inputs, {layer: numbers}, seconds=seconds)
+                        one = {layer: numbers}
+                        found |= top_samples(self._model, probed.inputs, one, objective=goal, seconds=seconds)
 
 
 def _units(
@@ -158,7 +165,7 @@ def _units(
     taken = np.isfinite(result.objective).sum(1)
     return [
         wire.MaximizedUnit(
-            wire.Unit(result.layer, channel, str(options.get("objective", "channel"))),
+            wire.Unit(result.layer, channel, *_asked(options)),
             float(result.reached[i]),
             side_by_side(images[i]) if result.modality == "image" else images[i],
             () if result.tokens is None else probed.words(result.tokens[i].tolist()),
@@ -167,6 +174,12 @@ def _units(
         )
         for i, channel in enumerate(result.channels)
     ]
+
+
+def _asked(options: Mapping[str, Any]) -> tuple[str, tuple[int, ...] | None]:
+    """Return objective and position that options of ``maximize`` name."""
+    position = options.get("position")
+    return str(options.get("objective", "channel")), None if position is None else tuple(map(int, position))
 
 
 def side_by_side(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -217,7 +230,14 @@ def channel_arrays(shown: LayerChannels) -> dict[str, NDArray[Any]]:
 def weight_arrays(shown: Weight) -> dict[str, NDArray[Any]]:
     """Return a parameter as it is written, see ``wire.LAYER_ARRAYS``."""
     filters = np.array([shown.filters], np.uint8)
-    return {"values": shown.values, "shape": np.array(shown.shape, np.int32), "filters": filters}
+    norms = {} if shown.norms is None else {"norms": shown.norms}
+    return {"values": shown.values, "shape": np.array(shown.shape, np.int32), "filters": filters, **norms}
+
+
+def attention_arrays(weights: torch.Tensor, samples: int) -> dict[str, NDArray[Any]]:
+    """Return the attention weights of one layer for some samples as they are written, see ``wire.LAYER_ARRAYS``."""
+    each = len(weights) // samples if samples and len(weights) % samples == 0 else 1
+    return {"values": weights.numpy(), "each": np.array([each], np.int32)}
 
 
 def embedding_arrays(shown: Embedding) -> dict[str, NDArray[Any]]:

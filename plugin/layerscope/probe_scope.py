@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from layerscope.errors import LayerscopeError
@@ -13,6 +14,7 @@ from layerscope.given_names import by_name, checked_class_names, checked_list
 from layerscope.guarding import Guard, failing_last
 from layerscope.picturing import (
     Maximizer,
+    attention_arrays,
     channel_arrays,
     checked_labels,
     embedding_arrays,
@@ -31,6 +33,7 @@ from layerscope.probing.embeddings import Embedding, embeddings, word_embeddings
 from layerscope.probing.linear_probes import linear_probes
 from layerscope.probing.maximizing.choosing import Probed, named_layers, telling_layers
 from layerscope.probing.pooling import pooled
+from layerscope.probing.representation import batch_size
 from layerscope.probing.surrogates import surrogate
 from layerscope.probing.weights import weights
 from layerscope.recorder import Recorder
@@ -80,7 +83,7 @@ class ProbeScope:
             layers: ``"all"``, ``"auto"``, or a list of layer keys and patterns, of which one that does not exist does
                 not keep the others from being recorded.
             maps: layers of which the strongest channels are written for the first samples, as ``layers``; ``()`` none.
-                At most 128 KiB for each layer, see ``layerscope.channels``.
+                At most 128 KiB for each layer, of small numbers 256, see ``layerscope.channels``.
             samples: name of this probe set.
         """
         with self._guarded("activations"), failing_last() as attempt:
@@ -111,7 +114,8 @@ class ProbeScope:
             inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for the model.
             step: training step.
             layers: ``"all"`` that attend, or a list of layer keys and patterns.
-            max_samples: of how many samples; a layer takes 2 bytes for each head, query and key of each.
+            max_samples: of how many samples; a layer takes 2 bytes for each head, query and key of each (4
+                where all weights are below 1/16).
             samples: name of this probe set.
         """
         with self._guarded("attention"):
@@ -119,7 +123,8 @@ class ProbeScope:
             self._probed.remember(inputs, samples=samples)
             found = attention(self._model, inputs, layers=layers, max_samples=max_samples)
             stored = record_samples(self._writer, inputs, samples, step=step)
-            arrays = {layer: {"values": values.numpy()} for layer, values in found.items()}
+            shown = batch_size(inputs) if max_samples is None else min(batch_size(inputs), max_samples)
+            arrays = {layer: attention_arrays(values, shown) for layer, values in found.items()}
             record_layer_arrays(self._writer, "attention", arrays, name=samples, step=step, samples=stored)
 
     def embeddings(
@@ -145,8 +150,9 @@ class ProbeScope:
             samples: name of this probe set.
             class_names: of the classes, in the order of the labels' numbers. The Projector gets them as labels.
             projector: layers whose features go to TensorBoard's Projector as well, as text files of about ten bytes a
-                number below the log directory; True for all of ``layers``. Of an ``nn.Embedding`` it gets the distinct
-                tokens of the probe set, by the words that ``attributions`` was given.
+                number below the log directory; True for all of ``layers``. They are found there under the layer's key,
+                behind the name of another probe set than ``probe`` and a slash. Of an ``nn.Embedding`` it gets the
+                distinct tokens of the probe set, by the words that ``attributions`` was given.
             options: ``samples_at_once`` and ``batch_dim``, as in ``layerscope.embeddings``.
         """
         with self._guarded("embeddings"), failing_last() as attempt:
@@ -160,7 +166,8 @@ class ProbeScope:
             with attempt():
                 if missing:
                     found |= embeddings(self._model, inputs, layers=missing, before=before, **options)
-            self._embedded[samples] = (before or {}) | found
+            finite = {layer: one for layer, one in found.items() if np.isfinite(one.points).all()}
+            self._embedded[samples] = (before or {}) | finite  # nothing can be turned to match what is none
             classes = checked_labels(labels, len(next(iter(found.values())).points)) if found else None
             if classes is not None and names is not None and classes.max() >= len(names):
                 self._tell_unnamed(names, f"labels go up to {classes.max()}")
@@ -176,17 +183,18 @@ class ProbeScope:
             for layer in found if projector is True else shown:
                 with attempt():
                     if layer in found:  # else it was told already why not
-                        self._project(layer, found[layer], inputs, labelled, step)
+                        tag = layer if samples == "probe" else f"{samples}/{layer}"
+                        self._project(layer, found[layer], inputs, labelled, step, tag)
 
     def _project(
-        self, layer: str, found: Embedding, inputs: Any, labels: Sequence[str | int] | None, step: int
+        self, layer: str, found: Embedding, inputs: Any, labels: Sequence[str | int] | None, step: int, tag: str
     ) -> None:
-        """Give the features of a layer, or the words of an embedding, to the Projector, under the layer's key."""
+        """Give the features of a layer, or the words of an embedding, to the Projector."""
         words = word_embeddings(self._model, layer, inputs)
         if words is not None:
-            self._writer.projector(words[1], metadata=self._probed.words(words[0]), tag=layer, step=step)
+            self._writer.projector(words[1], metadata=self._probed.words(words[0]), tag=tag, step=step)
             return
-        self._writer.projector(found.features, metadata=labels, tag=layer, step=step)
+        self._writer.projector(found.features, metadata=labels, tag=tag, step=step)
 
     def weights(self, *, step: int, parameters: str | Sequence[str] = "auto", **options: Any) -> None:
         """Write parameters themselves, to be seen as pictures; what ``parameters`` writes are statistics of them.
@@ -194,7 +202,7 @@ class ProbeScope:
         Args:
             step: training step.
             parameters: ``"auto"``: filters of the first convolution, matrices, biases and norms, at most 512 KiB a
-                step; or a list of qualified parameter names and patterns.
+                step, of small numbers 1 MiB; or a list of qualified parameter names and patterns.
             options: as in ``layerscope.weights``.
         """
         with self._guarded("weights"):

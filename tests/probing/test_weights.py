@@ -113,6 +113,22 @@ def test_a_spike_keeps_its_sign_and_nan_stays() -> None:
     assert (np.delete(found.values[10], 0) == np.float32(0.01)).all()
 
 
+def test_norms_are_of_whole_rows_whatever_is_reduced() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 90), nn.Conv2d(6, 5, 3), nn.Conv2d(3, 4, 3), nn.Embedding(MAX_BARS + 1, 2))
+    with torch.no_grad():
+        model[0].weight[41] = 0  # the block in which it stands hides it
+    found = weights(model, parameters=["*.weight"], max_elements=500)
+    for name in ("0.weight", "1.weight"):
+        norms = found[name].norms
+        assert norms is not None
+        rows = model.get_parameter(name).detach().flatten(1).tolist()
+        np.testing.assert_allclose(norms, [math.hypot(*row) for row in rows], rtol=1e-6)
+    assert found["0.weight"].norms[41] == 0
+    assert found["2.weight"].norms is None  # filters
+    assert found["3.weight"].norms is None  # too many
+
+
 def test_of_filters_some_are_left_out_and_none_is_changed() -> None:
     model = nn.Sequential(nn.Conv2d(3, 768, 16), nn.Conv2d(768, 8, 16), nn.ConvTranspose2d(512, 3, 16))
     found = weights(model, parameters=["*.weight"])

@@ -55,7 +55,8 @@ def channels(
 
     To see what ``"auto"`` stands for takes another one.
 
-    Stored in float16, the values of a layer take 2 · samples · channels · height · width bytes, which by default is
+    Stored in float16 (twice as much in float32, if all are below 1/16 or one beyond 65,504), the values of a layer take
+    2 · samples · channels · height · width bytes, which by default is
     128 KiB at most for an image, 32 KiB for tokens or a signal and 8 KiB for a flat layer. A ResNet-50 for images of
     224 x 224 has ten layers by ``"auto"``; they take 785 KiB each time, and what tells their channels another 17 KiB.
 

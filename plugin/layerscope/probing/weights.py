@@ -23,7 +23,7 @@ from layerscope.naming import LayerNames
 from layerscope.probing.sharding import is_sharded
 
 MAX_BARS = 4096
-"""Most elements of a vector (a bias, a norm's scale) that ``"auto"`` takes."""
+"""Most elements of a vector (a bias, a norm's scale) that ``"auto"`` takes; and most rows that have a norm each."""
 _CHUNK = 1 << 20
 """About how many elements of a large parameter are looked at at once: as many are copied."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,6 +45,9 @@ class Weight:
     filters: bool
     """Whether it is the kernel of a convolution from or to at most four channels, whose filters make pictures. Of these
     every ``reduced[0]``-th is there as it is, rather than blocks of several."""
+    norms: NDArray[np.float32] | None = None
+    """Of a parameter of two or more dimensions, filters aside, the Euclidean norm of each entry of the first (of each
+    row of a matrix), of the whole parameter; None if there are more than ``MAX_BARS``."""
 
 
 def weights(
@@ -74,7 +77,8 @@ def weights(
             (biases, scales of norms); then all others of more dimensions. Of these each time the first and the last of
             the model come first, those in the middle last, while they fit into ``max_total``.
         max_elements: most elements of one parameter.
-        max_total: most elements of all that ``"auto"`` takes; in float16, 512 KiB by default. A list is not limited.
+        max_total: most elements of all that ``"auto"`` takes: by default 512 KiB in float16, and 1 MiB in float32, in
+            which parameters are stored whose elements are all below 1/16. A list is not limited.
 
     Returns:
         Parameter name -> weight, on the CPU, in the order in which the model registered them. A parameter that goes by
@@ -239,12 +243,22 @@ def _weight(parameter: _Parameter, max_elements: int) -> Weight:
     value = parameter.value()
     shape, filters = tuple(value.shape), parameter.filters(value.shape)
     factors = _factors(shape, max_elements, filters=filters)
+    norms: NDArray[np.float32] | None = None
+    if len(shape) > 1 and not filters and len(value) <= MAX_BARS:
+        norms = _norms(value)
     blocks = factors
     if filters:
         value, blocks = value[:: factors[0]], (1, *factors[1:])
     if max(blocks, default=1) > 1:
         value = _largest(value, blocks)
-    return Weight(value.to("cpu", torch.float32, copy=True).numpy(), shape, parameter.layer, factors, filters)
+    return Weight(value.to("cpu", torch.float32, copy=True).numpy(), shape, parameter.layer, factors, filters, norms)
+
+
+def _norms(value: Tensor) -> NDArray[np.float32]:
+    """Return the Euclidean norm of each entry of the first dimension."""
+    rows = max(1, _CHUNK * len(value) // max(1, value.numel()))
+    parts = [torch.linalg.vector_norm(part.float().flatten(1), dim=1) for part in value.split(rows)]
+    return torch.cat(parts).cpu().numpy()
 
 
 def _factors(shape: Sequence[int], max_elements: int, *, filters: bool) -> tuple[int, ...]:

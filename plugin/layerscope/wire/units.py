@@ -20,6 +20,8 @@ class Unit:
     """Number of the channel (of the direction, where the objective is ``direction``)."""
     objective: str = "channel"
     """``channel``, ``neuron``, ``logit``, ``direction`` or ``layer``, see ``layerscope.maximize``."""
+    position: tuple[int, ...] | None = None
+    """Of a ``neuron`` the position in the layer that was asked for, an index for each dimension; None: the middle."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ LAYER_ARRAYS: dict[str, str] = {
     "int32 [channels] their numbers; ``strength`` float32 [channels] the root mean square of each; ``size`` int32, "
     "the number of channels and positions before anything was left out or reduced.",
     "weight": "Parameters: ``values`` float16 or float32, reduced where large; ``shape`` int32, the parameter's own; "
-    "``filters`` uint8 [1], whether it is a kernel whose filters make pictures.",
-    "attention": "Attention weights of some probe samples: ``values`` float16 [samples, heads, queries, keys].",
+    "``filters`` uint8 [1], whether it is a kernel whose filters make pictures; ``norms`` float32, of a matrix of "
+    "up to 4,096 rows the Euclidean norm of each row, before anything was reduced.",
+    "attention": "Attention weights of some probe samples: ``values`` float16 or float32 [entries, heads, queries, "
+    "keys]; ``each`` int32 [1], how many entries a sample has, one behind the other: the windows in which it attends.",
     "embedding": "Principal components of what each layer makes of the probe samples: ``values`` float32 [samples, "
     "components], whose axes are turned to match the points of the step before; ``explained`` float32 [components], "
     "shares of the variance along the axes as they are after that, so that a later one may have more than the first; "

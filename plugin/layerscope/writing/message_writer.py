@@ -252,7 +252,8 @@ class MessageWriter:
                 f"projector was asked for, but a {type(self._summary_writer).__name__} has no add_embedding. Give a "
                 "torch.utils.tensorboard.SummaryWriter."
             )
-        add(features, metadata=metadata, global_step=step, tag=tag)
+        labels = None if metadata is None else [_of_one_line(str(label)) for label in metadata]
+        add(features, metadata=labels, global_step=step, tag=tag)
 
     def forward(self, message: Message) -> None:
         """Write a message that another writer gave to a ``MessageLog``."""
@@ -319,6 +320,11 @@ class MessageWriter:
             digest = hashlib.sha256(content).hexdigest()[:8]
             self._tags[metadata] = (f"layerscope/{metadata.kind}/{metadata.name}/{digest}", content)
         return self._tags[metadata]
+
+
+def _of_one_line(label: str) -> str:
+    """Return a label as TensorBoard's Projector reads it: a line of a file each, none of them empty."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in label).strip() or repr(label)
 
 
 def _fill_tensor(tensor: Any, array: NDArray[Any], dtype: int) -> None:
