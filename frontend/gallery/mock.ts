@@ -157,7 +157,7 @@ function tagsOf(shape: Shape, all: { rows: string[]; owners: string[] }, sparse:
     );
   const units = shape.layers
     .slice(0, 1)
-    .flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel, objective: "channel" })));
+    .flatMap((layer) => [0, 1, 2, 3].map((channel) => ({ layer, channel, objective: "channel", position: null })));
   return [
     entry({ kind: "graph", name: "model", version: 1 }, [0]),
     ...(shape.series ?? ["gradients", "activations"]).map((name) =>

@@ -35,3 +35,20 @@ export function ancestors(id: string, graph: ModelGraph | null): string[] {
   }
   return found;
 }
+
+/** Ids of the modules from which the outputs come, straight or through functions (a softmax, say). */
+export function lastModules(graph: ModelGraph): Set<string> {
+  const found = new Set<string>();
+  const seen = new Set<string>();
+  const waiting = [...graph.nodes.values()].filter(({ kind }) => kind === "output").map(({ id }) => id);
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    for (const { source, target } of graph.edges) {
+      if (target !== id || seen.has(source)) continue;
+      seen.add(source);
+      const kind = nodeOf(graph, source)?.kind;
+      if (kind === "module") found.add(source);
+      if (kind === "function") waiting.push(source);
+    }
+  }
+  return found;
+}

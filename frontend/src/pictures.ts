@@ -8,13 +8,16 @@ import { type Question, type Resource, resource } from "./resource";
 import type { Tensor, Tensors } from "./safetensors";
 import { nearestIndex } from "./series";
 import type { Store } from "./store";
-import type { LayerArraysMetadata, MaximizationMetadata, MaximizationStep, TopSample, Unit } from "./wire";
+import type { LayerArraysMetadata, MaximizationMetadata, TopSample, Unit } from "./wire";
 
 /** What one tag keeps of a layer (or of one of its parameters) at one step. */
 export interface Held {
   readonly step: number;
   /** The layer, or the parameter. */
   readonly name: string;
+  /** The probe set that it is of; and all that have such at any step. */
+  readonly probeSet: string;
+  readonly probeSets: readonly string[];
   /** By the names in LAYER_ARRAYS of the wire; and what belongs to all layers. */
   readonly arrays: ReadonlyMap<string, Tensor>;
   readonly inputs: Inputs;
@@ -23,8 +26,11 @@ export interface Held {
 /** What activation maximization found for one unit at one step. */
 export interface Maximized {
   readonly unit: Unit;
-  /** Which of the units of its tag it is. */
+  /** Which of the units of the layer at that step it is. */
   readonly index: number;
+  readonly modality: string;
+  /** The samples among which its top samples are. */
+  readonly inputs: Inputs;
   readonly objective: number | null;
   /** The address of its image; null where the input is no image. */
   readonly url: string | null;
@@ -36,9 +42,7 @@ export interface Maximized {
 
 export interface MaximizedAt {
   readonly step: number;
-  readonly modality: string;
   readonly units: readonly Maximized[];
-  readonly inputs: Inputs;
 }
 
 export interface Pictures {
@@ -63,10 +67,15 @@ interface Frame<M extends LayerArraysMetadata | MaximizationMetadata> {
   readonly step: number;
 }
 
-/** Where something is kept, by step; of several tags that have a step, the last. */
+/** Where something is kept, by step; several tags may have a step. */
 function framesOf<M extends LayerArraysMetadata | MaximizationMetadata>(tags: readonly Tag<M>[]): Frame<M>[] {
-  const bySteps = new Map(tags.flatMap((tag) => tag.steps.map((step): [number, Frame<M>] => [step, { tag, step }])));
-  return [...bySteps.values()].sort((one, other) => one.step - other.step);
+  const frames = tags.flatMap((tag) => tag.steps.map((step) => ({ tag, step })));
+  return frames.sort((one, other) => one.step - other.step);
+}
+
+/** The same with one for each step: of several, the last. */
+function lastOfEach<F extends { readonly step: number }>(frames: readonly F[]): F[] {
+  return [...new Map(frames.map((frame) => [frame.step, frame])).values()];
 }
 
 function at<F extends { readonly step: number }>(frames: readonly F[], step: number): F {
@@ -97,16 +106,27 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
 
   // --- what is kept of layers ------------------------------------------------------------------------------------
 
-  /** The frames at which a kind keeps anything of `name`. */
-  const holding = (kind: ArraysKind, name: string | null): Frame<LayerArraysMetadata>[] =>
-    name === null ? [] : framesOf(store.tags.value[kind].filter(({ metadata }) => metadata.layers.includes(name)));
-  const load = async (run: string, frame: Frame<LayerArraysMetadata>, name: string, signal: AbortSignal) => {
-    const { tag, step } = frame;
+  /** The frames at which a kind keeps anything of `name`, of one probe set; and the names of all. */
+  const holding = (kind: ArraysKind, name: string | null) => {
+    const tags = name === null ? [] : store.tags.value[kind].filter(({ metadata }) => metadata.layers.includes(name));
+    const probeSets = [...new Set(tags.map(({ metadata }) => metadata.name))].sort();
+    const wanted = [store.chosen("probeSet"), "probe"].find((one) => one !== null && probeSets.includes(one));
+    const probeSet = wanted ?? probeSets[0];
+    const frames = lastOfEach(framesOf(tags.filter(({ metadata }) => metadata.name === probeSet)));
+    return { frames, probeSets };
+  };
+  const load = async (
+    run: string,
+    { tag, step }: Frame<LayerArraysMetadata>,
+    probeSets: readonly string[],
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Held> => {
     const [tensors, inputs] = await Promise.all([
       memory.load(run, tag.tag, step, signal),
       inputsOf(run, tag.metadata.samples, step, signal),
     ]);
-    return { step, name, arrays: arraysOf(tensors, name), inputs };
+    return { step, name, probeSet: tag.metadata.name, probeSets, arrays: arraysOf(tensors, name), inputs };
   };
   const ask = <T>(
     kind: ArraysKind,
@@ -116,13 +136,15 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
     resource<T>(end, () => {
       const run = store.run.value;
       const name = store.layer.value;
-      const chosen = choose(holding(kind, name));
+      const { frames, probeSets } = holding(kind, name);
+      const chosen = choose(frames);
       if (run === null || name === null || chosen.length === 0) return null;
       return {
-        key: JSON.stringify([kind, run, name]),
+        key: JSON.stringify([kind, run, name, chosen[0]?.tag.metadata.name]),
         version: versionOf(chosen),
         look: store.look.value,
-        load: async (signal) => answer(await Promise.all(chosen.map((frame) => load(run, frame, name, signal)))),
+        load: async (signal) =>
+          answer(await Promise.all(chosen.map((frame) => load(run, frame, probeSets, name, signal)))),
       };
     });
   const now = (frames: readonly Frame<LayerArraysMetadata>[]) => (frames.length ? [at(frames, store.step.value)] : []);
@@ -138,19 +160,19 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
     const module = nodeOf(store.graph.value.data, layer)?.module || layer;
     const tags = store.tags.value.weight;
     const names = [...new Set(tags.flatMap(({ metadata }) => ownedBy(metadata, module)))];
-    const chosen = names.map((name) => ({ name, frame: at(holding("weight", name), store.step.value) }));
+    const chosen = names.map((name) => ({ name, frame: at(holding("weight", name).frames, store.step.value) }));
     if (chosen.length === 0) return null;
     return {
       key: JSON.stringify(["weight", run, layer]),
       version: versionOf(chosen.map(({ frame }) => frame)),
       look: store.look.value,
-      load: (signal) => Promise.all(chosen.map(({ name, frame }) => load(run, frame, name, signal))),
+      load: (signal) => Promise.all(chosen.map(({ name, frame }) => load(run, frame, [], name, signal))),
     };
   };
 
   const askProjected = (): Question<readonly string[]> | null => {
     const run = store.run.value;
-    if (run === null || holding("embedding", store.layer.value).length === 0) return null;
+    if (run === null || holding("embedding", store.layer.value).frames.length === 0) return null;
     const load = (signal: AbortSignal) => backend.projected(run, signal);
     return { key: JSON.stringify(["projected", run]), look: store.look.value, live: true, load };
   };
@@ -158,29 +180,46 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
   // --- what units respond to ---------------------------------------------------------------------------------------
 
   const askUnits = <T>(
-    choose: (frames: readonly Frame<MaximizationMetadata>[]) => readonly Frame<MaximizationMetadata>[],
+    choose: (steps: readonly number[]) => readonly number[],
     answer: (found: readonly MaximizedAt[]) => T,
   ): ReadonlySignal<Resource<T>> =>
     resource<T>(end, () => {
       const run = store.run.value;
       const layer = store.layer.value ?? "";
       const telling = store.tags.value.maximization.filter(({ metadata }) => unitsOf(metadata, layer).length > 0);
-      const chosen = choose(framesOf(telling));
+      const frames = framesOf(telling);
+      const steps = choose([...new Set(frames.map(({ step }) => step))]);
+      const chosen = steps.map((step) => frames.filter((frame) => frame.step === step));
       if (run === null || chosen.length === 0) return null;
       return {
         key: JSON.stringify(["units", run, layer]),
-        version: versionOf(chosen),
+        version: versionOf(chosen.flat()),
         look: store.look.value,
-        load: async (signal) => answer(await Promise.all(chosen.map((frame) => loadUnits(run, frame, layer, signal)))),
+        load: async (signal) =>
+          answer(await Promise.all(chosen.map((together) => loadStep(run, together, layer, signal)))),
       };
     });
+
+  /** What one or several calls found of a layer at one step. */
+  const loadStep = async (
+    run: string,
+    frames: readonly Frame<MaximizationMetadata>[],
+    layer: string,
+    signal: AbortSignal,
+  ): Promise<MaximizedAt> => {
+    const found = await Promise.all(frames.map((frame) => loadUnits(run, frame, layer, signal)));
+    return {
+      step: (frames[0] as (typeof frames)[0]).step,
+      units: found.flat().map((unit, index) => ({ ...unit, index })),
+    };
+  };
 
   const loadUnits = async (
     run: string,
     { tag: { tag, metadata }, step }: Frame<MaximizationMetadata>,
     layer: string,
     signal: AbortSignal,
-  ): Promise<MaximizedAt> => {
+  ): Promise<Omit<Maximized, "index">[]> => {
     const { modality } = metadata;
     const [header, arrays, inputs] = await Promise.all([
       headers.load(run, tag, step, signal),
@@ -188,14 +227,21 @@ export function picturesOf(store: Store, backend: Backend, end: AbortSignal): Pi
       inputsOf(run, metadata.samples, step, signal),
     ]);
     const url = (index: number) => (modality === "image" ? backend.imageUrl(run, tag, step, index) : null);
-    const units = unitsOf(metadata, layer).map((index) => maximized(metadata, header, arrays, index, url(index)));
-    return { step, modality, units, inputs };
+    return unitsOf(metadata, layer).map((index) => ({
+      unit: metadata.units[index] as Unit,
+      modality,
+      inputs,
+      objective: header.objectives[index] ?? null,
+      url: url(index),
+      values: arrays?.get(String(index)) ?? null,
+      tokens: header.tokens[index] ?? [],
+      topSamples: header.top_samples[index] ?? [],
+    }));
   };
 
-  const nowUnits = (frames: readonly Frame<MaximizationMetadata>[]) =>
-    frames.length ? [at(frames, store.step.value)] : [];
-  const overUnits = (frames: readonly Frame<MaximizationMetadata>[]) =>
-    frames.length > 1 ? spread(frames, FILM_FRAMES) : [];
+  const nowUnits = (steps: readonly number[]) =>
+    steps.length > 0 ? [steps[nearestIndex(steps, store.step.value)] as number] : [];
+  const overUnits = (steps: readonly number[]) => (steps.length > 1 ? spread(steps, FILM_FRAMES) : []);
 
   return {
     units: askUnits(nowUnits, (found) => found[0] as MaximizedAt),
@@ -225,22 +271,4 @@ function arraysOf(tensors: Tensors, name: string): Map<string, Tensor> {
 
 function unitsOf({ units }: MaximizationMetadata, layer: string): number[] {
   return units.flatMap((unit, index) => (unit.layer === layer ? [index] : []));
-}
-
-function maximized(
-  { units }: MaximizationMetadata,
-  header: MaximizationStep,
-  arrays: Tensors | null,
-  index: number,
-  url: string | null,
-): Maximized {
-  return {
-    unit: units[index] as Unit,
-    index,
-    objective: header.objectives[index] ?? null,
-    url,
-    values: arrays?.get(String(index)) ?? null,
-    tokens: header.tokens[index] ?? [],
-    topSamples: header.top_samples[index] ?? [],
-  };
 }

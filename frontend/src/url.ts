@@ -49,6 +49,10 @@ export interface Selection {
   readonly parameter: string | null;
   /** The head of the attention that is shown large. */
   readonly head: number | null;
+  /** The window of a sample within which attention is shown. */
+  readonly window: number | null;
+  /** Name of the probe set of which activations, attention and embedding are shown. */
+  readonly probeSet: string | null;
   /** Position of the input whose attribution is shown. */
   readonly input: number | null;
   /** Whether all features of an input are shown, not only the first or those that matter most. */
@@ -150,6 +154,8 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   unit: position,
   parameter: text,
   head: position,
+  window: position,
+  probeSet: text,
   input: position,
   allFeatures: flag,
   surrogate: text,
@@ -191,6 +197,8 @@ export const NOTHING: Selection = {
   unit: null,
   parameter: null,
   head: null,
+  window: null,
+  probeSet: null,
   input: null,
   allFeatures: null,
   surrogate: null,

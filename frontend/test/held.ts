@@ -24,10 +24,10 @@ export const UNITS: MaximizationMetadata = {
   modality: "image",
   samples: "probe",
   units: [
-    { layer: "stem", channel: 0, objective: "channel" },
-    { layer: "other", channel: 10, objective: "channel" },
-    { layer: "stem", channel: 20, objective: "neuron" },
-    { layer: "", channel: 7, objective: "logit" },
+    { layer: "stem", channel: 0, objective: "channel", position: null },
+    { layer: "other", channel: 10, objective: "channel", position: null },
+    { layer: "stem", channel: 20, objective: "neuron", position: null },
+    { layer: "", channel: 7, objective: "logit", position: null },
   ],
 };
 

@@ -3,7 +3,7 @@ import { opened, settled, TYPICAL } from "./fakes";
 import { entry, held, holding, STEPS, UNITS } from "./held";
 
 describe("what units respond to", () => {
-  test("is of the layer's units, counted through the whole tag, at the nearest step", async () => {
+  test("is of the layer's units, whose images are counted through the whole tag, at the nearest step", async () => {
     const top = [[{ sample: 2, objective: 9, box: null }], [], [], []];
     const backend = holding([entry(UNITS)], { top_samples: top });
     const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250", backend);
@@ -11,11 +11,32 @@ describe("what units respond to", () => {
     expect(found?.step).toBe(200);
     expect(found?.units.map(({ index, url, objective }) => [index, url, objective])).toEqual([
       [0, "200/0", 201],
-      [2, "200/2", 3],
+      [1, "200/2", 3],
     ]);
     expect(found?.units[0]?.topSamples).toEqual(top[0]);
-    expect(found?.inputs.tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
+    expect(found?.units[0]?.inputs.tensors?.get("0")?.shape).toEqual([8, 1, 16, 16]);
     expect(store.pictures.unitsFilm.value.data?.map(({ step }) => step)).toEqual(STEPS);
+  });
+
+  test("of several tags at one step is all there is, and at another what that has", async () => {
+    const units = [{ layer: "stem", channel: 5, objective: "channel", position: null }];
+    const other = entry({ ...UNITS, modality: "table", samples: "", units }, [200], "layerscope/maximization/other");
+    const { store } = await opened(
+      TYPICAL,
+      "#&p.layerscope.layer=stem&p.layerscope.step=250",
+      holding([entry(UNITS), other]),
+    );
+    const found = () =>
+      store.pictures.units.value.data?.units.map(({ index, unit, modality }) => [index, unit.channel, modality]);
+    expect(found()).toEqual([
+      [0, 0, "image"],
+      [1, 20, "image"],
+      [2, 5, "table"],
+    ]);
+    expect(store.pictures.unitsFilm.value.data?.map(({ units }) => units.length)).toEqual([2, 3, 2]);
+    store.goTo(400);
+    await settled();
+    expect(found()?.length).toBe(2);
   });
 
   test("is of the model's own output where no layer is selected", async () => {
@@ -55,6 +76,19 @@ describe("what is kept of a layer", () => {
     const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=250", backend);
     expect(store.pictures.embedding.value.data?.step).toBe(200);
     expect(store.pictures.embeddingFilm.value.data?.map(({ step }) => step)).toEqual(STEPS);
+  });
+
+  test("is of one probe set: the one that was chosen, or else probe", async () => {
+    const others = ["held out", "a"].map((name) => entry({ ...held("embedding", ["stem"]), name }, [200, 300], name));
+    const backend = holding([...others, entry(held("embedding", ["stem"]))]);
+    const { store } = await opened(TYPICAL, "#&p.layerscope.layer=stem&p.layerscope.step=290", backend);
+    const shown = () => [store.pictures.embedding.value.data?.probeSet, store.pictures.embedding.value.data?.step];
+    expect(shown()).toEqual(["probe", 200]);
+    expect(store.pictures.embedding.value.data?.probeSets).toEqual(["a", "held out", "probe"]);
+    store.choose({ probeSet: "held out" });
+    await settled();
+    expect(shown()).toEqual(["held out", 300]);
+    expect(store.pictures.embeddingFilm.value.data?.map(({ step }) => step)).toEqual([200, 300]);
   });
 
   test("are all parameters that it owns", async () => {

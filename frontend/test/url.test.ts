@@ -22,6 +22,8 @@ const ALL: Selection = {
   unit: 3,
   parameter: "blocks.3.conv.weight",
   head: 11,
+  window: 2,
+  probeSet: "held out",
   input: 1,
   allFeatures: true,
   surrogate: "fc1, ~/decision_tree",

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { attributionScale } from "../attribution";
+import { areaOf, formatSpan } from "../blocks";
 import { Legend } from "../charts/legend";
 import { AttributionMap, type SampleMap, sampleOf } from "../charts/map";
 import { Matrix } from "../charts/matrix";
@@ -10,9 +11,11 @@ import { formatNumber, formatShape } from "../format";
 import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
+import { visible } from "../token_text";
 import { useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { pictureAt } from "./input_picture";
+import { ProbeSets } from "./probe_sets";
 import { SamplePicker } from "./sample_picker";
 import { Waiting } from "./words";
 
@@ -65,6 +68,7 @@ function Shown({ store, held, width }: ShownProps): JSX.Element {
         {channels < all ? `the ${channels} strongest of ${all} channels` : `all ${channels} channels`}
         {", by root mean square over the probe set"}
       </p>
+      <ProbeSets store={store} held={held} />
       <SamplePicker store={store} inputs={held.inputs} count={samples} />
       {scale === null ? (
         <p class="empty">The layer gave no finite numbers.</p>
@@ -108,6 +112,14 @@ function Channels({ held, values, index, scale, width }: ChannelsProps): JSX.Ele
   }
   if (sample.shape.length === 2) {
     const tokens = held.inputs.description?.inputs[0]?.tokens[index] ?? [];
+    const [, count = 1] = sample.shape;
+    const positions = held.arrays.get("size")?.data[1] ?? count;
+    const place = (column: number) => {
+      const span = areaOf(column, count, positions);
+      const words = tokens.length === positions ? tokens.slice(span[0], span[1] + 1).filter(Boolean) : [];
+      const word = words.length > 0 ? ` (${visible(words.join(" "))})` : "";
+      return `${span[0] === span[1] ? "position" : "mean of positions"} ${formatSpan(span)}${word}`;
+    };
     return (
       <Matrix
         map={sample}
@@ -115,7 +127,7 @@ function Channels({ held, values, index, scale, width }: ChannelsProps): JSX.Ele
         width={width}
         height={220}
         label="activations, channels by positions"
-        place={(row, column) => `${name(row)}, ${tokens[column] || `position ${column}`}`}
+        place={(row, column) => `${name(row)}, ${place(column)}`}
       />
     );
   }

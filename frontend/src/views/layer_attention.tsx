@@ -10,6 +10,7 @@ import type { Store } from "../store";
 import { visible } from "../token_text";
 import { useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
+import { ProbeSets } from "./probe_sets";
 import { SamplePicker } from "./sample_picker";
 import { Waiting } from "./words";
 
@@ -48,12 +49,16 @@ interface HeadsProps extends PanelProps {
 
 function Heads({ store, held, width }: HeadsProps): JSX.Element {
   const values = held.arrays.get("values") as Tensor;
-  const [samples = 0, heads = 0, queries = 0, keys = 0] = values.shape;
-  const index = Math.min(store.sample.value, Math.max(0, samples - 1));
+  const [entries = 0, heads = 0, queries = 0, keys = 0] = values.shape;
+  const windows = held.arrays.get("each")?.data[0] ?? 1;
+  const samples = Math.floor(entries / windows);
+  const of = Math.min(store.sample.value, Math.max(0, samples - 1));
+  const window = Math.min(store.chosen("window") ?? 0, windows - 1);
+  const index = of * windows + window;
   const head = Math.min(store.chosen("head") ?? 0, Math.max(0, heads - 1));
   const sample = useMemo(() => sampleOf(values, index), [values, index]);
   const scale = useMemo(() => new ColourScale("linear", 0, largest(values.data)), [values]);
-  const tokens = held.inputs.description?.inputs[0]?.tokens[index] ?? [];
+  const tokens = held.inputs.description?.inputs[0]?.tokens[of] ?? [];
   if (sample === null || values.shape.length !== 4) return <p class="empty">Weights of this shape are not drawn.</p>;
   const area = queries * keys;
   const mapOf = (place: number): SampleMap => ({
@@ -68,7 +73,21 @@ function Heads({ store, held, width }: HeadsProps): JSX.Element {
         {heads} heads; rows are queries, columns keys, each row adds up to 1
         {Array.from(sample.values).some(Number.isNaN) ? "; hatched rows are masked" : ""}
       </p>
+      <ProbeSets store={store} held={held} />
       <SamplePicker store={store} inputs={held.inputs} count={samples} />
+      {windows > 1 && (
+        <label class="field">
+          window{" "}
+          <input
+            type="number"
+            min={0}
+            max={windows - 1}
+            value={window}
+            onInput={({ currentTarget }) => store.choose({ window: currentTarget.valueAsNumber || 0 })}
+          />{" "}
+          <span class="quiet number">of {windows}, within which this layer attends</span>
+        </label>
+      )}
       <Legend scale={scale} title="" />
       <div class="tiles" data-testid="attention-heads">
         {Array.from({ length: heads }, (_, place) => (

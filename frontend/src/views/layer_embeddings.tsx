@@ -9,6 +9,7 @@ import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
 import { useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
+import { ProbeSets } from "./probe_sets";
 import { Waiting } from "./words";
 
 const LARGEST = 320;
@@ -49,7 +50,8 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
 /** The way to TensorBoard's Projector, where it has the features of this layer. */
 function Projector({ store, held }: { readonly store: Store; readonly held: Held }): JSX.Element | null {
   const run = store.run.value;
-  const tensor = tensorOf(store.pictures.projected.value.data ?? [], held.name, held.step);
+  const tag = held.probeSet === "probe" ? held.name : `${held.probeSet}/${held.name}`; // as scope.embeddings names it
+  const tensor = tensorOf(store.pictures.projected.value.data ?? [], tag, held.step);
   if (run === null || tensor === null) return null;
   return (
     <button
@@ -76,6 +78,7 @@ function Points({ store, held, width }: PanelProps & { readonly held: Held }): J
   const size = Math.min(LARGEST, width);
   return (
     <>
+      <ProbeSets store={store} held={held} />
       <p class="said">
         {points.length} samples; principal components 1 and 2, {shares.slice(0, 2).map(formatShare).join(" and ")} of
         the variance

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
-import type { Inputs } from "../data";
 import { formatNumber } from "../format";
+import { lastModules, type ModelGraph, nodeOf } from "../graph";
 import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
 import { visible } from "../token_text";
@@ -43,10 +43,15 @@ export function Maximizations({ store, width }: PanelProps): JSX.Element {
 
 function Units({ store, found, width }: PanelProps & { readonly found: MaximizedAt }): JSX.Element {
   const chosen = chosenOf(store, found);
+  const problems = new Set(found.units.map(({ inputs }) => inputs.problem).filter(Boolean));
   return (
     <>
-      {found.inputs.problem !== "" && <p class="problem">{found.inputs.problem}</p>}
-      <div class={found.modality === "text" ? "units rows" : "units"}>
+      {[...problems].map((problem) => (
+        <p class="problem" key={problem}>
+          {problem}
+        </p>
+      ))}
+      <div class={found.units[0]?.modality === "text" ? "units rows" : "units"}>
         {found.units.map((unit) => (
           <button
             type="button"
@@ -56,9 +61,9 @@ function Units({ store, found, width }: PanelProps & { readonly found: Maximized
             title={wordsOf(unit)}
             onClick={() => store.choose({ unit: unit.index })}
           >
-            <MaximizedInput unit={unit} modality={found.modality} size={TILE} testId="maximization-image" />
+            <MaximizedInput unit={unit} size={TILE} testId="maximization-image" />
             <span class="caption number">
-              <bdi>{titleOf(store, unit, found.inputs)}</bdi>
+              <bdi>{titleOf(store, unit)}</bdi>
             </span>{" "}
             <Yardstick unit={unit} />
           </button>
@@ -75,15 +80,23 @@ function chosenOf(store: Store, found: MaximizedAt): Maximized | null {
   return found.units.find((unit) => unit.index === index) ?? found.units[0] ?? null;
 }
 
-/** The name of the class, where the units are those of the last layer; else the number of the channel. */
-function titleOf(store: Store, { unit }: Maximized, inputs: Inputs): string {
-  const names = inputs.description?.class_names ?? [];
-  const outputs = store.graph.value.data?.nodes.get(unit.layer)?.output_shapes[0]?.at(-1);
-  const name = names[unit.channel];
-  const ofClass = unit.layer === "" || outputs === names.length;
-  const number = `${unit.objective === "direction" ? "direction" : "ch"} ${unit.channel}`;
+/** The name of the class, where the units are the model's scores; else the number of the channel, and where. */
+function titleOf(store: Store, { unit, inputs }: Maximized): string {
   if (unit.objective === "layer") return "whole layer";
-  return name !== undefined && ofClass ? visible(name) : number;
+  const names = inputs.description?.class_names ?? [];
+  const name = names[unit.channel];
+  const named = unit.objective !== "direction" && name !== undefined;
+  if (named && givesScores(store.graph.value.data, unit.layer, names.length)) return visible(name);
+  const number = `${unit.objective === "direction" ? "direction" : "ch"} ${unit.channel}`;
+  if (unit.objective !== "neuron") return number;
+  return `${number} at ${unit.position === null ? "the middle" : unit.position.join(", ")}`;
+}
+
+/** Whether a layer gives the model's scores, one for each class. */
+function givesScores(graph: ModelGraph | null, layer: string, classes: number): boolean {
+  if (layer === "") return true;
+  const shape = nodeOf(graph, layer)?.output_shapes[0] ?? [];
+  return graph !== null && shape.length === 2 && shape[1] === classes && lastModules(graph).has(layer);
 }
 
 /** What the image reaches, and beside it the most that a real sample does. */
@@ -120,10 +133,10 @@ function Closely({ store, found, unit, width }: UnitProps): JSX.Element {
       {unit.topSamples.length > 0 && (
         <>
           <h5>
-            {titleOf(store, unit, found.inputs)}: probe samples that excite it most{" "}
+            {titleOf(store, unit)}: probe samples that excite it most{" "}
             {unit.topSamples.some(isFramed) && <span class="quiet">the part that was seen is framed</span>}
           </h5>
-          <TopSamples unit={unit} inputs={found.inputs} onSelect={(sample) => store.choose({ sample })} />
+          <TopSamples unit={unit} inputs={unit.inputs} onSelect={(sample) => store.choose({ sample })} />
         </>
       )}
     </>
@@ -137,22 +150,17 @@ interface UnitProps extends PanelProps {
 
 function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
   const frames = store.pictures.unitsFilm.value.data ?? [];
-  const { layer, channel, objective } = unit.unit;
   const repeat = found.units.filter((one) => one.index < unit.index && sameUnit(one, unit)).length;
-  const shown = frames.map(({ step, modality, units }) => ({
+  const shown = frames.map(({ step, units }) => ({
     step,
-    modality,
-    unit:
-      units.filter(
-        (one) => one.unit.layer === layer && one.unit.channel === channel && one.unit.objective === objective,
-      )[repeat] ?? null,
+    unit: units.filter((one) => sameUnit(one, unit))[repeat] ?? null,
   }));
   if (shown.filter((frame) => frame.unit !== null).length < 2) return null;
   return (
     <>
-      <h5>{titleOf(store, unit, found.inputs)} over training</h5>
-      <div class={found.modality === "text" ? "units rows" : "film"}>
-        {shown.map(({ step, modality, unit: one }) => (
+      <h5>{titleOf(store, unit)} over training</h5>
+      <div class={unit.modality === "text" ? "units rows" : "film"}>
+        {shown.map(({ step, unit: one }) => (
           <button
             type="button"
             class="sample"
@@ -164,7 +172,7 @@ function Film({ store, found, unit, width }: UnitProps): JSX.Element | null {
             {one === null ? (
               <span class="quiet">none</span>
             ) : (
-              <MaximizedInput unit={one} modality={modality} size={frameSize(frames.length, width)} />
+              <MaximizedInput unit={one} size={frameSize(frames.length, width)} />
             )}
             <span class="caption number">
               step {step}
@@ -182,5 +190,11 @@ function reached(unit: Maximized | null): string {
 }
 
 function sameUnit(one: Maximized, other: Maximized): boolean {
-  return one.unit.channel === other.unit.channel && one.unit.objective === other.unit.objective;
+  const { layer, channel, objective, position } = other.unit;
+  return (
+    one.unit.layer === layer &&
+    one.unit.channel === channel &&
+    one.unit.objective === objective &&
+    String(one.unit.position) === String(position)
+  );
 }

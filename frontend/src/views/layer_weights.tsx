@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { attributionScale } from "../attribution";
+import { blockOf, parameterPlace } from "../blocks";
 import { Legend } from "../charts/legend";
 import { AttributionMap, pictureOf } from "../charts/map";
 import { Matrix } from "../charts/matrix";
@@ -86,7 +87,7 @@ function Parameter({ held, width }: { readonly held: Held; readonly width: numbe
       {values.shape.length < 2 || values.data.length === Math.max(...values.shape) ? (
         <Bars values={values} width={width} />
       ) : filters ? (
-        <Filters values={values} />
+        <Filters values={values} own={own[0] ?? 1} />
       ) : (
         <>
           <Legend scale={scale} title="" />
@@ -96,8 +97,9 @@ function Parameter({ held, width }: { readonly held: Held; readonly width: numbe
             width={width}
             height={260}
             label={`${held.name} as a matrix`}
+            place={(row, column) => parameterPlace(values.shape, own, row, column)}
           />
-          <Norms values={values} width={width} />
+          <Norms norms={held.arrays.get("norms")} width={width} />
         </>
       )}
     </>
@@ -122,22 +124,18 @@ function Bars({ values, width }: { readonly values: Tensor; readonly width: numb
 }
 
 /** How large each row of a matrix is: units that have become idle stand out. */
-function Norms({ values, width }: { readonly values: Tensor; readonly width: number }): JSX.Element {
-  const rows = values.shape[0] ?? 1;
-  const size = values.data.length / rows;
-  const norms = Float32Array.from({ length: rows }, (_, row) =>
-    Math.hypot(...Array.from(values.data.subarray(row * size, (row + 1) * size))),
-  );
+function Norms({ norms, width }: { readonly norms: Tensor | undefined; readonly width: number }): JSX.Element | null {
+  if (norms === undefined) return null;
   return (
     <>
       <h5>norm of each row</h5>
-      <Vector values={{ shape: [rows], data: norms }} size={40} width={width} label={`norms of ${rows} rows`} />
+      <Vector values={norms} size={40} width={width} label={`norms of ${norms.data.length} rows`} />
     </>
   );
 }
 
 /** Kernels from few channels as pictures, each stretched to its own range; more than three channels side by side. */
-function Filters({ values }: { readonly values: Tensor }): JSX.Element {
+function Filters({ values, own }: { readonly values: Tensor; readonly own: number }): JSX.Element {
   const [count = 0, colours = 1, ...grid] = values.shape;
   const [height = 1, width = 1] = grid.length === 1 ? [1, grid[0]] : grid;
   const area = height * width;
@@ -145,6 +143,9 @@ function Filters({ values }: { readonly values: Tensor }): JSX.Element {
   const shape = coloured ? [count, colours, height, width] : [count * colours, 1, height, width];
   const batch = { shape, data: values.data };
   const shown = Math.min(shape[0] ?? 0, MOST_FILTERS);
+  const number = (filter: number) => blockOf(filter, count, own)[0]; // of each so many the first is there
+  const name = (index: number) =>
+    coloured ? `${number(index)}` : `${number(Math.floor(index / colours))}.${index % colours}`;
   return (
     <>
       <p class="said">
@@ -160,11 +161,9 @@ function Filters({ values }: { readonly values: Tensor }): JSX.Element {
                 scale={null}
                 picture={pictureOf(batch, index)}
                 size={TILE}
-                label={`filter ${index}`}
+                label={`filter ${name(index)}`}
               />
-              <figcaption class="caption number">
-                {coloured ? index : `${Math.floor(index / colours)}.${index % colours}`}
-              </figcaption>
+              <figcaption class="caption number">{name(index)}</figcaption>
             </figure>
           ))}
       </div>

@@ -5,14 +5,13 @@ import { visible } from "../token_text";
 
 interface MaximizedInputProps {
   readonly unit: Maximized;
-  readonly modality: string;
   readonly size: number;
   /** What tests know a picture by. */
   readonly testId?: string;
 }
 
 /** What a unit responds to: a picture, curves, bars or tokens. */
-export function MaximizedInput({ unit, modality, size, testId }: MaximizedInputProps): JSX.Element {
+export function MaximizedInput({ unit, size, testId }: MaximizedInputProps): JSX.Element {
   if (unit.url !== null) {
     return (
       <img
@@ -25,6 +24,6 @@ export function MaximizedInput({ unit, modality, size, testId }: MaximizedInputP
       />
     );
   }
-  if (modality === "text") return <bdi class="unit-tokens">{unit.tokens.map(visible).join(" ")}</bdi>;
+  if (unit.modality === "text") return <bdi class="unit-tokens">{unit.tokens.map(visible).join(" ")}</bdi>;
   return <Vector values={unit.values} size={size} label={`Input that excites channel ${unit.unit.channel} most`} />;
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Backend } from "../../src/backend";
 import type { Tensor } from "../../src/safetensors";
 import { LayerPanel } from "../../src/views/layer";
+import type { Node, SamplesBlob } from "../../src/wire";
 import { layOut, recordCanvases } from "../canvas";
 import { opened, settled, TYPICAL } from "../fakes";
 import { entry, held, holding, UNITS } from "../held";
@@ -37,6 +38,7 @@ const filled = (shape: number[], value: (index: number) => number): Tensor => ({
 });
 
 describe("activation maximization", () => {
+  const neuron = { layer: "stem", channel: 2, objective: "neuron", position: [3, 0] };
   const top = [
     [
       { sample: 3, objective: 0.5, box: [0.25, 0.75, 0, 0.5] },
@@ -50,7 +52,7 @@ describe("activation maximization", () => {
     const units = part("Activation maximization").getAllByRole("button");
     const told = units.map(({ textContent, title }) => [textContent, title]);
     expect(told).toContainEqual(["ch 0 2 / real 0.5", "it reaches 2; of the probe samples the most is 0.5"]);
-    expect(told).toContainEqual(["ch 20 8", "it reaches 8"]);
+    expect(told).toContainEqual(["ch 20 at the middle 8", "it reaches 8"]);
     const images = screen.getAllByTestId("maximization-image");
     expect(images.map((image) => image.getAttribute("src"))).toEqual(["400/0", "400/2"]);
   });
@@ -68,11 +70,48 @@ describe("activation maximization", () => {
 
   test("chooses a unit, whose film goes to a step", async () => {
     const { store } = await panel(holding([entry(UNITS)]));
-    await fire(() => fireEvent.click(screen.getByRole("button", { name: /ch 20 3$/ })));
-    expect(store.chosen("unit")).toBe(2);
-    expect(screen.getByText("ch 20 over training")).toBeDefined();
+    await fire(() => fireEvent.click(screen.getByRole("button", { name: /ch 20 at the middle 3$/ })));
+    expect(store.chosen("unit")).toBe(1);
+    expect(screen.getByText("ch 20 at the middle over training")).toBeDefined();
     await fire(() => fireEvent.click(screen.getAllByRole("button", { name: /^Go to step 200/ }).at(-1) as HTMLElement));
     expect(store.step.value).toBe(200);
+  });
+
+  test("has the name of the class where the layer gives the scores, also through a softmax", async () => {
+    const names = ["cat", "dog", "elk"];
+    const units = [
+      ...["stem", "head"].map((layer) => ({ layer, channel: 1, objective: "channel", position: null })),
+      neuron,
+    ];
+    const backend = holding([entry({ ...UNITS, units })]);
+    const described = async () => ({ inputs: [], class_names: names });
+    const graph: Backend["graph"] = async (...asked) => {
+      const found = await backend.graph(...asked);
+      const shaped = (id: string, ...shape: number[]) => {
+        const node = found.nodes.get(id);
+        return node === undefined ? [] : [[id, { ...node, output_shapes: [shape] }] as const];
+      };
+      const softmax = { ...(found.nodes.get("head") as Node), id: "softmax", kind: "function" };
+      const output = { ...softmax, id: "returned", kind: "output" };
+      const edges = [
+        { source: "head", target: "softmax", shape: null },
+        { source: "softmax", target: "returned", shape: null },
+      ];
+      const nodes = new Map([
+        ...[...found.nodes].filter(([, { kind }]) => kind !== "output"),
+        ...shaped("stem", 4, 16, 3, 3),
+        ...shaped("head", 4, 3),
+        ["softmax", softmax],
+        ["returned", output],
+      ] as [string, Node][]);
+      return { ...found, nodes, edges };
+    };
+    const told = async (layer: string) => {
+      const { container } = await panel({ ...backend, description: described, graph }, layer);
+      return [...container.querySelectorAll(".unit .caption")].map(({ textContent }) => textContent);
+    };
+    expect(await told("head")).toEqual(["dog"]);
+    expect(await told("stem")).toEqual(["ch 1", "ch 2 at 3, 0"]);
   });
 
   test("of tokens shows them as text, whatever they are", async () => {
@@ -128,6 +167,24 @@ describe("activations", () => {
     expect(part("Activations").getByText(/ch 7, position 1\s+-2/)).toBeDefined();
   });
 
+  test("of averages over tokens name all of them", async () => {
+    const tokens = [["the", "so", "un", "##like", "end"]];
+    const described = { name: "ids", modality: "text", feature_names: [], tokens } as SamplesBlob["inputs"][number];
+    const arrays = () =>
+      new Map([
+        ["values:stem", filled([1, 1, 2], (index) => index)],
+        ["channels:stem", { shape: [1], data: Int32Array.of(7) }],
+        ["size:stem", { shape: [2], data: Int32Array.of(16, 5) }],
+      ]);
+    const kept = holding([entry(held("activation", ["stem"]))], {}, arrays);
+    await panel({ ...kept, description: async () => ({ inputs: [described], class_names: [] }) });
+    const map = part("Activations").getByRole("img", { name: /channels by positions, 1 by 2/ });
+    await fire(() => fireEvent.keyDown(map, { key: "ArrowRight" }));
+    expect(part("Activations").getByText(/ch 7, mean of positions 0–2 \(the so un\)/)).toBeDefined();
+    await fire(() => fireEvent.keyDown(map, { key: "ArrowRight" }));
+    expect(part("Activations").getByText(/ch 7, mean of positions 2–4 \(un ##like end\)/)).toBeDefined();
+  });
+
   test("of a flat layer are bars in the order of the channels", async () => {
     const { container } = await panel(backend([1, 2]));
     expect(container.querySelectorAll("[aria-label='Activations'] .vector-negative")).toHaveLength(2);
@@ -150,13 +207,16 @@ describe("weights", () => {
       ["filters:stem.weight", { shape: [1], data: Uint8Array.of(1) }],
       ["values:stem.bias", filled([3], (index) => index - 1)],
       [`values:stem.${HOSTILE}`, filled([3, 4], (index) => index)],
+      [`shape:stem.${HOSTILE}`, { shape: [2], data: Int32Array.of(5, 4) }],
+      [`norms:stem.${HOSTILE}`, filled([5], (index) => index)],
     ]);
   });
 
   test("are filters as pictures, vectors as bars, matrices as heat maps", async () => {
     const { container, store } = await panel(backend);
     expect(part("Weights").getByText(/8×3×2×2; 4 of 8 filters/)).toBeDefined();
-    expect(screen.getByTestId("filters").querySelectorAll("figure")).toHaveLength(4);
+    const numbers = [...screen.getByTestId("filters").querySelectorAll("figcaption")];
+    expect(numbers.map(({ textContent }) => textContent)).toEqual(["0", "2", "4", "6"]);
     await fire(() => fireEvent.click(part("Weights").getByRole("button", { name: "stem.bias" })));
     expect(store.chosen("parameter")).toBe("stem.bias");
     expect(part("Weights").getByText("from -1 to 1")).toBeDefined();
@@ -164,10 +224,10 @@ describe("weights", () => {
     await fire(() => fireEvent.click(part("Weights").getByRole("button", { name: `stem.${HOSTILE}` })));
     const map = part("Weights").getByRole("img", { name: /as a matrix, 3 by 4/ });
     await fire(() => fireEvent.keyDown(map, { key: "ArrowDown" }));
-    expect(part("Weights").getByText(/\[0, 0\]\s+0/)).toBeDefined();
+    expect(part("Weights").getByText(/row 0–1, column 0\s+0/)).toBeDefined();
     await fire(() => fireEvent.click(part("Weights").getByRole("button", { name: "2×" })));
     expect(part("Weights").getByRole("button", { name: "2×" }).getAttribute("aria-pressed")).toBe("true");
-    expect(part("Weights").getByRole("img", { name: "norms of 3 rows" })).toBeDefined();
+    expect(part("Weights").getByRole("img", { name: "norms of 5 rows" })).toBeDefined();
   });
 });
 
@@ -184,6 +244,28 @@ describe("attention", () => {
     const map = part("Attention").getByRole("img", { name: /attention of head 2, queries by keys, 2 by 2/ });
     await fire(() => fireEvent.keyDown(map, { key: "ArrowRight" }));
     expect(part("Attention").getByText(/query 0 → key 0\s+0/)).toBeDefined();
+  });
+
+  test("within windows is of one window of the sample", async () => {
+    const windows = () =>
+      new Map<string, Tensor>([
+        ["values:stem", filled([6, 1, 1, 2], (index) => index / 12)],
+        ["each:stem", { shape: [1], data: Int32Array.of(3) }],
+      ]);
+    const { store } = await panel(holding([entry(held("attention", ["stem"]))], {}, windows));
+    expect(part("Attention").getByText(/of 3, within which this layer attends/)).toBeDefined();
+    const told = async () => {
+      const map = part("Attention").getByRole("img", { name: /queries by keys, 1 by 2/ });
+      await fire(() => fireEvent.keyDown(map, { key: "Home" }));
+      await fire(() => fireEvent.keyDown(map, { key: "ArrowRight" }));
+      return part("Attention").getByText(/query 0 → key/).textContent;
+    };
+    expect(await told()).toMatch(/key 0\s+0$/);
+    await fire(() => fireEvent.input(part("Attention").getByLabelText(/^window/), { target: { value: "2" } }));
+    expect(store.chosen("window")).toBe(2);
+    store.choose({ sample: 1 });
+    await act(settled);
+    expect(await told()).toMatch(/key 1\s+0.917$/); // entry 5 of 6
   });
 
   test("is not spoken of where there is none", async () => {
