@@ -27,6 +27,7 @@ test.each(CASES.map(({ name, element }) => [name, element] as const))("%s", (_, 
   expect(drawn.rects.filter(({ fill }) => !colour.test(fill))).toEqual([]);
   const named = container.querySelector("[aria-label], .legend-title");
   expect(named?.getAttribute("aria-label") ?? named?.textContent).toMatch(/\w/);
+  expect(container).toMatchSnapshot();
 });
 
 test("the cases have names of their own", () => {

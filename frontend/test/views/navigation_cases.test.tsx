@@ -16,4 +16,5 @@ test.each(NAVIGATION_CASES.map(({ name, element }) => [name, element] as const))
   ).toEqual([]);
   expect(container.querySelector("img, script")).toBeNull();
   expect(container.querySelector("button, summary, [role=treeitem], canvas")).not.toBeNull();
+  expect(container).toMatchSnapshot();
 });
