@@ -7,8 +7,8 @@ import type { ModelGraph } from "../src/graph";
 import { everythingOpen } from "../src/layout/expansion";
 import type { Picture } from "../src/layout/picture";
 import { type Paint, Structure, type StructureProps } from "../src/views/structure";
-import { regionFor } from "../src/views/structure-region";
-import { cellsOf } from "../src/views/structure-strip";
+import { regionFor } from "../src/views/structure_region";
+import { cellsOf } from "../src/views/structure_strip";
 
 const PANE = { width: 700, height: 500 };
 const graphNamed = (name: string) => CASES.get(name) as ModelGraph;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Region, showsEdge } from "../src/views/structure-region";
+import { type Region, showsEdge } from "../src/views/structure_region";
 
 const FAR: Region = { x: 0, y: 0, width: 1000, height: 1000, fine: false, k: 0.1 };
 const NEAR: Region = { ...FAR, fine: true, k: 1 };

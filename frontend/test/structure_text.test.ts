@@ -2,8 +2,8 @@
 
 import { zoomIdentity } from "d3-zoom";
 import { describe, expect, test } from "vitest";
-import { countText, fitText, shapeText, textWidth } from "../src/views/structure-text";
-import { brought, fitLegibly, fitWhole, keptInPlace, LEGIBLE } from "../src/views/structure-viewport";
+import { countText, fitText, shapeText, textWidth } from "../src/views/structure_text";
+import { brought, fitLegibly, fitWhole, keptInPlace, LEGIBLE } from "../src/views/structure_viewport";
 
 describe("text", () => {
   test.each([

@@ -153,3 +153,39 @@ def test_sides_stand_over_each_other_and_one_alone_while_its_key_is_held(
     assert shown is not None
     assert found[1] == shown[1]
     _close(tab, tuned)
+
+
+TRANSFORM = """svg => {
+  const {a, e, f} = svg.querySelector(":scope > g").transform.baseVal.consolidate().matrix;
+  return [a, e, f];
+}"""
+
+
+def test_both_structures_are_moved_by_one_gesture(browser: Browser, tuned: serving.TensorBoard) -> None:
+    state = f"&p.layerscope.compareRun={tuned_run.BEFORE}&p.layerscope.compareAs=side"
+    tab = _open(browser, f"{tuned.url}#layerscope{state}")
+    sides = [tab.part("structure").get_by_test_id(side).locator("svg.canvas") for side in ("side-a", "side-b")]
+    for side in sides:
+        expect(side.locator("[data-node]").first).to_be_visible()
+    before = [side.evaluate(TRANSFORM) for side in sides]
+    pane = sides[0].bounding_box()
+    assert pane
+    x, y = pane["x"] + 12, pane["y"] + pane["height"] - 12  # where no box is
+    tab.page.mouse.move(x, y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(x + 50, y - 30, steps=5)
+    tab.page.mouse.up()
+    moved = [side.evaluate(TRANSFORM) for side in sides]
+    for (k, e, f), after in zip(before, moved, strict=True):
+        assert after == pytest.approx([k, e + 50, f - 30], abs=1)
+    tab.page.mouse.wheel(0, -200)
+    tab.page.wait_for_timeout(300)
+    zoomed = [side.evaluate(TRANSFORM) for side in sides]
+    factors = [after[0] / was[0] for was, after in zip(moved, zoomed, strict=True)]
+    assert factors[0] > 1.1
+    assert factors[1] == pytest.approx(factors[0], rel=1e-3)
+    curves = tab.frame.locator(".track .curve")
+    dashes = curves.evaluate_all("all => all.map((curve) => getComputedStyle(curve).strokeDasharray)")
+    assert dashes[0] != "none"  # that of B
+    assert dashes[1:] == ["none"]
+    _close(tab, tuned)

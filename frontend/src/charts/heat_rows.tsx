@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import type { Flag } from "../findings";
 import { FlagGlyph } from "../views/flag";
-import { endText } from "../views/structure-text";
+import { endText } from "../views/structure_text";
 import { screenDensity } from "./canvas";
 
 export const MIN_ROW = 4;

@@ -22,13 +22,13 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
   const comparing = store.other.value !== null;
   const groups = [...new Set(measures.map(({ series }) => series))];
   return (
-    <header class="header">
+    <header class={comparing ? "header comparing" : "header"}>
       <h1 class="wordmark">
         <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
           <path d="M8 1.5 14.5 5 8 8.5 1.5 5Z" />
           <path d="M1.5 8 8 11.5 14.5 8M1.5 11 8 14.5 14.5 11" />
         </svg>
-        Layerscope
+        <span>Layerscope</span>
       </h1>
       <Field label={comparing ? <Side of="A" /> : "Run"}>
         <select
@@ -49,6 +49,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
       <ComparePicker store={store} />
       <Field label="Colour by">
         <select
+          aria-label="Colour by"
           data-testid="measure-picker"
           value={store.measure.value?.id ?? ""}
           disabled={measures.length === 0}

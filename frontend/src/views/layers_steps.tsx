@@ -14,7 +14,7 @@ import type { Finding } from "../wire";
 import { Titled } from "./compare";
 import { Downloads } from "./downloads";
 import { useShortcuts } from "./shortcuts";
-import { find } from "./structure-search";
+import { find } from "./structure_search";
 import { Waiting } from "./words";
 
 /** The whole training of the whole network at a glance: every layer at every saved step, by one measure. */

@@ -6,11 +6,11 @@ import { useSize } from "../charts/size";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf } from "../layout/hierarchy";
 import type { Node } from "../wire";
-import { OutlineRow, ROW } from "./outline-row";
-import { around, type Row, rowsOf, startingWith } from "./outline-tree";
-import type { Paint } from "./structure-boxes";
-import type { Flags } from "./structure-flags";
-import { find } from "./structure-search";
+import { OutlineRow, ROW } from "./outline_row";
+import { around, type Row, rowsOf, startingWith } from "./outline_tree";
+import type { Paint } from "./structure_boxes";
+import type { Flags } from "./structure_flags";
+import { find } from "./structure_search";
 import "./outline.css";
 
 export interface OutlineProps {

@@ -36,6 +36,7 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
         {other !== null && <OtherStep store={store} other={other} />}
         <div class="scrubber-near">
           <span class="quiet number" aria-live="polite">
+            {other === null ? "" : "A: "}
             {nearness(step, steps, store.following.value)}
           </span>
           <label class="check" title="Space steps by their order of magnitude, in every chart">

@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { asOtherKind, isExpression } from "../pattern";
 import type { Store } from "../store";
 import { useShortcuts } from "./shortcuts";
-import { find, neighbour } from "./structure-search";
+import { find, neighbour } from "./structure_search";
 import "./search.css";
 
 /** Search by name, class or operation: plain text or an expression; Enter goes to the next hit. `/` comes here. */

@@ -10,22 +10,22 @@ import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
 import { useShortcuts } from "./shortcuts";
-import type { Paint } from "./structure-boxes";
-import { Buttons } from "./structure-buttons";
-import { Definitions } from "./structure-edges";
-import { boxAt } from "./structure-far";
-import { BoxFlags, boxFlags, type Found, NOTHING_FOUND } from "./structure-flags";
-import { type LaidOut, useLayout } from "./structure-layout";
-import { useView } from "./structure-look";
-import { useRegion } from "./structure-region";
-import { Scene } from "./structure-scene";
-import { search } from "./structure-search";
-import { brought, centred, fitWhole, useRoom, useViewport } from "./structure-viewport";
-import { walkingKeys } from "./structure-walk";
+import type { Paint } from "./structure_boxes";
+import { Buttons } from "./structure_buttons";
+import { Definitions } from "./structure_edges";
+import { boxAt } from "./structure_far";
+import { BoxFlags, boxFlags, type Found, NOTHING_FOUND } from "./structure_flags";
+import { type LaidOut, useLayout } from "./structure_layout";
+import { useView } from "./structure_look";
+import { useRegion } from "./structure_region";
+import { Scene } from "./structure_scene";
+import { search } from "./structure_search";
+import { brought, centred, fitWhole, useRoom, useViewport } from "./structure_viewport";
+import { walkingKeys } from "./structure_walk";
 import "./structure.css";
 
 export { openingExpansion } from "../layout/opening";
-export type { Paint } from "./structure-boxes";
+export type { Paint } from "./structure_boxes";
 
 export interface StructureProps {
   graph: ModelGraph;
@@ -147,7 +147,7 @@ export function Structure(props: StructureProps): JSX.Element {
       </svg>
       {selected !== null && <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />}
       <Note laidOut={laidOut} problem={problem} query={props.query} graph={graph} />
-      {picture && viewport.size && (
+      {picture && viewport.size && viewport.size.height >= ROOM_FOR_MINIMAP && (
         <Minimap
           picture={picture}
           transform={viewport.transform}
@@ -182,6 +182,9 @@ function PointedRing({ laidOut, pointed }: PointedRingProps): JSX.Element | null
   if (box === undefined) return null;
   return <rect class="pointed-ring" x={box.x - 4} y={box.y - 4} width={box.width + 8} height={box.height + 8} rx={9} />;
 }
+
+/** In a lower pane the minimap would cover more than it helps; in pixels. */
+const ROOM_FOR_MINIMAP = 300;
 
 /** With more boxes than this, none fades in. */
 const STILL = 350;

@@ -2,6 +2,7 @@
 
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { painter } from "../paint";
 import type { Store } from "../store";
@@ -12,8 +13,9 @@ import { Outline } from "./outline";
 import { Provenance } from "./provenance";
 import { KeysHelp, useShortcuts } from "./shortcuts";
 import { Structure } from "./structure";
+import { treeFlags } from "./structure_flags";
 import { useFlow } from "./structure_flow";
-import { treeFlags } from "./structure-flags";
+import { Linked, LinkedViewports } from "./structure_viewport";
 import "./structure_pane.css";
 import { Waiting } from "./words";
 
@@ -116,23 +118,26 @@ function Way({ store, way, lit, path }: WayProps): JSX.Element {
 /** The structure, or those of both sides. */
 function Bodies({ store, graph }: PartProps): JSX.Element {
   const other = store.comparison?.sideBySide.value ? store.other.value : null;
+  const linked = useMemo(() => new LinkedViewports(), []);
   if (other === null) return <Body store={store} graph={graph} />;
   const otherGraph = other.graph.value.data;
   return (
-    <div class="stacked">
-      <Titled side="A" store={store}>
-        <Body store={store} graph={graph} />
-      </Titled>
-      <Titled side="B" store={other}>
-        {otherGraph === null ? (
-          <Waiting resource={other.graph.value}>
-            <p>No structure was recorded in this run.</p>
-          </Waiting>
-        ) : (
-          <Body store={other} graph={otherGraph} />
-        )}
-      </Titled>
-    </div>
+    <Linked.Provider value={linked}>
+      <div class="stacked">
+        <Titled side="A" store={store}>
+          <Body store={store} graph={graph} />
+        </Titled>
+        <Titled side="B" store={other}>
+          {otherGraph === null ? (
+            <Waiting resource={other.graph.value}>
+              <p>No structure was recorded in this run.</p>
+            </Waiting>
+          ) : (
+            <Body store={other} graph={otherGraph} />
+          )}
+        </Titled>
+      </div>
+    </Linked.Provider>
   );
 }
 

@@ -14,8 +14,8 @@ import {
 } from "../decision_tree";
 import { formatNumber, plural } from "../format";
 import type { Solution } from "../layout/problem";
-import { pathOf } from "./structure-edges";
-import { fitText, textWidth } from "./structure-text";
+import { pathOf } from "./structure_edges";
+import { fitText, textWidth } from "./structure_text";
 import "./tree_picture.css";
 
 const PAD = 8;

@@ -4,7 +4,7 @@ import type { Cell } from "../../src/charts/cells";
 import { anchor, Heat, type HeatProps, spoken } from "../../src/charts/heat";
 import { labelEvery, rowHeight } from "../../src/charts/heat_rows";
 import { ColourScale } from "../../src/colour";
-import { endText, textWidth } from "../../src/views/structure-text";
+import { endText, textWidth } from "../../src/views/structure_text";
 import { type Drawn, recordCanvases } from "../canvas";
 
 const scale = new ColourScale("linear", 0, 1);

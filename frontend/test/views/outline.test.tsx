@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { blocks, graphOf, node } from "../../gallery/structure.cases";
 import type { ModelGraph } from "../../src/graph";
 import { Outline, type OutlineProps } from "../../src/views/outline";
-import { ROW } from "../../src/views/outline-row";
-import type { Paint } from "../../src/views/structure-boxes";
+import { ROW } from "../../src/views/outline_row";
+import type { Paint } from "../../src/views/structure_boxes";
 import type { Fold } from "../../src/wire";
 import { layOut } from "../canvas";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { blocks, chain } from "../../gallery/structure.cases";
 import { hierarchyOf } from "../../src/layout/hierarchy";
-import { around, rowsOf, startingWith } from "../../src/views/outline-tree";
+import { around, rowsOf, startingWith } from "../../src/views/outline_tree";
 import type { Fold } from "../../src/wire";
 
 const members = ["body.0", "body.1", "body.2"].map((id) => [id]);

@@ -4,7 +4,7 @@ import { FINDINGS } from "../../gallery/mock";
 import { blocks } from "../../gallery/structure.cases";
 import { byLayer, flagOf } from "../../src/findings";
 import type { ModelGraph } from "../../src/graph";
-import { BoxFlags, boxFlags, treeFlags } from "../../src/views/structure-flags";
+import { BoxFlags, boxFlags, treeFlags } from "../../src/views/structure_flags";
 import type { Finding } from "../../src/wire";
 
 const finding = (layer: string, severity: string, step: number) =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { blocks, graphOf, node, odd } from "../../gallery/structure.cases";
-import { edgesOf, find, neighbour, search } from "../../src/views/structure-search";
+import { edgesOf, find, neighbour, search } from "../../src/views/structure_search";
 
 const GRAPH = graphOf(
   "Net",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { blocks, graphOf, node } from "../../gallery/structure.cases";
-import { walk } from "../../src/views/structure-walk";
+import { walk } from "../../src/views/structure_walk";
 import type { Fold } from "../../src/wire";
 
 /** x -> split -> (left, right) -> add -> tail.a -> tail.b, and x -> add past them. */

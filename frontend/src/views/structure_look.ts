@@ -3,8 +3,8 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { hierarchyOf, visibleBox } from "../layout/hierarchy";
 import type { PlacedBox } from "../layout/picture";
-import type { LaidOut } from "./structure-layout";
-import { brought, fitLegibly, fitWhole, keptInPlace, type Viewport } from "./structure-viewport";
+import type { LaidOut } from "./structure_layout";
+import { brought, fitLegibly, fitWhole, keptInPlace, type Viewport } from "./structure_viewport";
 
 /**
  * First sight, staying in place while containers open and close, and bringing a new selection into view. `settled` is

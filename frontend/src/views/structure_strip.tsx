@@ -4,8 +4,8 @@ import type { JSX } from "preact";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, membersOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
-import { type Paint, textureOf } from "./structure-boxes";
-import { STRIP } from "./structure-text";
+import { type Paint, textureOf } from "./structure_boxes";
+import { STRIP } from "./structure_text";
 
 /** The paint of each repetition: that of its node, or else of what stands out most inside. */
 export function paintsOf(graph: ModelGraph, fold: Fold, paint: (node: Node) => Paint | null): (Paint | null)[] {

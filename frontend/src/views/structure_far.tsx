@@ -6,11 +6,11 @@ import type { ModelGraph } from "../graph";
 import { labelOf } from "../layout/hierarchy";
 import type { PlacedBox } from "../layout/picture";
 import type { Node } from "../wire";
-import { type Paint, textureOf } from "./structure-boxes";
-import { meets } from "./structure-region";
-import { fitText, shapeOf, textWidth } from "./structure-text";
-import type { Rectangle } from "./structure-viewport";
-import "./structure-far.css";
+import { type Paint, textureOf } from "./structure_boxes";
+import { meets } from "./structure_region";
+import { fitText, shapeOf, textWidth } from "./structure_text";
+import type { Rectangle } from "./structure_viewport";
+import "./structure_far.css";
 
 export interface FarProps {
   graph: ModelGraph;

@@ -4,8 +4,8 @@
 import type { JSX } from "preact";
 import { placeLabels } from "../layout/labels";
 import { type PlacedBox, type PlacedEdge, type PlacedStub, STUB_X } from "../layout/picture";
-import { fitText, HEADER, STRIP_ROW, textWidth } from "./structure-text";
-import "./structure-edges.css";
+import { fitText, HEADER, STRIP_ROW, textWidth } from "./structure_text";
+import "./structure_edges.css";
 
 export interface EdgesProps {
   edges: readonly PlacedEdge[];

@@ -5,8 +5,8 @@ import type { ModelGraph } from "../graph";
 import { type FoldState, labelOf } from "../layout/hierarchy";
 import type { PlacedBox } from "../layout/picture";
 import type { Fold } from "../wire";
-import { Affordance, type Paint, Text } from "./structure-boxes";
-import { MemberStrip } from "./structure-strip";
+import { Affordance, type Paint, Text } from "./structure_boxes";
+import { MemberStrip } from "./structure_strip";
 import {
   type FoldWords,
   fitText,
@@ -18,8 +18,8 @@ import {
   stepperWidth,
   textWidth,
   toggleWidth,
-} from "./structure-text";
-import "./structure-folds.css";
+} from "./structure_text";
+import "./structure_folds.css";
 
 export interface FoldBoxProps {
   graph: ModelGraph;

@@ -17,7 +17,7 @@ import {
   tooltipOf,
   VALUE,
   type Words,
-} from "./structure-text";
+} from "./structure_text";
 
 export interface Paint {
   /** Data colour that fills the box. */

@@ -6,7 +6,7 @@ import { hierarchyOf } from "../layout/hierarchy";
 import { layOut, layOutToFit, type Picture, type Size, type Sizes } from "../layout/picture";
 import type { Problem } from "../layout/problem";
 import { pageSolver } from "../layout/solver";
-import { boxSize, foldHeaderSize, foldSize, foldWordsOf, headerSize, shapeOf, wordsOf } from "./structure-text";
+import { boxSize, foldHeaderSize, foldSize, foldWordsOf, headerSize, shapeOf, wordsOf } from "./structure_text";
 
 export function sizesFor(graph: ModelGraph): Sizes {
   const { children, folds } = hierarchyOf(graph);

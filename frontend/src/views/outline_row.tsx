@@ -8,8 +8,8 @@ import { hierarchyOf, labelOf } from "../layout/hierarchy";
 import type { Fold, Node } from "../wire";
 import { FlagGlyph } from "./flag";
 import { foldTotals, headOf } from "./fold_totals";
-import type { Row } from "./outline-tree";
-import type { Paint } from "./structure-boxes";
+import type { Row } from "./outline_tree";
+import type { Paint } from "./structure_boxes";
 
 /** Height of a row in pixels; outline.css has the same. */
 export const ROW = 22;

@@ -5,16 +5,16 @@ import { useMemo, useRef } from "preact/hooks";
 import { contentCount, foldState, hierarchyOf, labelOf, visibleBox } from "../layout/hierarchy";
 import type { PlacedBox, PlacedEdge } from "../layout/picture";
 import type { StructureProps } from "./structure";
-import { Box, Wall } from "./structure-boxes";
-import { Edges, Labels, Lit, Tags } from "./structure-edges";
-import { FarBoxes, FarWalls } from "./structure-far";
-import type { Flags } from "./structure-flags";
-import { FoldBox } from "./structure-folds";
-import type { LaidOut } from "./structure-layout";
-import { meets, type Region, showsEdge } from "./structure-region";
-import { edgesOf, search } from "./structure-search";
-import { paintsOf } from "./structure-strip";
-import { shapeText, wordsOf } from "./structure-text";
+import { Box, Wall } from "./structure_boxes";
+import { Edges, Labels, Lit, Tags } from "./structure_edges";
+import { FarBoxes, FarWalls } from "./structure_far";
+import type { Flags } from "./structure_flags";
+import { FoldBox } from "./structure_folds";
+import type { LaidOut } from "./structure_layout";
+import { meets, type Region, showsEdge } from "./structure_region";
+import { edgesOf, search } from "./structure_search";
+import { paintsOf } from "./structure_strip";
+import { shapeText, wordsOf } from "./structure_text";
 
 export interface SceneProps extends StructureProps {
   laidOut: LaidOut;

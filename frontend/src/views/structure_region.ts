@@ -2,7 +2,7 @@
 
 import { useRef } from "preact/hooks";
 import type { Picture, Size } from "../layout/picture";
-import type { Rectangle } from "./structure-viewport";
+import type { Rectangle } from "./structure_viewport";
 
 /** Up to so many boxes everything is drawn, in view or not. */
 const FEW = 350;

@@ -2,8 +2,8 @@
 
 import { select } from "d3-selection";
 import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
-import type { RefObject } from "preact";
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { createContext, type RefObject } from "preact";
+import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Size } from "../layout/picture";
 
 export interface Rectangle extends Size {
@@ -23,6 +23,25 @@ const BUTTONS = { width: 290, height: 52 };
 const CORNER = { width: 172, height: 196 };
 const DURATION = 260;
 
+/** Moves one viewport as another was moved. */
+type Follow = (from: ZoomTransform, to: ZoomTransform, gently: boolean) => void;
+
+/** Viewports that a gesture moves together, each from where it is: their pictures need not be laid out alike. */
+export class LinkedViewports {
+  private readonly all = new Set<Follow>();
+
+  join(follow: Follow): () => void {
+    this.all.add(follow);
+    return () => this.all.delete(follow);
+  }
+
+  moved(own: Follow | null, from: ZoomTransform, to: ZoomTransform, gently: boolean): void {
+    for (const follow of this.all) if (follow !== own) follow(from, to, gently);
+  }
+}
+
+export const Linked = createContext<LinkedViewports | null>(null);
+
 export interface Viewport {
   transform: ZoomTransform;
   /** Size of the pane; null while it is hidden. */
@@ -41,6 +60,8 @@ export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
   const current = useRef<ZoomTransform>(zoomIdentity);
   const goal = useRef<ZoomTransform>(zoomIdentity);
   const frame = useRef(0);
+  const linked = useContext(Linked);
+  const own = useRef<Follow | null>(null);
 
   useEffect(() => {
     const element = svg.current;
@@ -49,10 +70,12 @@ export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
       .scaleExtent([SMALLEST, LARGEST])
       .clickDistance(4)
       .on("zoom", (event: D3ZoomEvent<SVGSVGElement, unknown>) => {
+        const before = current.current;
         current.current = event.transform;
         if (event.sourceEvent) {
           cancelAnimationFrame(frame.current);
           goal.current = event.transform;
+          linked?.moved(own.current, before, event.transform, false);
         }
         setTransform(event.transform);
       });
@@ -70,7 +93,7 @@ export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
       cancelAnimationFrame(frame.current);
       select(element).on(".zoom", null);
     };
-  }, [svg]);
+  }, [svg, linked]);
 
   const apply = useCallback(
     (to: ZoomTransform) => {
@@ -110,10 +133,22 @@ export function useViewport(svg: RefObject<SVGSVGElement | null>): Viewport {
     (factor: number) => {
       if (!svg.current) return;
       const { width, height } = svg.current.getBoundingClientRect();
-      go(scaledAbout(goal.current, factor, width / 2, height / 2), true);
+      const from = goal.current;
+      go(scaledAbout(from, factor, width / 2, height / 2), true);
+      linked?.moved(own.current, from, goal.current, true);
     },
-    [go, svg],
+    [go, svg, linked],
   );
+
+  useEffect(() => {
+    own.current = (from, to, gently) => {
+      const at = goal.current;
+      const factor = to.k / from.k;
+      const [x, y] = [to.x + (at.x - from.x) * factor, to.y + (at.y - from.y) * factor];
+      go(zoomIdentity.translate(x, y).scale(Math.min(LARGEST, Math.max(SMALLEST, at.k * factor))), gently);
+    };
+    return linked?.join(own.current);
+  }, [go, linked]);
 
   return useMemo(() => ({ transform, size, go, goal: () => goal.current, zoomBy }), [transform, size, go, zoomBy]);
 }
