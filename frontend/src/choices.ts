@@ -18,8 +18,14 @@ const WRITE_DELAY_MS = 150;
 /** What is worth a way back; a step that is dragged or a word that is typed is not. */
 const ENTRIES: readonly (keyof Selection)[] = [
   ...(["run", "compareRun", "compareAs", "layer", "measure", "method", "finding", "surrogate"] as const),
-  ...(["tree", "wide"] as const),
+  ...(["tree", "wide", "order", "folded", "zoom", "sample", "unit", "parameter", "probeSet"] as const),
 ];
+
+/** Whether the way from one selection to another is worth a way back. */
+function apart(one: Selection, other: Selection): boolean {
+  const stepwise = (one.compareStep === null) !== (other.compareStep === null);
+  return stepwise || ENTRIES.some((key) => one[key] !== other[key]);
+}
 
 /** Choices that stand in the address, so that opening it elsewhere shows the same. */
 export class AddressChoices implements Choices {
@@ -57,7 +63,7 @@ export class AddressChoices implements Choices {
     const write = () => {
       const selection = this.selection();
       const hash = encodeSelection(this.host.hash(), selection);
-      const entry = ENTRIES.some((key) => selection[key] !== last[key]);
+      const entry = apart(selection, last);
       last = selection;
       // After "back" the address says this already.
       if (hash !== this.host.hash()) this.host.writeHash(hash, entry);
@@ -83,7 +89,8 @@ export function comparedRun(main: Store): string | null {
 
 /**
  * The choices of what is compared with: its run and its step are `compareRun` and `compareStep`, its layer is the
- * counterpart of the selected one, and all else is chosen once for both sides.
+ * counterpart of the selected one, what is open and which parameter is shown
+ * are those of the main side under their names here, and all else is chosen once for both sides.
  */
 export class ComparedChoices implements Choices {
   constructor(private readonly main: Store) {}
@@ -102,6 +109,13 @@ export class ComparedChoices implements Choices {
       },
       get row() {
         return main.comparison?.counterpart.value.of(main.row.value) ?? null;
+      },
+      get parameter() {
+        return main.comparison?.counterpart.value.of(main.chosen("parameter")) ?? null;
+      },
+      get expanded() {
+        const [open, counterpart] = [main.chosen("expanded"), main.comparison?.counterpart.value];
+        return open?.flatMap((name) => counterpart?.of(name) ?? []) ?? null;
       },
       get measure() {
         return main.measure.value?.id ?? null;
@@ -124,14 +138,21 @@ export class ComparedChoices implements Choices {
   }
 
   choose(changes: Partial<Selection>): void {
-    const { run, step, layer, row, ...others } = changes;
+    const { run, step, layer, row, parameter, expanded, ...others } = changes;
     const back = this.main.comparison?.counterpart.peek();
+    const here = (name: string | null) => (name === null ? null : (back?.from(name) ?? name));
+    // What only the main side has stays as open as it was.
+    const own = (this.main.selection().expanded ?? []).filter((name) => back !== undefined && back.of(name) === null);
     this.main.choose({
       ...others,
       ...(run !== undefined && { compareRun: run }),
       ...(step !== undefined && { compareStep: step }),
-      ...(layer !== undefined && { layer: layer === null ? null : (back?.from(layer) ?? layer) }),
-      ...(row !== undefined && { row: row === null ? null : (back?.from(row) ?? row) }),
+      ...(layer !== undefined && { layer: here(layer) }),
+      ...(row !== undefined && { row: here(row) }),
+      ...(parameter !== undefined && { parameter: here(parameter) }),
+      ...(expanded !== undefined && {
+        expanded: expanded === null ? null : [...new Set([...own, ...expanded.map((name) => here(name) ?? name)])],
+      }),
     });
   }
 }

@@ -24,12 +24,17 @@ function escaped(cell: Cell): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-const LONGEST = 120;
+const LONGEST = 40; // of each part, so that all of them are there
 
 /** A name for a file, of what every system takes in names: `digits-fc-step-300-gradients.csv`. */
 export function fileName(parts: readonly string[], kind: string): string {
-  const safe = parts.map((part) => part.replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^[._]+|[._]+$/g, ""));
-  const name = safe.filter(Boolean).join("-").slice(0, LONGEST);
+  const safe = parts.map((part) =>
+    part
+      .replace(/[^\p{L}\p{N}._-]+/gu, "_")
+      .replace(/^[._]+|[._]+$/g, "")
+      .slice(0, LONGEST),
+  );
+  const name = safe.filter(Boolean).join("-");
   return `${name || "layerscope"}.${kind}`;
 }
 

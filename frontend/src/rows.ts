@@ -1,5 +1,7 @@
 /** Which rows layers × steps has, and in which order. */
 
+import type { Cell } from "./charts/cells";
+import type { Difference } from "./difference";
 import type { ModelGraph } from "./graph";
 import { ancestors } from "./graph";
 import type { Series } from "./series";
@@ -22,16 +24,26 @@ export function foldedRows(
   return [...new Set(rows.map(shown))];
 }
 
-/** The rows by their largest number within a span of steps; what is not finite is the largest, what is missing last. */
+/**
+ * The rows by their largest number within a span of steps, or how far it is from what it is compared with; what is not
+ * finite is the largest, what is missing last.
+ */
 export function orderedRows(
   rows: readonly string[],
   series: Series,
   column: number,
   [first, last]: readonly [number, number],
   order: RowOrder,
+  difference: Difference | null = null,
 ): string[] {
   const within = series.steps.flatMap((step, index) => (step >= first && step <= last ? [index] : []));
-  const keys = new Map(rows.map((row) => [row, keyOf(series, series.row(row) ?? -1, column, within)]));
+  const cellsOf = (row: string): ((step: number) => Cell) => {
+    if (difference !== null) return (step) => difference.cell(step, row);
+    const index = series.row(row) ?? -1;
+    return (step) => ({ value: series.value(step, index, column), mark: series.mark(step, index, column) });
+  };
+  const size = difference === null ? (value: number) => value : Math.abs;
+  const keys = new Map(rows.map((row) => [row, keyOf(cellsOf(row), within, size)]));
   const key = (row: string) => keys.get(row) ?? Number.NaN;
   const sign = order === "largest" ? -1 : 1;
   const missing = (row: string) => Number(Number.isNaN(key(row)));
@@ -42,13 +54,13 @@ function compare(one: number, other: number): number {
   return one === other || Number.isNaN(one) || Number.isNaN(other) ? 0 : one - other;
 }
 
-function keyOf(series: Series, row: number, column: number, steps: readonly number[]): number {
+function keyOf(cell: (step: number) => Cell, steps: readonly number[], size: (value: number) => number): number {
   let largest = Number.NaN;
   for (const step of steps) {
-    if (series.mark(step, row, column) === "none") continue;
-    const value = series.value(step, row, column);
+    const { value, mark } = cell(step);
+    if (mark === "none") continue;
     if (!Number.isFinite(value)) return Number.POSITIVE_INFINITY;
-    if (!(value <= largest)) largest = value;
+    if (!(size(value) <= largest)) largest = size(value);
   }
   return largest;
 }

@@ -16,6 +16,11 @@ const CONDITIONAL = new Set([
 /** Of these, NaN never comes from the numbers that were measured. */
 const GIVEN = new Set(["trainable", "learning_rate"]);
 
+interface Reaches {
+  readonly steps: readonly number[];
+  readonly ends: readonly (readonly [from: number, to: number])[];
+}
+
 export class Series {
   private readonly rowOf: ReadonlyMap<string, number>;
   private readonly columnOf: ReadonlyMap<string, number>;
@@ -23,6 +28,7 @@ export class Series {
   private whole: readonly boolean[] | null = null;
   private readonly recordings: (readonly number[])[] = [];
   private readonly recordingOf: (readonly number[] | undefined)[] = [];
+  private readonly reaches = new Map<readonly number[], Reaches>();
 
   /**
    * `values[(step * rows + row) * statistics + statistic]`; `written[step * rows + row]` is when, -Infinity where
@@ -83,11 +89,27 @@ export class Series {
   at(row: number, step: number): number {
     const near = nearestIndex(this.steps, step);
     if (near < 0 || this.written[near * this.rows.length + row] !== Number.NEGATIVE_INFINITY) return near;
+    return this.reached(row, step);
+  }
+
+  /** Index of the row's own record that reaches as far as `step`; -1 if none does, as beyond the last one. */
+  reached(row: number, step: number): number {
+    if (row < 0) return -1;
     const own = this.recorded(row);
-    const steps = own.map((index) => this.steps[index] as number);
+    const { steps, ends } = this.reachesOf(own);
     const index = nearestIndex(steps, step);
-    const extent = extents(steps)[index];
+    const extent = ends[index];
     return extent !== undefined && step >= extent[0] && step <= extent[1] ? (own[index] as number) : -1;
+  }
+
+  /** From where to where records reach; rows that were recorded together share it. */
+  private reachesOf(own: readonly number[]): Reaches {
+    const known = this.reaches.get(own);
+    if (known !== undefined) return known;
+    const steps = own.map((index) => this.steps[index] as number);
+    const found = { steps, ends: extents(steps) };
+    this.reaches.set(own, found);
+    return found;
   }
 
   /**

@@ -137,9 +137,8 @@ export class Store {
   readonly scalar = computed(() => {
     const tags = this.scalars.value;
     const chosen = this.chosen("scalar");
-    return chosen !== null && tags.includes(chosen)
-      ? chosen
-      : (tags.find((tag) => /loss/i.test(tag)) ?? tags[0] ?? null);
+    if (chosen !== null && tags.includes(chosen)) return chosen;
+    return this.main !== null ? null : (tags.find((tag) => /loss/i.test(tag)) ?? tags[0] ?? null);
   });
   readonly methods = computed(() => methodsOf(this.tags.value.attribution));
   /** The methods that say something of the selected layer, or, without one, of the inputs; else all. */
@@ -152,7 +151,8 @@ export class Store {
   readonly tellsOfInputs = computed(() => this.methods.value.some(({ tags }) => tags.some((tag) => tells(tag, null))));
   readonly method = computed<Method | null>(() => {
     const methods = this.tellingMethods.value;
-    return methods.find(({ name }) => name === this.chosen("method")) ?? methods[0] ?? null;
+    const chosen = methods.find(({ name }) => name === this.chosen("method")) ?? null;
+    return this.main !== null ? chosen : (chosen ?? methods[0] ?? null); // another one would not compare
   });
   /** Positions of the inputs that the method attributes. */
   readonly inputs = computed<readonly number[]>(() => {
@@ -230,7 +230,7 @@ export class Store {
     return this.measured.value?.statistics.findIndex((statistic) => statistic.name === name) ?? 0;
   });
   /** The layers that the measure has numbers of, in order of execution. */
-  private readonly layers = computed<readonly string[]>(() => {
+  readonly layers = computed<readonly string[]>(() => {
     const series = this.measured.value;
     return series === null ? [] : layerRows(series, this.graph.value.data);
   });
@@ -239,7 +239,10 @@ export class Store {
     const [series, order, all] = [this.measured.value, this.chosen("order"), this.layers.value];
     if (series === null) return [];
     const rows = this.folded.value ? foldedRows(all, series, this.graph.value.data, this.expanded.value) : all;
-    return order === null ? rows : orderedRows(rows, series, this.column.value, this.span.value, order);
+    if (order === null) return rows;
+    const { comparison } = this;
+    const difference = comparison?.sideBySide.value ? null : (comparison?.difference.value ?? null);
+    return orderedRows(rows, series, this.column.value, this.span.value, order, difference);
   });
   /** The measure of all rows at all steps: `[row * steps + step]`. */
   readonly table = computed(() => this.numbersOf(this.rows.value));

@@ -1,6 +1,8 @@
 /** What the panels show, as tables: long, one number a line, but for layers × steps. */
 
+import type { Cell as HeatCell } from "./charts/cells";
 import { shares } from "./charts/histogram";
+import type { Difference } from "./difference";
 import type { Cell, Table } from "./download";
 import type { HistogramSeries } from "./loading";
 import type { Tensor } from "./safetensors";
@@ -9,17 +11,34 @@ import type { Store } from "./store";
 
 /** Layers × steps as it is shown: a line for each row, a column for each step. */
 export function heatTable(store: Store): Table {
-  const [series, rows, table] = [store.measured.peek(), store.rows.peek(), store.table.peek()];
+  const [series, rows] = [store.measured.peek(), store.rows.peek()];
   const steps = series?.steps ?? [];
   const comparison = store.comparison;
   const differs = store.other.peek() !== null && !comparison?.sideBySide.peek();
   const difference = differs ? comparison?.difference.peek() : null;
-  const value = (row: string, index: number, step: number) =>
-    difference ? difference.cell(step, row).value : (table[index * steps.length + step] ?? null);
-  return {
-    columns: ["layer", ...steps.map(String)],
-    rows: rows.map((row, index) => [row, ...steps.map((_, step) => value(row, index, step))]),
+  const own = (row: string, step: number): HeatCell => {
+    const index = series?.row(row) ?? -1;
+    if (series === null || index < 0) return { value: Number.NaN, mark: "none" };
+    return {
+      value: series.value(step, index, store.column.peek()),
+      mark: series.mark(step, index, store.column.peek()),
+    };
   };
+  const cell = (row: string, step: number): Cell => {
+    const { value, mark } = difference ? difference.cell(step, row) : own(row, step);
+    return mark === "none" ? null : difference?.kind === "ratio" ? 2 ** value : value;
+  };
+  return {
+    columns: [
+      "layer",
+      ...steps.map((step) => (difference ? `${differenceName(difference)} at ${step}` : String(step))),
+    ],
+    rows: rows.map((row) => [row, ...steps.map((_, step) => cell(row, step))]),
+  };
+}
+
+function differenceName({ kind }: Difference): string {
+  return kind === "ratio" ? "A / B" : "A - B";
 }
 
 /** Every statistic of one row of each series at every step. */
@@ -69,7 +88,8 @@ export function structureTable(store: Store): Table {
   const rows = [...(graph?.nodes.values() ?? [])].map((node): Cell[] => {
     const row = series?.row(node.id) ?? series?.row(node.module);
     const at = series === null || row === undefined ? -1 : series.at(row, store.step.peek());
-    const value = series === null || row === undefined || at < 0 ? null : series.value(at, row, column);
+    const measured = series !== null && row !== undefined && at >= 0 && series.mark(at, row, column) !== "none";
+    const value = measured ? series.value(at, row, column) : null;
     return [node.id, node.kind, node.class_name || node.op, node.total_parameters, node.trainable_parameters, value];
   });
   const columns = ["node", "kind", "class", "parameters", "trainable parameters", measure?.id ?? "value"];

@@ -245,9 +245,14 @@ export function encodeSelection(hash: string, selection: Selection, tab = false)
     const codec = CODECS[key] as Codec<unknown>;
     return value === null || value === "" || value === false
       ? []
-      : [`${PREFIX}${key}=${encodeURIComponent(codec.encode(value))}`];
+      : [`${PREFIX}${key}=${encodeURIComponent(wellFormed(codec.encode(value)))}`];
   });
   return `#${[named && !tab ? first : TAB, ...foreign, ...own].join("&")}`;
+}
+
+/** Half a character, which can be typed, has no place in an address. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 function parts(hash: string): string[] {

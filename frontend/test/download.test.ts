@@ -30,7 +30,7 @@ describe("names of files", () => {
     [["../../etc/passwd", "a\0b:c|d"], "etc_passwd-a_b_c_d.png"],
     [["", "/", ".."], "layerscope.png"],
     [["層 重み"], "層_重み.png"],
-    [["x".repeat(500)], `${"x".repeat(120)}.png`],
+    [["x".repeat(500), "fc", "step", "9"], `${"x".repeat(40)}-fc-step-9.png`],
   ])("%j is %s", (parts, name) => {
     expect(fileName(parts, "png")).toBe(name);
   });

@@ -148,3 +148,8 @@ describe("hostile values count as not chosen", () => {
     }
   });
 });
+
+test("half a character, which can be typed, does not break the address", () => {
+  const hash = encodeSelection("#", { ...NOTHING, query: "a\ud83d" });
+  expect(decodeSelection(hash).query).toBe("a\ufffd");
+});

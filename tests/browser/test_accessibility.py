@@ -154,7 +154,7 @@ VIEWS: dict[str, tuple[dict[str, str], str]] = {
         '[data-testid="counterpart"]',
     ),
     "side by side": (
-        {"run": tuned_run.AFTER, "compareRun": tuned_run.BEFORE, "compareAs": "side"},
+        {"run": tuned_run.AFTER, "compareRun": tuned_run.BEFORE, "compareAs": "side", "layer": "blocks.0.linear"},
         '[data-testid="structure"] [data-testid="side-b"] [data-node]',
     ),
 }

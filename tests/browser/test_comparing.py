@@ -53,7 +53,7 @@ def _seen(tab: Tab) -> dict[str, object]:
         "step": part("step-slider").get_attribute("aria-valuenow"),
         "b": tab.frame.locator(".scrubber-other").inner_text(),
         "counterpart": part("counterpart").inner_text(),
-        "cell": part("heat-map").locator("#heat-value").text_content(),
+        "cell": part("heat-map").locator(".heat-value").text_content(),
         "maps": [part("attribution-map").nth(index).inner_text() for index in range(2)],
         "values": {box: tab.box(box).first.get_attribute("aria-label") for box in BOXES},
     }
@@ -72,7 +72,7 @@ def test_the_story_of_a_fine_tuning(browser: Browser, tuned: serving.TensorBoard
     expect(tab.part("step-slider")).to_have_attribute("aria-valuenow", "20")
     tab.part("measure-picker").select_option("gradients.norm")  # the finding had chosen its own
     tab.part("compare-picker").select_option(f"run:{tuned_run.BEFORE}")
-    expect(tab.part("heat-map").locator("#heat-value")).to_have_text(re.compile(r"^×"))
+    expect(tab.part("heat-map").locator(".heat-value")).to_have_text(re.compile(r"^×"))
     tab.box("classifier").click()
     expect(tab.part("counterpart")).to_contain_text(f"head in {tuned_run.BEFORE} at step 20")
     expect(tab.part("attribution-map").first).to_contain_text(DIFFERENCE)
@@ -82,7 +82,7 @@ def test_the_story_of_a_fine_tuning(browser: Browser, tuned: serving.TensorBoard
     link = tab.page.evaluate("navigator.clipboard.readText()")
     again = _open(browser, link)
     expect(again.part("attribution-map").first).to_contain_text(DIFFERENCE)
-    expect(again.part("heat-map").locator("#heat-value")).to_have_text(str(seen["cell"]))
+    expect(again.part("heat-map").locator(".heat-value")).to_have_text(str(seen["cell"]))
     assert _seen(again) == seen
     _close(again, tuned)
     _close(tab, tuned)

@@ -10,6 +10,7 @@ export interface Brush {
   onPointerDown(event: PointerEvent): void;
   onPointerMove(event: PointerEvent): void;
   onPointerUp(event: PointerEvent): void;
+  onPointerCancel(): void;
 }
 
 /** Draws a range across an element: pixels from its left border. */
@@ -32,9 +33,14 @@ export function useBrush(
       ended.current = false;
       const from = at(event);
       start.current = event.button === 0 && from >= 0 ? from : null;
+      setRange(null);
     },
     onPointerMove: (event) => {
-      if (start.current !== null && event.buttons !== 0) setRange(rangeTo(at(event)));
+      if (start.current === null || event.buttons === 0) return;
+      const drawn = rangeTo(at(event));
+      // So that it goes on, and ends, wherever the pointer is; not before, or no row could be clicked.
+      if (drawn !== null) (event.currentTarget as Element).setPointerCapture?.(event.pointerId);
+      setRange(drawn);
     },
     onPointerUp: (event) => {
       const drawn = rangeTo(at(event));
@@ -42,6 +48,10 @@ export function useBrush(
       start.current = null;
       setRange(null);
       if (drawn !== null) onBrush(...drawn);
+    },
+    onPointerCancel: () => {
+      start.current = null;
+      setRange(null);
     },
   };
 }

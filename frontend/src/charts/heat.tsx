@@ -1,6 +1,6 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useCallback, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ColourScale } from "../colour";
 import type { Flag } from "../findings";
 import { formatNumber, formatStep } from "../format";
@@ -78,6 +78,7 @@ export function Heat(props: HeatProps): JSX.Element {
     () => props.value ?? ((at: number, index: number) => cell(at, index).value),
     [props.value, cell],
   );
+  const id = useId();
   const [hover, setHover] = useState<Hover | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const plotted = useRef<HTMLDivElement>(null);
@@ -114,10 +115,10 @@ export function Heat(props: HeatProps): JSX.Element {
   const names = useMemo(
     () => (
       <div class="heat-labels" style={{ width: `${labels}px`, height: `${rows.length * row}px` }}>
-        {rowLabels({ rows, row, at, width: labels, hits, flags })}
+        {rowLabels({ id, rows, row, at, width: labels, hits, flags })}
       </div>
     ),
-    [rows, row, at, labels, hits, flags],
+    [id, rows, row, at, labels, hits, flags],
   );
   const indexAt = (index: number, wanted: number): number => {
     const { steps: own, indices } = recordOf(index);
@@ -176,7 +177,7 @@ export function Heat(props: HeatProps): JSX.Element {
         ref={scroller}
         role="listbox"
         aria-label={`Layers by ${measure}; arrow keys change layer and step`}
-        aria-activedescendant={at >= 0 ? `heat-row-${at}` : undefined}
+        aria-activedescendant={at >= 0 ? `${id}-row-${at}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
         onClick={onClick}
@@ -186,12 +187,13 @@ export function Heat(props: HeatProps): JSX.Element {
           point(cellAt(event));
         }}
         onPointerUp={brush.onPointerUp}
+        onPointerCancel={brush.onPointerCancel}
         onPointerLeave={() => point(null)}
       >
         {names}
         <div class="heat-plot" ref={plotted}>
           <Canvas width={plot} height={rows.length * row} draw={draw} />
-          <span id="heat-value" hidden>
+          <span id={`${id}-value`} class="heat-value" hidden>
             {at >= 0 && spoken(cell(indexAt(at, step), at), format)}
           </span>
           <svg class="heat-cross" width={plot} height={rows.length * row} aria-hidden="true">

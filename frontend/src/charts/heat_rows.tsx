@@ -26,6 +26,8 @@ export function labelEvery(row: number): number {
 }
 
 interface RowLabels {
+  /** With which ids begin. */
+  readonly id: string;
   readonly rows: readonly string[];
   readonly row: number;
   /** Index of the selected row; -1 for none. */
@@ -36,7 +38,7 @@ interface RowLabels {
 }
 
 /** One option per row, of which as many are written out as there is room for; the selected one has its value told. */
-export function rowLabels({ rows, row, at, width, hits, flags }: RowLabels): JSX.Element[] {
+export function rowLabels({ id, rows, row, at, width, hits, flags }: RowLabels): JSX.Element[] {
   const every = labelEvery(row);
   const height = `${Math.max(row, LABEL_ROW)}px`;
   return rows.map((name, index) => {
@@ -46,13 +48,13 @@ export function rowLabels({ rows, row, at, width, hits, flags }: RowLabels): JSX
     return (
       <div
         key={name}
-        id={`heat-row-${index}`}
+        id={`${id}-row-${index}`}
         data-row={index}
         role="option"
         tabIndex={-1}
         aria-selected={index === at}
         aria-label={flag ? `${name}, ${flag.words}` : name}
-        aria-describedby={index === at ? "heat-value" : undefined}
+        aria-describedby={index === at ? `${id}-value` : undefined}
         class={`heat-label${marks}`}
         style={{ top: `${index * row}px`, height, lineHeight: height, "--row": `${row}px` }}
         title={flag ? `${name}\n${flag.words}` : name}

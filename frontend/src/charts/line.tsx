@@ -141,10 +141,6 @@ function Curve({ points, behind, compared = null, kind, x, height }: CurveProps)
     .x(([at]) => at)
     .y(([, value]) => y.y(value));
   const drawn = thinned(points, x);
-  const broken = apart(
-    drawn.filter(([, value]) => !Number.isFinite(value)).map(([at]) => at),
-    CROSS_PX,
-  );
   const dots = drawn.filter(([, value]) => Number.isFinite(value)).length <= 40 ? drawn : [];
   return (
     <>
@@ -155,8 +151,19 @@ function Curve({ points, behind, compared = null, kind, x, height }: CurveProps)
       {dots.map(([at, value]) =>
         Number.isFinite(value) ? <circle key={at} class="dot" cx={at} cy={y.y(value)} r={1.8} /> : null,
       )}
-      {broken.map((at) => (
-        <path key={at} class="broken" d={`M${at - 3},${height - 8}l6,6m0,-6l-6,6`}>
+      <Broken drawn={drawn} y={height - 8} />
+      {compared && <Broken drawn={thinned(compared, x)} y={2} />}
+    </>
+  );
+}
+
+/** A cross where a curve is not a finite number. */
+export function Broken({ drawn, y }: { readonly drawn: readonly [number, number][]; readonly y: number }): JSX.Element {
+  const broken = drawn.filter(([, value]) => !Number.isFinite(value)).map(([at]) => at);
+  return (
+    <>
+      {apart(broken, CROSS_PX).map((at) => (
+        <path key={at} class="broken" d={`M${at - 3},${y}l6,6m0,-6l-6,6`}>
           <title>not a finite number</title>
         </path>
       ))}

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Store } from "../store";
-import { Side, Titled } from "./compare";
+import { Ended, Side, Titled } from "./compare";
 
 const LEAST = 250; // px that a section needs
 const GAP = 14;
@@ -63,6 +63,7 @@ export function CounterpartFacts({ store }: { readonly store: Store }): JSX.Elem
       ) : (
         <span>
           <bdi>{name}</bdi> in <bdi>{other.run.value}</bdi> at step {other.step.value}
+          <Ended store={other} />
           {differs === "" ? "" : `; what differs: ${differs}`}
         </span>
       )}

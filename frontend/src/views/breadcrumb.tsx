@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { hierarchyOf, labelOf, pathTo } from "../layout/hierarchy";
 import "./breadcrumb.css";
+import { useSideName } from "./compare";
 
 /** So many steps of the way are written out: the outermost, and the rest from the inside. */
 const SHOWN = 3;
@@ -33,8 +34,9 @@ export function Breadcrumb({ graph, selected, onSelect }: BreadcrumbProps): JSX.
       </button>
     </span>
   );
+  const name = useSideName("Selected node");
   return (
-    <nav class={whole === selected ? "structure-path whole" : "structure-path"} aria-label="Selected node">
+    <nav class={whole === selected ? "structure-path whole" : "structure-path"} aria-label={name}>
       <button type="button" onClick={() => onSelect(null)}>
         {graph.class_name || "model"}
       </button>

@@ -5,7 +5,7 @@ import { useContext, useEffect } from "preact/hooks";
 import { formatStep } from "../format";
 import type { Store } from "../store";
 import "./compare.css";
-import { useShortcuts } from "./shortcuts";
+import { typedInto, useShortcuts } from "./shortcuts";
 
 /** The letter of a side: what is shown, and what it is compared with. */
 export function Side({ of }: { readonly of: "A" | "B" }): JSX.Element {
@@ -26,6 +26,18 @@ interface TitledProps {
   readonly children: ComponentChildren;
 }
 
+/** The id of a landmark, which side B has under another one. */
+export function useSideId(id: string): string {
+  return useContext(SideAround) === "B" ? `${id}-b` : id;
+}
+
+/** Where a run had ended before the step that is asked of it. */
+export function Ended({ store }: { readonly store: Store }): JSX.Element | null {
+  const last = store.steps.value.at(-1);
+  if (last === undefined || store.step.value <= last) return null;
+  return <span class="number"> (it ended at {formatStep(last)})</span>;
+}
+
 /** A picture of one side, with what it is of above it. */
 export function Titled({ side, store, children }: TitledProps): JSX.Element {
   return (
@@ -34,6 +46,7 @@ export function Titled({ side, store, children }: TitledProps): JSX.Element {
         <Side of={side} />
         <bdi>{store.run.value}</bdi>
         <span class="number">step {formatStep(store.step.value)}</span>
+        <Ended store={store} />
       </div>
       <SideAround.Provider value={side}>{children}</SideAround.Provider>
     </div>
@@ -48,8 +61,7 @@ export function useHeldSide(store: Store): void {
       if (comparison !== null) comparison.held.value = comparison.active.peek() ? side : null;
     };
     const down = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
-      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (typedInto(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "a" || event.key === "b") hold(event.key === "a" ? "A" : "B");
     };
     const up = () => hold(null);
@@ -104,6 +116,11 @@ export function ComparePicker({ store }: { readonly store: Store }): JSX.Element
         </select>
       </label>
       {other !== null && <Ways store={store} />}
+      {store.comparison?.problem.value && (
+        <span class="problem" role="status">
+          Layers are paired by name alone. {store.comparison.problem.value}
+        </span>
+      )}
     </fieldset>
   );
 }
@@ -126,7 +143,7 @@ function Ways({ store }: { readonly store: Store }): JSX.Element {
           type="button"
           data-testid="compare-side"
           aria-pressed={side}
-          title="Both, on one scale"
+          title="Both: structure, layers × steps and maps on one scale"
           onClick={() => store.choose({ compareAs: "side" })}
         >
           A | B

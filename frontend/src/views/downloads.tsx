@@ -23,6 +23,7 @@ export function Downloads({ store, name, table }: DownloadsProps): JSX.Element {
     try {
       save(await make(), named(kind));
       if (sheet.current) sheet.current.open = false;
+      sheet.current?.querySelector("summary")?.focus();
     } catch (error) {
       setProblem(`It cannot be saved. ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -4,6 +4,7 @@ import { Legend } from "../charts/legend";
 import { copied } from "../clipboard";
 import { formatName } from "../format";
 import type { Store } from "../store";
+import { visible } from "../token_text";
 import { SERIES } from "../wire";
 import { ComparePicker, Side } from "./compare";
 import { FindingsBadge } from "./findings_badge";
@@ -70,11 +71,24 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
         </select>
       </Field>
       <MeasureLegend store={store} />
+      <Missing store={store} />
       <span class="spacer" />
       <FindingsBadge store={store} />
       <Search store={store} />
       <CopyLink store={store} />
     </header>
+  );
+}
+
+/** That a link names a run which is not there. */
+function Missing({ store }: { readonly store: Store }): JSX.Element | null {
+  const runs = store.runs.value.data;
+  const gone = [store.chosen("run"), store.chosen("compareRun")].find((run) => run !== null && !runs?.includes(run));
+  if (runs === null || gone === undefined) return null;
+  return (
+    <span class="problem" role="status">
+      There is no run <bdi>{visible(gone ?? "")}</bdi> here.
+    </span>
   );
 }
 

@@ -12,7 +12,7 @@ import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { visible } from "../token_text";
-import { useSideName } from "./compare";
+import { useSideId, useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { pictureAt } from "./input_picture";
 import { ProbeSets } from "./probe_sets";
@@ -31,7 +31,7 @@ interface PanelProps {
 export function Activations({ store, width }: PanelProps): JSX.Element {
   const held = store.pictures.activation.value;
   return (
-    <section class="panel" id="activations" aria-label={useSideName("Activations")}>
+    <section class="panel" id={useSideId("activations")} aria-label={useSideName("Activations")}>
       <div class="panel-title">
         <h4>Activations</h4>
         {held.data !== null && <span class="quiet number">at step {held.data.step}</span>}

@@ -8,7 +8,7 @@ import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { visible } from "../token_text";
-import { useSideName } from "./compare";
+import { useSideId, useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { ProbeSets } from "./probe_sets";
 import { SamplePicker } from "./sample_picker";
@@ -26,7 +26,7 @@ export function Attention({ store, width }: PanelProps): JSX.Element | null {
   const held = store.pictures.attention.value;
   if (held.data === null && held.error === "" && !held.loading) return null; // most layers have none
   return (
-    <section class="panel" id="attention" aria-label={useSideName("Attention")}>
+    <section class="panel" id={useSideId("attention")} aria-label={useSideName("Attention")}>
       <div class="panel-title">
         <h4>Attention</h4>
         {held.data !== null && <span class="quiet number">at step {held.data.step}</span>}

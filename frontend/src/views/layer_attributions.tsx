@@ -5,6 +5,7 @@ import { Legend } from "../charts/legend";
 import { sampleOf } from "../charts/map";
 import type { ColourScale } from "../colour";
 import type { Maps } from "../data";
+import { formatName } from "../format";
 import { nodeOf } from "../graph";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
@@ -16,6 +17,7 @@ import { image } from "./attribution_image";
 import { Extent, MAX_SAMPLES, Samples } from "./attribution_samples";
 import type { AttributionView, Shown } from "./attribution_view";
 import { viewOf } from "./attribution_views";
+import { Side } from "./compare";
 import { Downloads } from "./downloads";
 import { Overlaid } from "./overlay";
 import { Trust } from "./trust";
@@ -97,6 +99,17 @@ function InputPicker({ store }: { readonly store: Store }): JSX.Element | null {
   );
 }
 
+/** That the other side has nothing of this method, so that nobody looks for it. */
+function Missing({ store }: { readonly store: Store }): JSX.Element | null {
+  const other = store.other.value;
+  if (other === null || other.listing.value.data === null || other.method.value !== null) return null;
+  return (
+    <p class="side-caption">
+      <Side of="B" /> no {formatName(store.method.value?.name ?? "")} in <bdi>{other.run.value}</bdi>
+    </p>
+  );
+}
+
 interface AttributedProps {
   readonly store: Store;
   readonly maps: Maps;
@@ -131,6 +144,7 @@ function Attributed({ store, maps, width }: AttributedProps): JSX.Element {
     <>
       <Legend scale={scale} title="" attribution {...(view.ramp && { ramp: view.ramp(scale) })} />
       {beside !== null && <Besides store={store} beside={beside} tiles={view.tiles} />}
+      <Missing store={store} />
       <Trust scores={maps.trust} notes={maps.notes} />
       {problem !== "" && <p class="problem">{problem}</p>}
       <Overlaid store={store} images={view === image && shown.some(({ inputs }) => inputs !== null)}>

@@ -7,7 +7,7 @@ import { openProjector, tensorOf } from "../projector";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
-import { useSideName } from "./compare";
+import { useSideId, useSideName } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { ProbeSets } from "./probe_sets";
 import { Waiting } from "./words";
@@ -25,7 +25,7 @@ export function Embeddings({ store, width }: PanelProps): JSX.Element | null {
   const held = store.pictures.embedding.value;
   if (held.data === null && held.error === "" && !held.loading) return null;
   return (
-    <section class="panel" id="embeddings" aria-label={useSideName("Embedding")}>
+    <section class="panel" id={useSideId("embeddings")} aria-label={useSideName("Embedding")}>
       <div class="panel-title">
         <h4>Embedding</h4>
         {held.data !== null && (

@@ -5,7 +5,7 @@ import type { Maximized, MaximizedAt } from "../pictures";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { frameSize } from "./attribution_film";
-import { useSideName } from "./compare";
+import { useSideId, useSideName } from "./compare";
 import { Downloads } from "./downloads";
 import { MaximizedInput } from "./maximized_input";
 import { isFramed, TopSamples } from "./top_samples";
@@ -23,7 +23,7 @@ interface PanelProps {
 export function Maximizations({ store, width }: PanelProps): JSX.Element {
   const found = store.pictures.units.value;
   return (
-    <section class="panel" id="maximization" aria-label={useSideName("Activation maximization")}>
+    <section class="panel" id={useSideId("maximization")} aria-label={useSideName("Activation maximization")}>
       <div class="panel-title">
         <h4>Activation maximization</h4>
         {found.data !== null && <span class="quiet number">at step {found.data.step}</span>}

@@ -12,7 +12,7 @@ import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { tensorTable } from "../tables";
 import { visible } from "../token_text";
-import { useSideName } from "./compare";
+import { useSideId, useSideName } from "./compare";
 import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
@@ -30,7 +30,7 @@ export function Weights({ store, width }: PanelProps): JSX.Element {
   const held = store.pictures.weights.value;
   const chosen = held.data?.find(({ name }) => name === store.chosen("parameter")) ?? held.data?.[0];
   return (
-    <section class="panel" id="weights" aria-label={useSideName("Weights")}>
+    <section class="panel" id={useSideId("weights")} aria-label={useSideName("Weights")}>
       <div class="panel-title">
         <h4>Weights</h4>
         {chosen !== undefined && <span class="quiet number">at step {chosen.step}</span>}

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import type { Cell } from "../charts/cells";
 import { Heat, type Place } from "../charts/heat";
 import { useSize } from "../charts/size";
-import type { Difference } from "../comparison";
+import type { Difference } from "../difference";
 import { type Flag, flagOf } from "../findings";
 import { formatName, formatValue, plural } from "../format";
 import type { Series } from "../series";
@@ -179,8 +179,10 @@ function Picture({ store }: { readonly store: Store }): JSX.Element {
 }
 
 function differenceReaders(difference: Difference, rows: readonly string[]) {
-  const cell = (step: number, row: number): Cell => difference.cell(step, rows[row] as string);
-  return { cell, value: (step: number, row: number) => cell(step, row).value };
+  return {
+    cell: (step: number, row: number): Cell => difference.cell(step, rows[row] as string),
+    value: (step: number, row: number) => difference.values(rows[row] as string)[step] as number,
+  };
 }
 
 /** The numbers of a measure, by the rows of the picture. */

@@ -5,7 +5,9 @@ import { useSize } from "../charts/size";
 import { formatStep } from "../format";
 import { move, nearness } from "../stepping";
 import type { Store } from "../store";
+import { scalarTable } from "../tables";
 import { Side } from "./compare";
+import { Downloads } from "./downloads";
 import { Play } from "./play";
 import { Track } from "./scrubber_track";
 import { useShortcuts } from "./shortcuts";
@@ -68,6 +70,9 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
             <input type="checkbox" checked={smooth} onChange={(event) => setSmooth(event.currentTarget.checked)} />
             smooth
           </label>
+          {raw !== null && (
+            <Downloads store={store} name={store.scalar.value ?? "curve"} table={() => scalarTable(store)} />
+          )}
         </div>
       </div>
       <div class="scrubber-plot" ref={ref}>
@@ -97,6 +102,9 @@ function OtherStep({ store, other }: OtherStepProps): JSX.Element {
         </button>
       ) : (
         <span class="quiet number">{nearness(other.step.value, other.steps.value, false)}</span>
+      )}
+      {ofRun && other.listing.value.data !== null && other.scalar.value === null && (
+        <span class="quiet">no {store.scalar.value}</span>
       )}
     </div>
   );

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { type StepScale, stepScale, stepTicks } from "../charts/columns";
 import { anchor } from "../charts/heat";
-import { type Points, shownValues, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
+import { Broken, type Points, shownValues, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
 import type { SavedSteps } from "../data";
 import { formatName, formatNumber, formatStep } from "../format";
 import { nearestIndex } from "../series";
@@ -14,7 +14,8 @@ const CURVE = 58;
 const TICK_ROW = 10;
 const AXIS = 15;
 const SMOOTHING = 0.8;
-const GRAB_PX = 12;
+const GRIP = 18; // px of the place where B is taken hold of
+const GAP = 4; // px between gutter and plot, as in scrubber.css
 const PAGE = 10;
 
 interface TrackProps {
@@ -36,39 +37,19 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const step = store.step.value;
   const saved = useMemo(() => together(store.saved.value), [store.saved.value]);
   const [first, last] = store.span.value;
+  const ends = store.wholeSpan.value;
   const height = CURVE + Math.max(1, saved.length) * TICK_ROW + AXIS;
   const other = store.other.value;
   const beside = other !== null && other.run.value !== store.run.value ? other.scalarCurve.value.data : null;
   const y = useMemo(() => valueScale(shownValues(x, raw, beside), "linear", CURVE), [x, raw, beside]);
-  const dragged = useRef(store);
-  const drag = (event: PointerEvent) => {
-    const target = event.currentTarget as Element;
-    const at = event.clientX - target.getBoundingClientRect().left;
-    if (event.type === "pointerdown") {
-      target.setPointerCapture(event.pointerId);
-      const near = other !== null && Math.abs(x.x(other.step.peek()) - at) < Math.abs(x.x(store.step.peek()) - at);
-      dragged.current = near && Math.abs(x.x(other.step.peek()) - at) <= GRAB_PX ? other : store;
-    } else if (event.buttons === 0) return;
-    const moved = dragged.current;
+  const plotted = useRef<HTMLDivElement>(null);
+  const drag = (moved: Store) => (event: PointerEvent) => {
+    if (event.type === "pointerdown") (event.currentTarget as Element).setPointerCapture(event.pointerId);
+    else if (event.buttons === 0) return;
+    const at = event.clientX - (plotted.current?.getBoundingClientRect().left ?? 0);
     moved.goTo(snapped(at, x, moved.steps.peek()));
   };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const moved = event.shiftKey && other !== null ? other : store;
-    const moves: Record<string, number> = {
-      ArrowLeft: -1,
-      ArrowDown: -1,
-      ArrowRight: 1,
-      ArrowUp: 1,
-      PageDown: -PAGE,
-      PageUp: PAGE,
-      Home: Number.NEGATIVE_INFINITY,
-      End: Number.POSITIVE_INFINITY,
-    };
-    const by = moves[event.key];
-    if (by === undefined) return;
-    event.preventDefault();
-    move(moved, by);
-  };
+  const onKeyDown = (event: KeyboardEvent) => byKey(event.shiftKey && other !== null ? other : store, event);
   return (
     <div class="track">
       <div class="track-gutter" style={{ width: `${GUTTER}px` }}>
@@ -90,25 +71,26 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
       </div>
       <div
         class="track-plot"
+        ref={plotted}
         role="slider"
         tabIndex={0}
         data-testid="step-slider"
         aria-label="Step"
-        aria-valuemin={first}
-        aria-valuemax={last}
+        aria-valuemin={ends[0]}
+        aria-valuemax={ends[1]}
         aria-valuenow={step}
         aria-valuetext={valueText(store, raw)}
-        onPointerDown={drag}
-        onPointerMove={drag}
+        onPointerDown={drag(store)}
+        onPointerMove={drag(store)}
         onKeyDown={onKeyDown}
       >
         <svg width={plot} height={height} aria-hidden="true">
           {beside !== null && (
             <g class="of-b">
-              <Curve raw={beside} smooth={smooth} x={x} y={y.y} />
+              <Curve raw={beside} smooth={smooth} x={x} y={y.y} at={2} />
             </g>
           )}
-          {raw !== null && <Curve raw={raw} smooth={smooth} x={x} y={y.y} />}
+          {raw !== null && <Curve raw={raw} smooth={smooth} x={x} y={y.y} at={CURVE - 8} />}
           <Ticks saved={saved} x={x} />
           {last > first &&
             stepTicks(x, plot / 90).map((tick) => (
@@ -117,12 +99,54 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
               </text>
             ))}
           <Pointer store={store} x={x} foot={height - AXIS} />
-          {other !== null && <Handle className="handle of-b" step={other.step.value} x={x} foot={height - AXIS} />}
+          {other !== null && (
+            <Handle className="handle of-b" step={other.step.value} x={x} foot={height - AXIS} below />
+          )}
           {store.steps.value.length > 0 && <Handle className="handle" step={step} x={x} foot={height - AXIS} />}
         </svg>
       </div>
+      {other !== null && (
+        <div
+          class="track-b"
+          role="slider"
+          tabIndex={0}
+          data-testid="compare-slider"
+          aria-label="Step of B"
+          title="Step of B: drag, or arrow keys"
+          aria-valuemin={ends[0]}
+          aria-valuemax={ends[1]}
+          aria-valuenow={other.step.value}
+          aria-valuetext={valueText(other, other.scalarCurve.value.data)}
+          style={{ left: `${GUTTER + GAP + within(x, other.step.value)}px`, top: `${height - AXIS - GRIP}px` }}
+          onPointerDown={drag(other)}
+          onPointerMove={drag(other)}
+          onKeyDown={(event) => byKey(other, event)}
+        />
+      )}
     </div>
   );
+}
+
+function byKey(store: Store, event: KeyboardEvent): void {
+  const moves: Record<string, number> = {
+    ArrowLeft: -1,
+    ArrowDown: -1,
+    ArrowRight: 1,
+    ArrowUp: 1,
+    PageDown: -PAGE,
+    PageUp: PAGE,
+    Home: Number.NEGATIVE_INFINITY,
+    End: Number.POSITIVE_INFINITY,
+  };
+  const by = moves[event.key];
+  if (by === undefined) return;
+  event.preventDefault();
+  move(store, by);
+}
+
+/** Where a step stands, at the edge if it lies beyond what is shown. */
+function within(x: StepScale, step: number): number {
+  return Math.round(Math.min(x.width, Math.max(0, x.x(step))));
 }
 
 interface PointerProps {
@@ -143,16 +167,17 @@ interface HandleProps {
   readonly step: number;
   readonly x: StepScale;
   readonly foot: number;
+  /** Whether its flag stands below the line: of two at one step both are seen. */
+  readonly below?: boolean;
 }
 
 /** A step beyond what is shown has its handle at the edge, in outline. */
-function Handle({ className, step, x, foot }: HandleProps): JSX.Element {
+function Handle({ className, step, x, foot, below = false }: HandleProps): JSX.Element {
   const beyond = step < x.first || step > x.last;
-  const at = Math.min(x.width, Math.max(0, x.x(step)));
   return (
-    <g class={`${className}${beyond ? " beyond" : ""}`} transform={`translate(${Math.round(at) + 0.5},0)`}>
+    <g class={`${className}${beyond ? " beyond" : ""}`} transform={`translate(${within(x, step) + 0.5},0)`}>
       <line y1={0} y2={foot} />
-      <path d="M-5,0h10v7l-5,5l-5,-5z" />
+      <path d={below ? `M-5,${foot}h10v-7l-5,-5l-5,5z` : "M-5,0h10v7l-5,5l-5,-5z"} />
     </g>
   );
 }
@@ -170,21 +195,24 @@ interface CurveProps {
   readonly smooth: boolean;
   readonly x: StepScale;
   readonly y: (value: number) => number;
+  /** Top of the crosses where it is not a number. */
+  readonly at: number;
 }
 
-function Curve({ raw, smooth, x, y }: CurveProps): JSX.Element {
-  return useMemo(() => <Paths {...{ raw, smooth, x, y }} />, [raw, smooth, x, y]);
+function Curve({ raw, smooth, x, y, at }: CurveProps): JSX.Element {
+  return useMemo(() => <Paths {...{ raw, smooth, x, y, at }} />, [raw, smooth, x, y, at]);
 }
 
-function Paths({ raw, smooth, x, y }: CurveProps): JSX.Element {
+function Paths({ raw, smooth, x, y, at }: CurveProps): JSX.Element {
   const path = line<[number, number]>()
     .defined(([, value]) => Number.isFinite(value))
-    .x(([at]) => at)
+    .x(([place]) => place)
     .y(([, value]) => y(value));
   const draw = (points: Points) => path(thinned(points, x)) ?? "";
   return (
     <g>
       <path class={smooth ? "curve behind" : "curve"} d={draw(raw)} />
+      <Broken drawn={thinned(raw, x)} y={at} />
       {smooth && <path class="curve" d={draw({ steps: raw.steps, values: smoothed(raw.values, SMOOTHING) })} />}
     </g>
   );

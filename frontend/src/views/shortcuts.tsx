@@ -4,14 +4,18 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Drop } from "./drop";
 
+/** Whether keys mean something where the focus is: text is typed there, or one of several is chosen. */
+export function typedInto(target: EventTarget | null): boolean {
+  return target instanceof Element && target.matches("input:not([type=checkbox], [type=range]), select, textarea");
+}
+
 /** Call the function of a key that is pressed anywhere in the tab, unless somebody types or it has another meaning. */
 export function useShortcuts(keys: Readonly<Record<string, () => void>>): void {
   const latest = useRef(keys);
   latest.current = keys;
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.matches("input, select, textarea");
-      if (typing || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (typedInto(event.target) || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const call = latest.current[event.key];
       if (call === undefined) return;
       event.preventDefault();

@@ -18,8 +18,8 @@ beforeEach(() => {
   Element.prototype.setPointerCapture = () => undefined;
 });
 
-async function tab(hash = "") {
-  const { store } = await opened(TYPICAL, hash, comparedBackend(TYPICAL));
+async function tab(hash = "", backend = comparedBackend(TYPICAL)) {
+  const { store } = await opened(TYPICAL, hash, backend);
   const { container } = render(
     <>
       <Header store={store} />
@@ -80,7 +80,7 @@ describe("what is compared with", () => {
 });
 
 describe("the handle of what is compared with", () => {
-  test("is dragged where the pointer is nearer to it", async () => {
+  test("is a slider of its own, by pointer and by keys; everywhere else A is moved", async () => {
     const { store } = await tab(`#&${OURS}.step=400&${OURS}.compareStep=100`);
     const plot = screen.getByTestId("step-slider");
     const handles = [...plot.querySelectorAll(".handle")];
@@ -89,11 +89,20 @@ describe("the handle of what is compared with", () => {
       Number(/translate\(([\d.]+)/.exec(handle?.getAttribute("transform") ?? "")?.[1]);
     const [b = 0, a = 0] = handles.map(at);
     const perStep = (a - b) / 300;
+    const both = () => [store.step.value, store.other.value?.step.value];
+    const grip = screen.getByRole("slider", { name: "Step of B" });
+    fireEvent.pointerDown(grip, { clientX: b, pointerId: 1 });
+    fireEvent.pointerMove(grip, { clientX: b + 100 * perStep, buttons: 1 });
+    expect(both()).toEqual([400, 200]);
     fireEvent.pointerDown(plot, { clientX: b, pointerId: 1 });
-    fireEvent.pointerMove(plot, { clientX: b + 100 * perStep, buttons: 1 });
-    expect([store.step.value, store.other.value?.step.value]).toEqual([400, 200]);
-    fireEvent.pointerDown(plot, { clientX: a - 100 * perStep, pointerId: 1 });
-    expect([store.step.value, store.other.value?.step.value]).toEqual([300, 200]);
+    expect(both()).toEqual([100, 200]);
+    fireEvent.keyDown(grip, { key: "Home" });
+    await act(settled);
+    expect(both()).toEqual([100, 0]);
+    expect(grip.getAttribute("aria-valuenow")).toBe("0");
+    store.choose({ zoom: [50, 100] });
+    await act(settled);
+    expect([plot, grip].map((slider) => slider.getAttribute("aria-valuemin"))).toEqual(["0", "0"]);
   });
 });
 
@@ -101,7 +110,7 @@ describe("layers × steps", () => {
   test("shows the difference, or both under each other", async () => {
     const { store } = await tab(`${AGAINST}&${OURS}.layer=head&${OURS}.step=100`);
     const map = screen.getByTestId("heat-map");
-    expect(map.querySelector("#heat-value")?.textContent).toBe("×0.5");
+    expect(map.querySelector(".heat-value")?.textContent).toBe("×0.5");
     fireEvent.click(screen.getByTestId("compare-side"));
     await act(settled);
     expect(within(map).getByTestId("side-a").textContent).toContain("baseline");
@@ -149,4 +158,15 @@ describe("the layer panel", () => {
     const top = sample?.querySelectorAll<HTMLElement>(".swipe-map")[1];
     expect(top?.style.clipPath).toBe("inset(0 80% 0 0)");
   });
+});
+
+test("a link to a run that is not there says so", async () => {
+  await tab(`#&${OURS}.run=gone`);
+  expect(screen.getByText(/There is no run/).textContent).toBe("There is no run gone here.");
+});
+
+test("while layers are paired by name alone, that is said, whatever is selected", async () => {
+  const backend = { ...comparedBackend(TYPICAL), comparison: () => Promise.reject(new Error("cut off.")) };
+  await tab(AGAINST, backend);
+  expect(screen.getByText(/Layers are paired by name alone/).textContent).toContain("cut off.");
 });

@@ -140,6 +140,23 @@ def test_maps_sum_the_channels_away(model: DigitsNet) -> None:
     np.testing.assert_allclose(maps["fc"], found.layers["fc"], rtol=1e-3, atol=1e-6)
 
 
+def test_maps_of_windows_folded_into_the_batch_are_by_sample() -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.inner(x.unflatten(1, (3, 2)).flatten(0, 1)).tanh().unflatten(0, (-1, 3)).mean((1, 2)))
+
+    torch.manual_seed(0)
+    model, x = Windows(), torch.randn(5, 6, 4)
+    maps = attribute(model, x, 1, method="gradient_x_activation").maps()
+    alone = [attribute(model, sample[None], 1, method="gradient_x_activation").maps()["inner"] for sample in x]
+    assert maps["inner"].shape == (5, 6)
+    np.testing.assert_allclose(maps["inner"], np.concatenate(alone), atol=1e-3)
+
+
 @pytest.mark.parametrize("make", [DigitsNet, Recurrent, Tokens])
 def test_maps_alone_are_those_of_the_whole(make: Callable[[], nn.Module]) -> None:
     model, inputs = make(), {"ids": torch.tensor([[1, 5, 3], [2, 2, 0]])} if make is Tokens else IMAGES
@@ -148,7 +165,9 @@ def test_maps_alone_are_those_of_the_whole(make: Callable[[], nn.Module]) -> Non
     whole, alone = (methods["grad_cam"].together(methods, replace(question, maps_only=only)) for only in (False, True))
     for method, found in whole.items():
         maps = found.maps()
-        assert maps.keys() == alone[method].maps().keys() == alone[method].layers.keys()
+        assert maps.keys() == alone[method].maps().keys()
+        # Of positions that all samples share nothing tells which are of which sample.
+        assert alone[method].layers.keys() - maps.keys() == ({"positions"} if make is Tokens else set())
         for key, values in alone[method].maps().items():
             np.testing.assert_allclose(values, maps[key], rtol=1e-3, atol=1e-6, err_msg=f"{method}, {key}")
             assert alone[method].layers[key].shape == values.shape

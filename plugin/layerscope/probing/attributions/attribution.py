@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,8 +50,18 @@ class Attribution:
         float16 unless its largest finite magnitude is beyond 65504 or below 2^-4 = 0.0625 (early layers of a large
         network are far below), where float16 overflows or loses digits; so the error of an element is at most 2^-11
         of its own magnitude or 2^-21 of the largest. NaN and infinities stay.
+
+        Where parts of a sample are folded into the batch (the windows of a Swin transformer, one sample behind the
+        other), a map holds those of one sample, their positions behind each other. Layers of another number of rows
+        have no map: nothing tells which are of which sample.
         """
-        return {key: _as_map(tensor, self.channels.get(key)) for key, tensor in self.layers.items()}
+        samples = len(self.targets)
+        maps = {key: _as_map(tensor, self.channels.get(key)) for key, tensor in self.layers.items()}
+        return {
+            key: _by_sample(one, samples)
+            for key, one in maps.items()
+            if one.ndim and samples and len(one) % samples == 0
+        }
 
     def input_maps(self) -> dict[int, NDArray[np.float16 | np.float32]]:
         """Return position of the input -> its map, as ``maps``: of images the colours are summed away.
@@ -75,6 +86,10 @@ def without_channels(tensor: Tensor, channels: int | None) -> Tensor:
     if tensor.shape[channels] == 1:
         return tensor.squeeze(channels)
     return tensor.sum(channels, dtype=torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _by_sample(rows: NDArray[Any], samples: int) -> NDArray[Any]:
+    return rows if len(rows) == samples else rows.reshape(samples, -1)
 
 
 def _as_map(tensor: Tensor, channels: int | None) -> NDArray[np.float16 | np.float32]:
