@@ -40,7 +40,7 @@ export function differenceOf(store: Store, other: Store, counterpart: Counterpar
   if (here === null || there === null || measure === null || here.name !== there.name) return null;
   const [column, otherColumn] = [store.column.value, other.column.value];
   const fixed = store.chosen("compareStep");
-  const kind = differenceKind(scaleKind(measure.statistic));
+  const wanted = differenceKind(scaleKind(measure.statistic));
   const [graph, otherGraph] = [store.graph.value.data, other.graph.value.data];
   const pairs = new Map<string, Pair>();
   /** A repeated call without numbers has those of its module. */
@@ -57,17 +57,24 @@ export function differenceOf(store: Store, other: Store, counterpart: Counterpar
     pairs.set(row, pair);
     return pair;
   };
-  const between = (step: number, pair: Pair, otherStep: number): Cell => {
+  const between = (step: number, pair: Pair, otherStep: number, kind: ScaleKind): Cell => {
     const own = cellOf(here, pair.here, column, step);
     if (own.mark === "none") return NONE;
     const reached = pair.fixed ?? cellOf(there, pair.there, otherColumn, there.reached(pair.there, otherStep));
     return compared(kind, own, reached);
   };
-  const cell = (step: number, row: string): Cell => between(step, pairOf(row), here.steps[step] ?? 0);
+  const cellAs = (kind: ScaleKind) => (step: number, row: string) =>
+    between(step, pairOf(row), here.steps[step] ?? 0, kind);
+  const sample = (as: ScaleKind) => sampled(store.layers.value, here.steps.length, cellAs(as));
+  // To a step of zeros, as distances are measured from, every ratio is endless and tells nothing.
+  const endless = (values: readonly number[]) => values.filter((value) => Math.abs(value) >= ALL).length;
+  const ratios = wanted === "ratio" ? sample(wanted) : [];
+  const kind = 2 * endless(ratios) > ratios.length ? "difference" : wanted;
+  const cell = cellAs(kind);
   const tables = new Map<string, Float32Array>();
   return {
     kind,
-    scale: scaleOf(kind, store.layers.value, here.steps.length, cell),
+    scale: scaleOf(kind, kind === "ratio" ? ratios : sample(kind)),
     cell,
     values: (row) => {
       const known = tables.get(row) ?? Float32Array.from(here.steps, (_, step) => cell(step, row).value);
@@ -76,7 +83,7 @@ export function differenceOf(store: Store, other: Store, counterpart: Counterpar
     },
     at: (row, step) => {
       const pair = pairOf(row);
-      return between(pair.here < 0 ? -1 : here.at(pair.here, step), pair, step);
+      return between(pair.here < 0 ? -1 : here.at(pair.here, step), pair, step, kind);
     },
   };
 }
@@ -109,25 +116,22 @@ function subtracted(kind: ScaleKind, value: number, other: number): number {
   return Math.min(ALL, Math.max(-ALL, Math.log2(value / other)));
 }
 
-/**
- * Fitted to all layers, whichever rows are shown, so that folding and ordering change no colour; and to no ratio to or
- * from 0, beside which every other would be white.
- */
-function scaleOf(
-  kind: ScaleKind,
-  rows: readonly string[],
-  steps: number,
-  cell: (step: number, row: string) => Cell,
-): ColourScale | null {
+/** Numbers of all layers, whichever rows are shown, so that folding and ordering change no colour; of many, some. */
+function sampled(rows: readonly string[], steps: number, cell: (step: number, row: string) => Cell): number[] {
   const count = rows.length * steps;
   let every = Math.max(1, Math.ceil(count / ENOUGH));
   if (every > 1 && steps % every === 0) every++; // or of each row the same steps were looked at
   const found: number[] = [];
-  let whole = false;
   for (let index = 0; index < count; index += every) {
     const { value } = cell(index % steps, rows[Math.floor(index / steps)] as string);
-    if (Math.abs(value) < ALL || kind !== "ratio") found.push(value);
-    else whole ||= Math.abs(value) === ALL;
+    if (!Number.isNaN(value)) found.push(value);
   }
-  return fitScale(kind, found) ?? (whole ? fitScale(kind, [1]) : null);
+  return found;
+}
+
+/** Not fitted to ratios to or from 0, beside which every other would be white. */
+function scaleOf(kind: ScaleKind, values: readonly number[]): ColourScale | null {
+  if (kind !== "ratio") return fitScale(kind, values);
+  const within = values.filter((value) => Math.abs(value) < ALL);
+  return fitScale(kind, within) ?? (values.length > 0 ? fitScale(kind, [1]) : null);
 }

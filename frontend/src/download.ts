@@ -1,5 +1,6 @@
 /** Pictures and numbers of the tab as files. */
 
+import { nearest } from "./series";
 import type { Store } from "./store";
 
 export type Cell = string | number | null;
@@ -41,7 +42,10 @@ export function fileName(parts: readonly string[], kind: string): string {
 /** The beginning of the name of every file: run, layer and step. */
 export function nameParts(store: Store): string[] {
   const other = store.other.peek();
-  const against = other === null ? [] : ["against", other.run.peek() ?? "", "step", String(other.step.peek())];
+  const against =
+    other === null
+      ? []
+      : ["against", other.run.peek() ?? "", "step", String(nearest(other.steps.peek(), other.step.peek()) ?? 0)];
   return [store.run.peek() ?? "", store.layer.peek() ?? "", "step", String(store.step.peek()), ...against];
 }
 
@@ -57,11 +61,11 @@ export function save(content: Blob | string, name: string): void {
 }
 
 const NOT_DRAWN = "data-not-drawn";
-/** Marks what is left out of pictures: the button that makes them. */
+/** Marks what is left out of pictures: what is there to be pressed. */
 export const notDrawn = { [NOT_DRAWN]: "" };
 
-/** An element as it is seen, as a picture of twice its size, or as SVG. */
-export async function picture(element: HTMLElement, kind: "png" | "svg"): Promise<Blob> {
+/** An element as it is seen, under a caption, as a picture of twice its size; or as SVG, one drawing alone. */
+export async function picture(element: HTMLElement, kind: "png" | "svg", caption: readonly Node[] = []): Promise<Blob> {
   const drawing = only(element);
   if (kind === "svg" && drawing !== null) return new Blob([drawn(drawing)], { type: "image/svg+xml" });
   const { toBlob, toSvg } = await import("html-to-image");
@@ -71,6 +75,10 @@ export async function picture(element: HTMLElement, kind: "png" | "svg"): Promis
     skipFonts: true, // there are none but the system's
     filter: (node: Node) => !(node instanceof Element && node.hasAttribute(NOT_DRAWN)),
   };
+  const head = document.createElement("p");
+  head.className = "drawn-caption";
+  head.append(...caption);
+  if (caption.length > 0) element.prepend(head);
   const restore = styledInPlace(element);
   try {
     if (kind === "svg") return textOf(await toSvg(element, options));
@@ -79,6 +87,7 @@ export async function picture(element: HTMLElement, kind: "png" | "svg"): Promis
     return blob;
   } finally {
     restore();
+    head.remove();
   }
 }
 

@@ -71,13 +71,17 @@ function differencePainter(store: Store): (node: Node) => Paint | null {
   if (difference === null) return ({ kind }) => (kind === "module" ? BLANK : null);
   const step = store.step.value;
   const { scale, kind } = difference;
+  const alone = measurePainter(store);
   return (node) => {
     if (node.kind !== "module") return null;
     const { value, mark } = difference.at(node.id, step);
-    if (mark === "none") return BLANK;
-    if (mark === "nan" || scale === null) return { ...BLANK, value: formatNumber(value), mark: "nan" };
+    const frozen = alone(node)?.frozen;
+    const trains = frozen === undefined ? {} : { frozen }; // here, at this step
+    if (mark === "none") return { ...BLANK, ...trains };
+    if (mark === "nan" || scale === null) return { ...BLANK, ...trains, value: formatNumber(value), mark: "nan" };
     const colour = scale.rgb(value);
     return {
+      ...trains,
       fill: css(colour),
       ink: inkOn(colour),
       value: formatValue(kind, value),

@@ -68,6 +68,21 @@ describe("what is no number on one side", () => {
   });
 });
 
+test("to a step of zeros, as distances are measured from, it is no ratio but what there is more", async () => {
+  const { store } = await compared(
+    AGAINST,
+    changed(
+      (run) => run === OTHER,
+      () => 0,
+    ),
+  );
+  const difference = differenceOf(store);
+  expect(difference.kind).toBe("difference");
+  const row = store.measured.value?.row("head") as number;
+  expect(difference.cell(2, "head").value).toBe(store.measured.value?.value(2, row, store.column.value));
+  expect(difference.scale?.kind).toBe("difference");
+});
+
 test("beyond the last step of the other side there is nothing to compare with", async () => {
   const { store } = await compared(AGAINST, {
     array: async (run, tag, wanted, signal) => {

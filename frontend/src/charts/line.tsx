@@ -1,4 +1,4 @@
-import { extent } from "d3-array";
+import { extent, median } from "d3-array";
 import { line } from "d3-shape";
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
@@ -43,6 +43,15 @@ export function valueScale(
     },
   };
 }
+
+/** How a curve is drawn: by orders of magnitude where a few values would press all others flat. */
+export function curveKind(values: readonly number[]): "linear" | "log" {
+  const finite = values.filter(Number.isFinite);
+  const [low = 0, high = 0] = extent(finite) as [number | undefined, number | undefined];
+  return low > 0 && high > FLAT * (median(finite) ?? high) ? "log" : "linear";
+}
+
+const FLAT = 100;
 
 /** An exponential moving average without the bias of its start, as TensorBoard smooths; NaN leaves it as it was. */
 export function smoothed(values: ArrayLike<number>, weight: number): Float64Array {
@@ -186,14 +195,17 @@ export function ValueAxis({
   scale,
   height,
   format = formatNumber,
+  kind = "linear",
 }: {
   readonly scale: ValueScale;
   readonly height: number;
   readonly format?: (value: number) => string;
+  readonly kind?: "linear" | "log";
 }): JSX.Element {
   return (
     <span class="value-axis number" style={{ height: `${height}px` }}>
       <span>{format(scale.high)}</span>
+      {kind === "log" && <span class="quiet">log</span>}
       <span>{format(scale.low)}</span>
     </span>
   );

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { attributionScale } from "../attribution";
 import type { ColourScale } from "../colour";
+import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import type { AttributionView, SampleProps, Shown } from "./attribution_view";
 import { Side } from "./compare";
@@ -54,13 +55,17 @@ function problemOf(
   if (shown.size === 0) return "B has no such map.";
   if (differences.size === 0) return "The maps have other shapes, so they have no difference.";
   const other = shown.get(first.index)?.inputs ?? null;
-  const same = first.inputs !== null && other !== null && alike(first.inputs.data, other.data);
-  return first.inputs === null || other === null || same ? "" : "A and B explain other samples.";
+  const same = [...differences.keys()].every((index) => sameSample(first.inputs, other, index));
+  if (!same) return "A and B explain other samples.";
+  return differences.size < own.length ? `B has ${differences.size} of these ${own.length} samples.` : "";
 }
 
-function alike(one: ArrayLike<number | bigint>, other: ArrayLike<number | bigint>): boolean {
-  if (one.length !== other.length) return false;
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+/** Whether a sample is the same on both sides, as far as that is known. */
+function sameSample(one: Tensor | null, other: Tensor | null, index: number): boolean {
+  if (one === null || other === null) return true;
+  const [size, otherSize] = [one, other].map(({ data, shape }) => data.length / (shape[0] || 1)) as [number, number];
+  if (size !== otherSize) return false;
+  for (let i = index * size; i < (index + 1) * size; i++) if (one.data[i] !== other.data[i]) return false;
   return true;
 }
 
@@ -81,11 +86,13 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
   if (other === undefined) return <view.Sample {...props} />;
   const sized = { ...props, width: view.tiles ? props.width : Math.max(80, props.width - CAPTION) };
   const [a, b] = [<Alone key="a" {...sized} />, <Alone key="b" {...sized} shown={other} />];
-  if (held !== null) return <Captioned side={held}>{held === "A" ? a : b}</Captioned>;
-  if (store.chosen("swipe") === true && view.tiles) return <Swipe a={a} b={b} index={props.shown.index} />;
+  if (store.chosen("swipe") === true && view.tiles && held === null) {
+    return <Swipe a={a} b={b} index={props.shown.index} />;
+  }
+  // While one side is held, it stands where A stood and nothing else moves, so that only what changed is seen to.
   return (
-    <span class={view.tiles ? "sides" : "sides rows"}>
-      <Captioned side="A">{a}</Captioned>
+    <span class={`sides${view.tiles ? "" : " rows"}${held === null ? "" : " held"}`}>
+      <Captioned side={held ?? "A"}>{held === "B" ? b : a}</Captioned>
       <Captioned side="B">{b}</Captioned>
       {less !== undefined && beside.scale !== null && (
         <span class="side-map">

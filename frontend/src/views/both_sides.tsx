@@ -41,7 +41,7 @@ const CHANGES: Readonly<Record<string, string>> = {
   shapes: "shapes",
   dtypes: "data types",
   parameters: "the number of its parameters",
-  trainable: "whether it trains",
+  trainable: "whether it trained when traced",
   wiring: "what feeds it",
 };
 

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { csv, fileName, nameParts, notDrawn, picture, save, type Table } from "../download";
+import { formatName } from "../format";
 import type { Store } from "../store";
 import { Drop } from "./drop";
 import "./downloads.css";
@@ -28,15 +29,21 @@ export function Downloads({ store, name, table }: DownloadsProps): JSX.Element {
       setProblem(`It cannot be saved. ${error instanceof Error ? error.message : String(error)}`);
     }
   };
+  /** What the picture is of; and, where its colours are those of the measure, what they stand for. */
+  const caption = (): Node[] => {
+    const words = document.createTextNode([...nameParts(store), formatName(store.measure.peek()?.id ?? "")].join(" "));
+    const legend = panel().matches(".pane") ? document.querySelector(".header .legend") : null;
+    return legend === null ? [words] : [words, legend.cloneNode(true)];
+  };
   const panel = () => sheet.current?.closest<HTMLElement>(".panel, .pane, .scrubber") as HTMLElement;
   return (
     <span class="downloads" {...notDrawn}>
       <Drop details={sheet} label={<Arrow />} title={`Save ${name}`} tone="plain">
         <div class="downloads-kinds">
-          <button type="button" onClick={() => saved("png", () => picture(panel(), "png"))}>
+          <button type="button" onClick={() => saved("png", () => picture(panel(), "png", caption()))}>
             PNG
           </button>
-          <button type="button" onClick={() => saved("svg", () => picture(panel(), "svg"))}>
+          <button type="button" onClick={() => saved("svg", () => picture(panel(), "svg", caption()))}>
             SVG
           </button>
           {table !== undefined && (

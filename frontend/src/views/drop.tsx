@@ -22,17 +22,24 @@ export function Drop({ label, title, children, details, tone = "" }: DropProps):
       if (!sheet?.open || (event.target instanceof Node && sheet.contains(event.target))) return;
       sheet.open = false;
     };
+    // Wherever the focus is, and before Escape means anything else.
+    const onEscape = (event: KeyboardEvent) => {
+      const sheet = ref.current;
+      if (event.key !== "Escape" || !sheet?.open) return;
+      sheet.open = false;
+      if (sheet.contains(document.activeElement)) sheet.querySelector("summary")?.focus();
+      event.stopPropagation();
+      event.preventDefault();
+    };
     window.addEventListener("pointerdown", close);
-    return () => window.removeEventListener("pointerdown", close);
+    window.addEventListener("keydown", onEscape, true);
+    return () => {
+      window.removeEventListener("pointerdown", close);
+      window.removeEventListener("keydown", onEscape, true);
+    };
   }, [ref]);
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Escape" || !ref.current?.open) return;
-    ref.current.open = false;
-    ref.current.querySelector("summary")?.focus();
-    event.stopPropagation();
-  };
   return (
-    <details class="drop" ref={ref} onKeyDown={onKeyDown}>
+    <details class="drop" ref={ref}>
       <summary class={tone} title={title} aria-label={title}>
         {label}
       </summary>

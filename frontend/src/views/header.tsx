@@ -2,7 +2,8 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Legend } from "../charts/legend";
 import { copied } from "../clipboard";
-import { formatName } from "../format";
+import { formatName, formatStep } from "../format";
+import { nearest } from "../series";
 import type { Store } from "../store";
 import { visible } from "../token_text";
 import { SERIES } from "../wire";
@@ -96,16 +97,25 @@ function Missing({ store }: { readonly store: Store }): JSX.Element | null {
 function MeasureLegend({ store }: { readonly store: Store }): JSX.Element | null {
   const measure = store.measure.value;
   if (measure === null || store.measured.value === null) return null;
-  const differs = store.other.value !== null && !store.comparison?.sideBySide.value;
+  const held = store.comparison?.held.value ?? null;
+  const differs = store.other.value !== null && !store.comparison?.sideBySide.value && held === null;
   const scale = differs ? (store.comparison?.difference.value?.scale ?? null) : store.scale.value;
   const frozen = !differs && measure.statistic.name === "trainable";
+  const shown = nearest(store.measured.value.steps, store.step.value);
   return (
-    <Legend
-      scale={scale}
-      title={differs ? (scale?.kind === "ratio" ? "A / B" : "A − B") : ""}
-      help={measure.statistic.help}
-      frozen={frozen}
-    />
+    <>
+      <Legend
+        scale={scale}
+        title={differs ? (scale?.kind === "ratio" ? "A / B" : "A − B") : held === null ? "" : `${held} alone`}
+        help={measure.statistic.help}
+        frozen={frozen}
+      />
+      {shown !== null && shown !== store.step.value && (
+        <span class="number away" title="The colours are of the saved step that is nearest">
+          of step {formatStep(shown)}
+        </span>
+      )}
+    </>
   );
 }
 

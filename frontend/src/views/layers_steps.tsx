@@ -4,6 +4,7 @@ import type { Cell } from "../charts/cells";
 import { Heat, type Place } from "../charts/heat";
 import { useSize } from "../charts/size";
 import type { Difference } from "../difference";
+import { notDrawn } from "../download";
 import { type Flag, flagOf } from "../findings";
 import { formatName, formatValue, plural } from "../format";
 import type { Series } from "../series";
@@ -57,7 +58,7 @@ function Tools({ store }: { readonly store: Store }): JSX.Element {
   useShortcuts({ z: () => store.zoomIn(true), Z: () => store.zoomIn(false), g: () => toggleFolded(store) });
   const zoomed = store.chosen("zoom") !== null;
   return (
-    <div class="heat-tools">
+    <div class="heat-tools" {...notDrawn}>
       <span class="quiet number">
         {plural(store.rows.value.length, store.folded.value ? "row" : "layer")} ·{" "}
         {plural(store.measured.value?.steps.length ?? 0, "step")}

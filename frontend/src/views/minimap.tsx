@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useCallback, useMemo, useRef } from "preact/hooks";
 import { Canvas, type Inks } from "../charts/canvas";
+import { notDrawn } from "../download";
 import type { PlacedBox, Size } from "../layout/picture";
 import "./minimap.css";
 
@@ -83,6 +84,7 @@ export function Minimap(props: MinimapProps): JSX.Element | null {
     // The keys of the picture do the same: this is for pointers alone.
     <div
       ref={map}
+      {...notDrawn}
       class="minimap"
       aria-hidden="true"
       data-testid="minimap"

@@ -3,6 +3,7 @@
 import { type ComponentChildren, createContext, type JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { MAX_ALPHA, type Overlay } from "../charts/map";
+import { notDrawn } from "../download";
 import type { Store } from "../store";
 
 interface Chosen extends Overlay {
@@ -28,7 +29,7 @@ export function Overlaid({ store, images, children }: OverlaidProps): JSX.Elemen
   return (
     <OverlayChoice.Provider value={choice}>
       {images && (
-        <div class="overlay-controls">
+        <div class="overlay-controls" {...notDrawn}>
           <button
             type="button"
             class="plain"

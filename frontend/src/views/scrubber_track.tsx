@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
 import { type StepScale, stepScale, stepTicks } from "../charts/columns";
 import { anchor } from "../charts/heat";
-import { Broken, type Points, shownValues, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
+import { Broken, curveKind, type Points, shownValues, smoothed, thinned, ValueAxis, valueScale } from "../charts/line";
 import type { SavedSteps } from "../data";
 import { formatName, formatNumber, formatStep } from "../format";
 import { nearestIndex } from "../series";
@@ -41,7 +41,11 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
   const height = CURVE + Math.max(1, saved.length) * TICK_ROW + AXIS;
   const other = store.other.value;
   const beside = other !== null && other.run.value !== store.run.value ? other.scalarCurve.value.data : null;
-  const y = useMemo(() => valueScale(shownValues(x, raw, beside), "linear", CURVE), [x, raw, beside]);
+  const [kind, y] = useMemo(() => {
+    const values = shownValues(x, raw, beside);
+    const found = curveKind(values);
+    return [found, valueScale(values, found, CURVE)] as const;
+  }, [x, raw, beside]);
   const plotted = useRef<HTMLDivElement>(null);
   const drag = (moved: Store) => (event: PointerEvent) => {
     if (event.type === "pointerdown") (event.currentTarget as Element).setPointerCapture(event.pointerId);
@@ -54,7 +58,7 @@ export function Track({ store, raw, smooth, width }: TrackProps): JSX.Element {
     <div class="track">
       <div class="track-gutter" style={{ width: `${GUTTER}px` }}>
         {raw !== null && raw.steps.length > 0 ? (
-          <ValueAxis scale={y} height={CURVE} />
+          <ValueAxis scale={y} height={CURVE} kind={kind} />
         ) : (
           <span class="value-axis" style={{ height: `${CURVE}px` }} />
         )}

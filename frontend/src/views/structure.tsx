@@ -1,11 +1,13 @@
 // The structure of a model: containers that open and close, boxes painted with a measure. Data in, element out.
 
 import type { ReadonlySignal } from "@preact/signals";
+import type { ZoomTransform } from "d3-zoom";
 import type { JSX } from "preact";
 import { useCallback, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ModelGraph } from "../graph";
 import { counterpart, everythingOpen, showing } from "../layout/expansion";
 import { foldState, hierarchyOf, labelOf, pathTo, visibleBox } from "../layout/hierarchy";
+import type { Size } from "../layout/picture";
 import type { Node } from "../wire";
 import { Breadcrumb } from "./breadcrumb";
 import { Minimap } from "./minimap";
@@ -147,7 +149,7 @@ export function Structure(props: StructureProps): JSX.Element {
       </svg>
       {selected !== null && <Breadcrumb graph={graph} selected={selected} onSelect={onSelect} />}
       <Note laidOut={laidOut} problem={problem} query={props.query} graph={graph} />
-      {picture && viewport.size && viewport.size.height >= ROOM_FOR_MINIMAP && (
+      {picture && viewport.size && !inView(picture, viewport.transform, viewport.size) && (
         <Minimap
           picture={picture}
           transform={viewport.transform}
@@ -185,6 +187,12 @@ function PointedRing({ laidOut, pointed }: PointedRingProps): JSX.Element | null
 
 /** In a lower pane the minimap would cover more than it helps; in pixels. */
 const ROOM_FOR_MINIMAP = 300;
+
+/** Whether a minimap would show nothing more, or there is no room for one. */
+function inView(picture: Size, { k, x, y }: ZoomTransform, pane: Size): boolean {
+  const whole = x >= 0 && y >= 0 && x + picture.width * k <= pane.width && y + picture.height * k <= pane.height;
+  return whole || pane.height < ROOM_FOR_MINIMAP;
+}
 
 /** With more boxes than this, none fades in. */
 const STILL = 350;

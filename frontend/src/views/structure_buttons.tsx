@@ -1,6 +1,7 @@
 // The buttons in the corner of the structure.
 
 import type { ComponentChildren, JSX } from "preact";
+import { notDrawn } from "../download";
 
 export interface ButtonsProps {
   /** Whether all edges tell the shapes of their tensors. */
@@ -15,7 +16,7 @@ export interface ButtonsProps {
 
 export function Buttons({ labels, onLabels, onExpandAll, onCollapseAll, onZoom, onWhole }: ButtonsProps): JSX.Element {
   return (
-    <div class="structure-buttons">
+    <div class="structure-buttons" {...notDrawn}>
       <div role="toolbar" aria-label="Open and close">
         <Button
           name="Expand all"

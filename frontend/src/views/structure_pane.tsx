@@ -3,6 +3,7 @@
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { notDrawn } from "../download";
 import type { ModelGraph } from "../graph";
 import { painter } from "../paint";
 import type { Store } from "../store";
@@ -57,7 +58,7 @@ interface PartProps {
 function Tools({ store, graph }: PartProps): JSX.Element {
   const flow = store.flow.value;
   return (
-    <div class="structure-tools" role="toolbar" aria-label="Structure">
+    <div class="structure-tools" role="toolbar" aria-label="Structure" {...notDrawn}>
       <Provenance graph={graph} onSelect={(id) => store.select(id, true)} />
       <button
         type="button"

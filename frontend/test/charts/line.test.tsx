@@ -1,7 +1,7 @@
 import { render } from "@testing-library/preact";
 import { describe, expect, test } from "vitest";
 import { stepScale } from "../../src/charts/columns";
-import { Line, type Points, smoothed, thinned, valueScale } from "../../src/charts/line";
+import { curveKind, Line, type Points, smoothed, thinned, valueScale } from "../../src/charts/line";
 
 const nan = Number.NaN;
 
@@ -143,4 +143,11 @@ describe("a line", () => {
     expect(curve(container)).toBe("");
     expect(container.querySelectorAll("circle, .broken")).toHaveLength(0);
   });
+});
+
+test("a curve is drawn by orders of magnitude where a needle would press it flat", () => {
+  expect(curveKind([2.3, 2.1, 3.5e22, 2, 1.9])).toBe("log");
+  expect(curveKind([2.3, 2.1, Number.NaN, 1, 0.1])).toBe("linear");
+  expect(curveKind([2.3, -1, 1e9])).toBe("linear"); // there is no logarithm of it
+  expect(curveKind([])).toBe("linear");
 });

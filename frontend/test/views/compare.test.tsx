@@ -148,7 +148,9 @@ describe("the layer panel", () => {
     const captions = () => [...(sample?.querySelectorAll(".side-caption") ?? [])].map(({ textContent }) => textContent);
     expect(captions()).toEqual(["A", "B", "A − B"]);
     await pressed("b");
-    expect(captions()).toEqual(["B"]);
+    // It stands where A stood, and what stands beside it keeps its place, unseen.
+    expect(captions()).toEqual(["B", "B", "A − B"]);
+    expect(sample?.querySelector(".sides.held")).not.toBeNull();
     fireEvent.keyUp(window, { key: "b" });
     await act(settled);
     fireEvent.click(screen.getByTestId("swipe-toggle"));

@@ -93,11 +93,11 @@ class UpdateRatio(Detector):
         first = int(new[0])
         persistence = self._high if large else self._low
         words = (
-            f"The updates of {layer!r} are {ratio[first]:.1e} of its parameters: the learning rate, "
+            f"The updates of {layer!r} are {ratio[first]:.2g} times as large as its parameters: the learning rate, "
             f"{rate[first]:.3g}, is too high."
             if large
-            else f"The updates of {layer!r} are {ratio[first]:.1e} of its parameters: at the learning rate "
-            f"{rate[first]:.3g} it does not learn."
+            else f"The updates of {layer!r} are {ratio[first]:.1e} times as large as its parameters: at the "
+            f"learning rate {rate[first]:.3g} it does not learn."
         )
         return Sighting(
             ERROR if large else WARNING,
