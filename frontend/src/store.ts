@@ -71,7 +71,7 @@ export class Store {
     /** Which nodes the structure opens with. */
     private readonly opening: (graph: ModelGraph) => Set<string>,
     /** The store whose other side this one is. */
-    private readonly main: Store | null = null,
+    readonly main: Store | null = null,
   ) {
     this.host = host;
     this.choices = main === null ? new AddressChoices(host, end) : new ComparedChoices(main);

@@ -235,6 +235,18 @@ def test_scrubbing_a_long_run(browser: Browser, tensorboard: serving.TensorBoard
         tab.close()
 
 
+def test_scrubbing_what_is_compared_with(
+    browser: Browser, tensorboard: serving.TensorBoard, figures: list[Figure]
+) -> None:
+    tab = _open(browser, tensorboard, "layers_1000", layer="stages.0.0.up", step=900, compareStep=500)
+    tab.frame.locator('[aria-label="Distributions over steps"] canvas').first.wait_for()
+    times = _scrub(tab, "ArrowLeft", presses=ROUNDS, slider="compare-slider")
+    for part in ("colours", "cursor of the heat map"):
+        assert len(times[part]) == ROUNDS
+        figures.append(Figure(f"step of what is compared with: {part}", "`layers_1000`", times[part]))
+    tab.close()
+
+
 def test_scrubbing_the_demo(
     browser: Browser, demo_logdir: Path, tmp_path_factory: pytest.TempPathFactory, figures: list[Figure]
 ) -> None:
@@ -249,10 +261,10 @@ def test_scrubbing_the_demo(
         figures.append(Figure(f"scrub step: {part}", "the demo", times[part], f"≤ {limit}"))
 
 
-def _scrub(tab: Tab, key: str, presses: int) -> dict[str, list[float]]:
+def _scrub(tab: Tab, key: str, presses: int, slider: str = "step-slider") -> dict[str, list[float]]:
     """Press a key on the step; return for each part how long those presses took that changed it."""
     found: dict[str, list[float]] = {part: [] for part in REPAINTED}
-    tab.part("step-slider").focus()
+    tab.part(slider).focus()
     tab.page.wait_for_timeout(1000)  # what the opening still brings is no answer to a key
     for _ in range(presses):
         _ask(tab, f"awaitKey({REPAINTED!r})")

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { attributionScale } from "../attribution";
 import type { ColourScale } from "../colour";
+import { formatNumber } from "../format";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import type { AttributionView, SampleProps, Shown } from "./attribution_view";
@@ -82,6 +83,7 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
   const other = beside.shown.get(props.shown.index);
   const less = beside.differences.get(props.shown.index);
   const held = store.comparison?.held.value ?? null;
+  const there = store.other.value?.detail.maps.value.data?.probabilities?.data[props.shown.index];
   const Alone = view.Compared ?? view.Sample;
   if (other === undefined) return <view.Sample {...props} />;
   const sized = { ...props, width: view.tiles ? props.width : Math.max(80, props.width - CAPTION) };
@@ -93,7 +95,9 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
   return (
     <span class={`sides${view.tiles ? "" : " rows"}${held === null ? "" : " held"}`}>
       <Captioned side={held ?? "A"}>{held === "B" ? b : a}</Captioned>
-      <Captioned side="B">{b}</Captioned>
+      <Captioned side="B" probability={there}>
+        {b}
+      </Captioned>
       {less !== undefined && beside.scale !== null && (
         <span class="side-map">
           <span class="side-caption">A − B</span>
@@ -104,11 +108,21 @@ export function Compared({ store, view, beside, ...props }: ComparedProps): JSX.
   );
 }
 
-function Captioned({ side, children }: { readonly side: "A" | "B"; readonly children: JSX.Element }): JSX.Element {
+interface CaptionedProps {
+  readonly side: "A" | "B";
+  /** How sure the model was there of what is explained. */
+  readonly probability?: number | undefined;
+  readonly children: JSX.Element;
+}
+
+function Captioned({ side, probability, children }: CaptionedProps): JSX.Element {
   return (
     <span class="side-map">
       <span class="side-caption">
         <Side of={side} />
+        {probability !== undefined && Number.isFinite(probability) && (
+          <span class="number">p {formatNumber(Number(probability.toPrecision(2)))}</span>
+        )}
       </span>
       {children}
     </span>

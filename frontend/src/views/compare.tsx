@@ -31,6 +31,12 @@ export function useSideId(id: string): string {
   return useContext(SideAround) === "B" ? `${id}-b` : id;
 }
 
+/** The side beside or below which a section stands, which shares its scale; null where it stands alone. */
+export function useTwin(store: Store): Store | null {
+  const side = useContext(SideAround);
+  return side === null ? null : (store.main ?? store.other.value);
+}
+
 /** Where a run had ended before the step that is asked of it. */
 export function Ended({ store }: { readonly store: Store }): JSX.Element | null {
   const last = store.steps.value.at(-1);
@@ -143,7 +149,7 @@ function Ways({ store }: { readonly store: Store }): JSX.Element {
           type="button"
           data-testid="compare-side"
           aria-pressed={side}
-          title="Both: structure, layers × steps and maps on one scale"
+          title="Both, on one scale"
           onClick={() => store.choose({ compareAs: "side" })}
         >
           A | B

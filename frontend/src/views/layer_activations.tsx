@@ -12,7 +12,7 @@ import type { Held } from "../pictures";
 import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { visible } from "../token_text";
-import { useSideId, useSideName } from "./compare";
+import { useSideId, useSideName, useTwin } from "./compare";
 import { HeldDownloads } from "./held_downloads";
 import { pictureAt } from "./input_picture";
 import { ProbeSets } from "./probe_sets";
@@ -57,7 +57,8 @@ function Shown({ store, held, width }: ShownProps): JSX.Element {
   const values = held.arrays.get("values") as Tensor;
   const [samples = 0, channels = 0] = values.shape;
   const index = Math.min(store.sample.value, Math.max(0, samples - 1));
-  const scale = useMemo(() => scaleOf(values), [values]);
+  const beside = useTwin(store)?.pictures.activation.value.data?.arrays.get("values");
+  const scale = useMemo(() => scaleOf(values, beside), [values, beside]);
   const size = Array.from(held.arrays.get("size")?.data ?? []);
   const all = size[0] ?? channels;
   return (
@@ -82,9 +83,9 @@ function Shown({ store, held, width }: ShownProps): JSX.Element {
   );
 }
 
-/** One scale for all samples and channels, from 0 on, or around it where any is negative. */
-function scaleOf(values: Tensor): ColourScale | null {
-  const all = Float64Array.from(values.data);
+/** One scale for all samples and channels, of both sides, from 0 on, or around it where any is negative. */
+function scaleOf(values: Tensor, beside: Tensor | undefined): ColourScale | null {
+  const all = Float64Array.from([...Array.from(values.data, Number), ...Array.from(beside?.data ?? [], Number)]);
   return attributionScale(
     all,
     all.some((value) => value < 0),

@@ -12,7 +12,7 @@ import type { Tensor } from "../safetensors";
 import type { Store } from "../store";
 import { tensorTable } from "../tables";
 import { visible } from "../token_text";
-import { useSideId, useSideName } from "./compare";
+import { useSideId, useSideName, useTwin } from "./compare";
 import { Downloads } from "./downloads";
 import { Waiting } from "./words";
 
@@ -28,7 +28,8 @@ interface PanelProps {
 /** The parameters of the selected layer themselves: filters as pictures, matrices as heat maps, vectors as bars. */
 export function Weights({ store, width }: PanelProps): JSX.Element {
   const held = store.pictures.weights.value;
-  const chosen = held.data?.find(({ name }) => name === store.chosen("parameter")) ?? held.data?.[0];
+  const chosen = chosenOf(store);
+  const twin = useTwin(store);
   return (
     <section class="panel" id={useSideId("weights")} aria-label={useSideName("Weights")}>
       <div class="panel-title">
@@ -63,17 +64,34 @@ export function Weights({ store, width }: PanelProps): JSX.Element {
               ))}
             </fieldset>
           )}
-          <Parameter held={chosen} width={width} />
+          <Parameter held={chosen} twin={twin === null ? undefined : chosenOf(twin)} width={width} />
         </>
       )}
     </section>
   );
 }
 
-function Parameter({ held, width }: { readonly held: Held; readonly width: number }): JSX.Element {
+/** The parameter that is shown: the layer's first, if none was chosen. */
+function chosenOf(store: Store): Held | undefined {
+  const held = store.pictures.weights.value.data;
+  return held?.find(({ name }) => name === store.chosen("parameter")) ?? held?.[0];
+}
+
+interface ParameterProps {
+  readonly held: Held;
+  /** The same of the other side, on whose scale it is, too. */
+  readonly twin: Held | undefined;
+  readonly width: number;
+}
+
+function Parameter({ held, twin, width }: ParameterProps): JSX.Element {
   const values = held.arrays.get("values") as Tensor;
   const own = Array.from(held.arrays.get("shape")?.data ?? values.shape);
-  const scale = useMemo(() => attributionScale(Float64Array.from(values.data), true, false), [values]);
+  const beside = twin?.arrays.get("values");
+  const scale = useMemo(() => {
+    const all = [values, ...(beside === undefined ? [] : [beside])].flatMap(({ data }) => Array.from(data, Number));
+    return attributionScale(Float64Array.from(all), true, false);
+  }, [values, beside]);
   const reduced = own.some((size, dim) => size !== values.shape[dim]);
   if (scale === null) return <p class="empty">It holds no finite numbers.</p>;
   const filters = held.arrays.get("filters")?.data[0] === 1;

@@ -1,12 +1,14 @@
 import { act, fireEvent, render, screen, within } from "@testing-library/preact";
 import { beforeEach, describe, expect, test } from "vitest";
 import { comparedBackend, OTHER } from "../../gallery/mock_compared";
+import type { Backend } from "../../src/backend";
 import { Header } from "../../src/views/header";
 import { LayerPanel } from "../../src/views/layer";
 import { LayersSteps } from "../../src/views/layers_steps";
 import { Scrubber } from "../../src/views/scrubber";
 import { layOut, recordCanvases } from "../canvas";
 import { opened, settled, TYPICAL } from "../fakes";
+import { entry, held } from "../held";
 
 const OURS = "p.layerscope";
 const AGAINST = `#&${OURS}.compareRun=${encodeURIComponent(OTHER)}`;
@@ -146,10 +148,10 @@ describe("the layer panel", () => {
     await tab(`${AGAINST}&${OURS}.layer=blocks.0.conv&${OURS}.step=200`);
     const [sample] = screen.getAllByTestId("attribution-map");
     const captions = () => [...(sample?.querySelectorAll(".side-caption") ?? [])].map(({ textContent }) => textContent);
-    expect(captions()).toEqual(["A", "B", "A − B"]);
+    expect(captions()).toEqual(["A", "Bp 0.46", "A − B"]);
     await pressed("b");
     // It stands where A stood, and what stands beside it keeps its place, unseen.
-    expect(captions()).toEqual(["B", "B", "A − B"]);
+    expect(captions()).toEqual(["B", "Bp 0.46", "A − B"]);
     expect(sample?.querySelector(".sides.held")).not.toBeNull();
     fireEvent.keyUp(window, { key: "b" });
     await act(settled);
@@ -171,4 +173,26 @@ test("while layers are paired by name alone, that is said, whatever is selected"
   const backend = { ...comparedBackend(TYPICAL), comparison: () => Promise.reject(new Error("cut off.")) };
   await tab(AGAINST, backend);
   expect(screen.getByText(/Layers are paired by name alone/).textContent).toContain("cut off.");
+});
+
+test("weights of both sides are on one scale", async () => {
+  const base = comparedBackend(TYPICAL);
+  const tag = "layerscope/weight/parameters";
+  const nameIn = (run: string) => (run === OTHER ? "classifier" : "head");
+  const backend: Backend = {
+    ...base,
+    tags: async (run, signal) => {
+      const listing = await base.tags(run, signal);
+      const weight = entry(held("weight", [`${nameIn(run)}.weight`], [nameIn(run)]), [0], tag);
+      return { ...listing, tags: [...listing.tags, weight] };
+    },
+    tensors: async (run, of, ...rest) => {
+      if (of !== tag) return base.tensors(run, of, ...rest);
+      const data = Float32Array.from({ length: 6 }, () => (run === OTHER ? 4 : 1));
+      return new Map([[`values:${nameIn(run)}.weight`, { shape: [2, 3], data }]]);
+    },
+  };
+  await tab(`${AGAINST}&${OURS}.layer=head`, backend);
+  const limits = ["weights", "weights-b"].map((id) => document.querySelector(`#${id} .legend-scale`)?.textContent);
+  expect(limits).toEqual(["-44", "-44"]);
 });
