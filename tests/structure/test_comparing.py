@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies
 
 import layerscope
 from hand_made_graphs import block, chain, function, graph_of, graphs, module
+from layerscope.structure.comparing import common_subsequence
 from layerscope.wire import Comparison, Edge, ModelGraph, Node, NodeComparison
 
 
@@ -128,3 +130,42 @@ def test_graphs_of_nothing() -> None:
     empty = ModelGraph({}, (), (), ())
     assert layerscope.compare(empty, empty).nodes == ()
     assert layerscope.compare(empty, chain(module("a"))).nodes == (NodeComparison(None, "a", "inserted"),)
+
+
+def slow_length(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return the length of a longest common subsequence, by the table of Wagner and Fischer 1974."""
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, one in enumerate(a):
+        for j, other in enumerate(b):
+            table[i + 1][j + 1] = table[i][j] + 1 if one == other else max(table[i][j + 1], table[i + 1][j])
+    return table[-1][-1]
+
+
+SEQUENCES = strategies.lists(strategies.sampled_from("abc"), max_size=12)
+
+
+@given(SEQUENCES, SEQUENCES)
+def test_a_common_subsequence_is_common_in_order_and_the_longest(a: list[str], b: list[str]) -> None:
+    found = common_subsequence(a, b)
+    assert all(a[i] == b[j] for i, j in found)
+    assert all(i < later_i and j < later_j for (i, j), (later_i, later_j) in pairwise(found))
+    assert len(found) == slow_length(a, b)
+
+
+def test_of_several_the_first_is_taken() -> None:
+    assert common_subsequence(["add"], ["add", "add"]) == [(0, 0)]
+    assert common_subsequence(["add", "add"], ["mul", "add"]) == [(0, 1)]
+
+
+def test_a_thousand_functions_that_are_nearly_all_alike_are_aligned() -> None:
+    def graph(operations: Sequence[str]) -> ModelGraph:
+        nodes = {f"{op}/{i}": Node(f"{op}/{i}", "function", op=op) for i, op in enumerate(operations)}
+        edges = tuple(Edge(a, b, (1,)) for a, b in pairwise(nodes))
+        return ModelGraph(nodes, edges, (), (), "Model")
+
+    found = layerscope.compare(graph(["add", "mul"] * 500), graph(["add"] * 1000)).nodes
+    assert [node.a for node in found if node.a] == [f"{op}/{i}" for i, op in enumerate(["add", "mul"] * 500)]
+    assert len({node.b for node in found if node.b}) == 1000
+    pairs = [node for node in found if node.a and node.b]
+    assert len(pairs) == 500
+    assert all(node.a is not None and node.a.startswith("add") for node in pairs)

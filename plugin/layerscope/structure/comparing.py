@@ -9,21 +9,21 @@ Nodes are matched by path first, then by structure:
    have no path of their own: their numbers shift when one is inserted);
 4. what is left of equal id and kind: its class has changed.
 
-Sequences are aligned by ``difflib.SequenceMatcher``. Tree edit distance (packages ``zss``, ``apted``) is cubic, knows
+Sequences are aligned by a longest common subsequence, in bits: ``difflib.SequenceMatcher`` is cubic where many are
+alike (16 s for 1,000 functions against 1,000). Tree edit distance (packages ``zss``, ``apted``) is cubic, knows
 no names and no wiring, and would call a renamed subtree removed and inserted.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Collection, Hashable, Sequence
 
 from layerscope.structure.nesting import Nesting
 from layerscope.wire import Comparison, ModelGraph, Node, NodeComparison
 
-_LARGEST_ALIGNMENT = 1 << 20
-"""Product of the lengths of two sequences up to which they are aligned; the time grows with it."""
+_LARGEST_ALIGNMENT = 1 << 26
+"""Product of the lengths of two sequences up to which they are aligned: as many bits are held."""
 
 
 def compare(graph_a: ModelGraph, graph_b: ModelGraph) -> Comparison:
@@ -31,7 +31,8 @@ def compare(graph_a: ModelGraph, graph_b: ModelGraph) -> Comparison:
 
     A node is ``changed`` if its class, shapes, number of parameters, whether it can be trained, or where its inputs
     come from differ; nodes that were inserted or removed on the way do not change those behind them. The answer is the
-    same the other way round, with *inserted* and *removed* exchanged. The time is near linear in nodes and edges.
+    same the other way round, with *inserted* and *removed* exchanged. The time is linear in
+    nodes and edges, but for siblings that are called otherwise: for each pair of those it takes a bit.
     """
     if _order(graph_a) > _order(graph_b):  # one direction, so that both ways give the same pairs
         matched = {a: b for b, a in _Matching(graph_b, graph_a).matched.items()}
@@ -196,5 +197,35 @@ class _Matching:
         if len(a) * len(b) > _LARGEST_ALIGNMENT:
             pairs = zip(a, b, strict=False)  # in order, as far as they agree
             return [pair for pair in pairs if self._equal(*pair)]
-        blocks = difflib.SequenceMatcher(None, tokens_a, tokens_b, autojunk=False).get_matching_blocks()
-        return [(a[block.a + i], b[block.b + i]) for block in blocks for i in range(block.size)]
+        return [(a[i], b[j]) for i, j in common_subsequence(tokens_a, tokens_b)]
+
+
+def common_subsequence(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
+    """Return the places (in ``a``, in ``b``) of a longest common subsequence, of several the first.
+
+    Hyyrö 2004, "Bit-parallel LCS-length computation revisited": a row of the table of lengths is one integer, whose bit
+    is 0 where the length grows.
+    """
+    everything = (1 << len(b)) - 1
+    where: dict[Hashable, int] = {}
+    for place, token in enumerate(b):
+        where[token] = where.get(token, 0) | 1 << place
+    rows = [everything]
+    for token in a:
+        alike = rows[-1] & where.get(token, 0)
+        rows.append(((rows[-1] + alike) | (rows[-1] - alike)) & everything)
+
+    def length(i: int, j: int) -> int:
+        return j - (rows[i] & ((1 << j) - 1)).bit_count()
+
+    found: list[tuple[int, int]] = []
+    i, j = len(a), len(b)
+    while i and j:
+        if rows[i] >> (j - 1) & 1:
+            j -= 1
+        elif length(i - 1, j) == length(i, j):
+            i -= 1
+        else:
+            i, j = i - 1, j - 1
+            found.append((i, j))
+    return found[::-1]
