@@ -239,7 +239,7 @@ def test_scrubbing_what_is_compared_with(
     browser: Browser, tensorboard: serving.TensorBoard, figures: list[Figure]
 ) -> None:
     tab = _open(browser, tensorboard, "layers_1000", layer="stages.0.0.up", step=900, compareStep=500)
-    tab.frame.locator('[aria-label="Distributions over steps"] canvas').first.wait_for()
+    tab.frame.locator('[aria-label^="Distributions over steps"] canvas').first.wait_for()
     times = _scrub(tab, "ArrowLeft", presses=ROUNDS, slider="compare-slider")
     for part in ("colours", "cursor of the heat map"):
         assert len(times[part]) == ROUNDS
