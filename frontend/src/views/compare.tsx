@@ -1,11 +1,11 @@
 /** What is compared with, and how: two runs, or two steps of one run; which side is which is told by letter and by form. */
 
 import { type ComponentChildren, createContext, type JSX } from "preact";
-import { useContext, useEffect } from "preact/hooks";
+import { useContext } from "preact/hooks";
 import { formatStep } from "../format";
 import type { Store } from "../store";
 import "./compare.css";
-import { typedInto, useShortcuts } from "./shortcuts";
+import { useHeldKeys, useShortcuts } from "./shortcuts";
 
 /** The letter of a side: what is shown, and what it is compared with. */
 export function Side({ of }: { readonly of: "A" | "B" }): JSX.Element {
@@ -61,25 +61,14 @@ export function Titled({ side, store, children }: TitledProps): JSX.Element {
 
 /** While A or B is held down, that side alone is shown where the difference stands, so that a change is seen to move. */
 export function useHeldSide(store: Store): void {
-  useEffect(() => {
-    const hold = (side: "A" | "B" | null) => {
-      const { comparison } = store;
-      if (comparison !== null) comparison.held.value = comparison.active.peek() ? side : null;
-    };
-    const down = (event: KeyboardEvent) => {
-      if (typedInto(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "a" || event.key === "b") hold(event.key === "a" ? "A" : "B");
-    };
-    const up = () => hold(null);
-    window.addEventListener("keydown", down);
-    window.addEventListener("keyup", up);
-    window.addEventListener("blur", up);
-    return () => {
-      window.removeEventListener("keydown", down);
-      window.removeEventListener("keyup", up);
-      window.removeEventListener("blur", up);
-    };
-  }, [store]);
+  const hold = (side: "A" | "B" | null) => {
+    const { comparison } = store;
+    if (comparison !== null) comparison.held.value = comparison.active.peek() ? side : null;
+  };
+  const press = (key: string) => {
+    if (key === "a" || key === "b") hold(key === "a" ? "A" : "B");
+  };
+  useHeldKeys(press, () => hold(null));
 }
 
 const STEP = "step";

@@ -1,10 +1,11 @@
 /** How attribution maps lie over images, chosen once for all of a panel. */
 
 import { type ComponentChildren, createContext, type JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { MAX_ALPHA, type Overlay } from "../charts/map";
 import { notDrawn } from "../download";
 import type { Store } from "../store";
+import { useHeldKeys } from "./shortcuts";
 
 interface Chosen extends Overlay {
   /** The images alone. */
@@ -75,21 +76,9 @@ export function Overlaid({ store, images, children }: OverlaidProps): JSX.Elemen
 function useBare(): [boolean, (bare: boolean) => void] {
   const [toggled, setToggled] = useState(false);
   const [held, setHeld] = useState(false);
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => {
-      const typing =
-        event.target instanceof Element && event.target.matches("input:not([type=range]), select, textarea");
-      if (event.key === "r" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) setHeld(true);
-    };
-    const up = () => setHeld(false);
-    window.addEventListener("keydown", down);
-    window.addEventListener("keyup", up);
-    window.addEventListener("blur", up);
-    return () => {
-      window.removeEventListener("keydown", down);
-      window.removeEventListener("keyup", up);
-      window.removeEventListener("blur", up);
-    };
-  }, []);
+  useHeldKeys(
+    (key) => key === "r" && setHeld(true),
+    () => setHeld(false),
+  );
   return [toggled || held, setToggled];
 }

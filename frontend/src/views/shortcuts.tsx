@@ -26,6 +26,27 @@ export function useShortcuts(keys: Readonly<Record<string, () => void>>): void {
   }, []);
 }
 
+/** Call `press` with a key that is pressed anywhere in the tab, and `release` when any is let go, or the focus leaves. */
+export function useHeldKeys(press: (key: string) => void, release: () => void): void {
+  const latest = useRef({ press, release });
+  latest.current = { press, release };
+  useEffect(() => {
+    const down = (event: KeyboardEvent) => {
+      if (typedInto(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      latest.current.press(event.key);
+    };
+    const up = () => latest.current.release();
+    window.addEventListener("keydown", down);
+    window.addEventListener("keyup", up);
+    window.addEventListener("blur", up);
+    return () => {
+      window.removeEventListener("keydown", down);
+      window.removeEventListener("keyup", up);
+      window.removeEventListener("blur", up);
+    };
+  }, []);
+}
+
 const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["↓", "↑"], "to what takes the tensor, to what made it"],
   [["←", "→"], "to the box before and after in the same module"],
