@@ -51,7 +51,7 @@ export function curveKind(values: readonly number[]): "linear" | "log" {
   return low > 0 && high > FLAT * (median(finite) ?? high) ? "log" : "linear";
 }
 
-const FLAT = 100;
+const FLAT = 10_000;
 
 /** An exponential moving average without the bias of its start, as TensorBoard smooths; NaN leaves it as it was. */
 export function smoothed(values: ArrayLike<number>, weight: number): Float64Array {
