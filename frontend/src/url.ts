@@ -78,6 +78,8 @@ export interface Selection {
   readonly flow: Direction | null;
   /** How steps are spaced in the charts; null is evenly. */
   readonly axis: "log" | null;
+  /** Whether the curve in the scrubber is smoothed. */
+  readonly smooth: boolean | null;
   /** First and last step that charts show; null for all. */
   readonly zoom: readonly [number, number] | null;
   /** In which order layers × steps has its rows; null is the order of execution. */
@@ -169,6 +171,7 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   wide: flag,
   flow: direction,
   axis: { encode: (value) => value, decode: (value) => (value === "log" ? value : null) },
+  smooth: flag,
   zoom: range,
   order: {
     encode: (value) => value,
@@ -212,6 +215,7 @@ export const NOTHING: Selection = {
   wide: null,
   flow: null,
   axis: null,
+  smooth: null,
   zoom: null,
   order: null,
   folded: null,

@@ -24,6 +24,7 @@ const ALL: Selection = {
   head: 11,
   window: 2,
   probeSet: "held out",
+  smooth: true,
   input: 1,
   allFeatures: true,
   surrogate: "fc1, ~/decision_tree",

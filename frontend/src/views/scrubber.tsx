@@ -1,5 +1,4 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
 import type { Points } from "../charts/line";
 import { useSize } from "../charts/size";
 import { formatStep } from "../format";
@@ -14,7 +13,7 @@ import { useShortcuts } from "./shortcuts";
 
 /** The training curve with a handle on it: dragging the handle moves every view to that step. */
 export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
-  const [smooth, setSmooth] = useState(false);
+  const smooth = store.chosen("smooth") ?? false;
   const [ref, { width }] = useSize<HTMLDivElement>();
   const curve = store.scalarCurve.value;
   const raw: Points | null = curve.data;
@@ -67,7 +66,11 @@ export function Scrubber({ store }: { readonly store: Store }): JSX.Element {
             ))}
           </select>
           <label class="check">
-            <input type="checkbox" checked={smooth} onChange={(event) => setSmooth(event.currentTarget.checked)} />
+            <input
+              type="checkbox"
+              checked={smooth}
+              onChange={(event) => store.choose({ smooth: event.currentTarget.checked || null })}
+            />
             smooth
           </label>
           {raw !== null && (
