@@ -133,10 +133,16 @@ function quantile(values: Float64Array, share: number): number {
   return quickselect(values, rank)[rank] as number;
 }
 
-/** The scale kind of a statistic; kinds that are unknown here count as magnitudes. */
-export function scaleKind({ name, scale }: { readonly name: string; readonly scale: string }): ScaleKind {
+/**
+ * The scale kind of a statistic; kinds that are unknown here count as magnitudes, `spaced` evenly or, with null, by
+ * orders of magnitude.
+ */
+export function scaleKind(
+  { name, scale }: { readonly name: string; readonly scale: string },
+  spaced: "linear" | null = null,
+): ScaleKind {
   if (name === "cosine") return name;
-  return scale === "signed" || scale === "fraction" || scale === "count" ? scale : "log";
+  return scale === "signed" || scale === "fraction" || scale === "count" ? scale : (spaced ?? "log");
 }
 
 // Okabe and Ito's: told apart with every kind of colour vision, on light and on dark.

@@ -40,7 +40,7 @@ export function differenceOf(store: Store, other: Store, counterpart: Counterpar
   if (here === null || there === null || measure === null || here.name !== there.name) return null;
   const [column, otherColumn] = [store.column.value, other.column.value];
   const fixed = store.chosen("compareStep");
-  const wanted = differenceKind(scaleKind(measure.statistic));
+  const wanted = differenceKind(scaleKind(measure.statistic, store.chosen("colours")));
   const [graph, otherGraph] = [store.graph.value.data, other.graph.value.data];
   const pairs = new Map<string, Pair>();
   /** A repeated call without numbers has those of its module. */

@@ -253,7 +253,7 @@ export class Store {
     if (measure === null) return null;
     const [own, other] = [this.numbersOf(this.layers.value), this.other.value];
     const all = other === null ? own : joined(own, other.numbersOf(other.layers.value));
-    return fitScale(scaleKind(measure.statistic), all);
+    return fitScale(scaleKind(measure.statistic, this.chosen("colours")), all);
   });
 
   private numbersOf(rows: readonly string[]): Float32Array {

@@ -78,6 +78,8 @@ export interface Selection {
   readonly flow: Direction | null;
   /** How steps are spaced in the charts; null is evenly. */
   readonly axis: "log" | null;
+  /** How the colours of magnitudes are spaced; null is by orders of magnitude. */
+  readonly colours: "linear" | null;
   /** Whether the curve in the scrubber is smoothed. */
   readonly smooth: boolean | null;
   /** First and last step that charts show; null for all. */
@@ -171,6 +173,7 @@ const CODECS: { readonly [K in keyof Selection]: Codec<NonNullable<Selection[K]>
   wide: flag,
   flow: direction,
   axis: { encode: (value) => value, decode: (value) => (value === "log" ? value : null) },
+  colours: { encode: (value) => value, decode: (value) => (value === "linear" ? value : null) },
   smooth: flag,
   zoom: range,
   order: {
@@ -215,6 +218,7 @@ export const NOTHING: Selection = {
   wide: null,
   flow: null,
   axis: null,
+  colours: null,
   smooth: null,
   zoom: null,
   order: null,

@@ -25,6 +25,7 @@ const ALL: Selection = {
   window: 2,
   probeSet: "held out",
   smooth: true,
+  colours: "linear",
   input: 1,
   allFeatures: true,
   surrogate: "fc1, ~/decision_tree",

@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Legend } from "../charts/legend";
 import { copied } from "../clipboard";
+import { scaleKind } from "../colour";
 import { formatName, formatStep } from "../format";
 import { nearest } from "../series";
 import type { Store } from "../store";
@@ -20,6 +21,7 @@ export function Header({ store }: { readonly store: Store }): JSX.Element {
     "!": () => store.choose({ findings: !store.findingsOpen.peek() }),
     n: () => store.nextFinding(1),
     p: () => store.nextFinding(-1),
+    l: () => spaceColours(store),
   });
   const comparing = store.other.value !== null;
   const groups = [...new Set(measures.map(({ series }) => series))];
@@ -93,6 +95,10 @@ function Missing({ store }: { readonly store: Store }): JSX.Element | null {
   );
 }
 
+function spaceColours(store: Store): void {
+  store.choose({ colours: store.chosen("colours") === null ? "linear" : null });
+}
+
 /** What the colours of structure and layers × steps stand for. */
 function MeasureLegend({ store }: { readonly store: Store }): JSX.Element | null {
   const measure = store.measure.value;
@@ -110,6 +116,18 @@ function MeasureLegend({ store }: { readonly store: Store }): JSX.Element | null
         help={measure.statistic.help}
         frozen={frozen}
       />
+      {scaleKind(measure.statistic) === "log" && (
+        <button
+          type="button"
+          class="plain"
+          data-testid="linear-colours"
+          aria-pressed={store.chosen("colours") === "linear"}
+          title="Colours evenly spaced, and differences instead of ratios, or by orders of magnitude (l)"
+          onClick={() => spaceColours(store)}
+        >
+          linear
+        </button>
+      )}
       {shown !== null && shown !== store.step.value && (
         <span class="number away" title="The colours are of the saved step that is nearest">
           of step {formatStep(shown)}

@@ -61,6 +61,7 @@ const KEYS: readonly (readonly [keys: readonly string[], meaning: string])[] = [
   [["[", "]"], "saved step before and after; with Shift of what is compared with"],
   [["k"], "play the steps, and stop"],
   [["z", "Z"], "the steps around this one closer; all steps"],
+  [["l"], "colours evenly spaced, or by orders of magnitude"],
   [["g"], "layers × steps: one row for what is closed in the structure"],
   [["c"], "compare with another run or step, and no longer"],
   [["x"], "exchange the two sides"],

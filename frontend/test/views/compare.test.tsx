@@ -196,3 +196,18 @@ test("weights of both sides are on one scale", async () => {
   const limits = ["weights", "weights-b"].map((id) => document.querySelector(`#${id} .legend-scale`)?.textContent);
   expect(limits).toEqual(["-44", "-44"]);
 });
+
+test("colours are spaced evenly, and differences shown for ratios, with a key; and back", async () => {
+  const { store } = await tab(`${AGAINST}&${OURS}.layer=head&${OURS}.step=100`);
+  const kinds = () => [store.scale.value?.kind, store.comparison?.difference.value?.kind];
+  expect(kinds()).toEqual(["log", "ratio"]);
+  await pressed("l");
+  expect(kinds()).toEqual(["linear", "difference"]);
+  expect(screen.getByTestId("linear-colours").getAttribute("aria-pressed")).toBe("true");
+  fireEvent.click(screen.getByTestId("linear-colours"));
+  await act(settled);
+  expect(kinds()).toEqual(["log", "ratio"]);
+  store.choose({ measure: "gradients.mean" }); // signed: there is nothing to choose
+  await act(settled);
+  expect(screen.queryByTestId("linear-colours")).toBeNull();
+});
